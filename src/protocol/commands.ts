@@ -1,0 +1,97 @@
+import * as v from 'valibot';
+import { runEventSchema } from './events.js';
+import { planSchema } from './plan.js';
+import { runSpecSchema } from './spec.js';
+
+/**
+ * What a controller writes to the relay's standard input (NDJSON), and what it reads from its standard output. A request
+ * has an `id` and is always answered by one `reply`; events of the attached run come in between. All other lines on stdout
+ * (a shell's banner, say) are shown and ignored.
+ */
+const id = v.pipe(v.number(), v.integer());
+const runId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z-]{1,64}$/));
+
+/** Orders to a running run; the relay passes them on to the supervisor. */
+export const orderCommandSchemas = [
+  v.object({ type: v.literal('heartbeat') }),
+  v.object({
+    type: v.literal('set'),
+    id,
+    target: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+    /** Connections per second; 0: as fast as possible. */
+    rate: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  }),
+  v.object({
+    type: v.literal('burst'),
+    id,
+    /** Messages over each open connection, and the size of each. */
+    messages: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000_000)),
+    bytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_536)),
+  }),
+  v.object({ type: v.literal('removeAll'), id }),
+  v.object({ type: v.literal('stop'), id, reason: v.optional(v.string()) }),
+] as const;
+
+export const controllerCommandSchema = v.variant('type', [
+  /** Facts of this host. Reply: HostFacts. */
+  v.object({ type: v.literal('probe'), id, isolation: v.picklist(['netns', 'host']) }),
+  /** Starts a supervisor and attaches to it from its first event. `plan` is given for a run over several hosts. Reply: {runId}. */
+  v.object({ type: v.literal('start'), id, runId, spec: runSpecSchema, plan: v.optional(planSchema), owner: v.string() }),
+  /** Replays from `fromSeq` and follows. Reply: {runId}. */
+  v.object({ type: v.literal('attach'), id, runId, fromSeq: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
+  /** The controller has saved every event: the host's copy may go. Only for runs that ended. */
+  v.object({ type: v.literal('forget'), id, runId }),
+  /** Runs and journals on this host. Reply: HostRun[]. */
+  v.object({ type: v.literal('list'), id }),
+  /** Puts back what a dead run left behind. Reply: RestoreReport. */
+  v.object({ type: v.literal('restore'), id, dryRun: v.boolean() }),
+  ...orderCommandSchemas,
+]);
+export type ControllerCommand = v.InferOutput<typeof controllerCommandSchema>;
+
+export const replySchema = v.variant('ok', [
+  v.object({ type: v.literal('reply'), id, ok: v.literal(true), value: v.unknown() }),
+  v.object({
+    type: v.literal('reply'),
+    id,
+    ok: v.literal(false),
+    error: v.object({
+      code: v.picklist(['usage', 'unreachable', 'accessRefused', 'notRestored', 'busy', 'unsupported', 'cancelled', 'failed']),
+      message: v.string(),
+      remedy: v.optional(v.string()),
+    }),
+  }),
+]);
+export type Reply = v.InferOutput<typeof replySchema>;
+
+/** A line from the relay: an event of the run it is attached to, or the reply to a request. */
+export const relayMessageSchema = v.union([replySchema, runEventSchema]);
+export type RelayMessage = v.InferOutput<typeof relayMessageSchema>;
+
+/** A run that a host knows of: one that lives, or one that ended and was not yet fetched. */
+export const hostRunSchema = v.object({
+  runId: v.string(),
+  owner: v.string(),
+  startedAt: v.string(),
+  state: v.picklist(['running', 'ended', 'abandoned']),
+  supervisorPid: v.nullable(v.number()),
+});
+export type HostRun = v.InferOutput<typeof hostRunSchema>;
+
+/** What `restore` found and did. `commands` are plain `sysctl -w` lines that a person may paste instead. */
+export const restoreReportSchema = v.object({
+  runs: v.array(v.string()),
+  keys: v.array(
+    v.object({
+      key: v.string(),
+      original: v.string(),
+      ours: v.string(),
+      now: v.nullable(v.string()),
+      outcome: v.picklist(['restored', 'changedByOthers', 'refused', 'wouldRestore', 'earlierBoot']),
+    }),
+  ),
+  processesEnded: v.number(),
+  commands: v.array(v.string()),
+  complete: v.boolean(),
+});
+export type RestoreReport = v.InferOutput<typeof restoreReportSchema>;

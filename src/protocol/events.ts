@@ -1,0 +1,223 @@
+import * as v from 'valibot';
+import { hostFactsSchema } from './facts.js';
+import { planSchema, wallIdSchema } from './plan.js';
+import { runSpecSchema } from './spec.js';
+
+/**
+ * The event stream of a run: NDJSON, one object a line. Every event has `seq` (1, 2, 3 … without gaps, given by the
+ * supervisor) and `t` (milliseconds since the run began). The same lines are spooled on the host, sent to the controller,
+ * printed by `--json` and kept in `events.ndjson`.
+ */
+const base = { seq: v.pipe(v.number(), v.integer(), v.minValue(1)), t: v.number() };
+const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+export const phaseNames = [
+  'probing',
+  'planning',
+  'deploying',
+  'tuning',
+  'starting',
+  'ramping',
+  'holding',
+  'draining',
+  'restoring',
+  'finished',
+  'failed',
+  'stopped',
+] as const;
+export const phaseSchema = v.picklist(phaseNames);
+export type Phase = v.InferOutput<typeof phaseSchema>;
+export type Verdict = 'finished' | 'failed' | 'stopped';
+
+/** Counts of one protocol on both sides. `established` on the server is counted by accepts, on the client by connects. */
+export const protocolCountsSchema = v.object({
+  server: natural,
+  client: natural,
+  /** Echoed messages and bytes per second, counted where they come back (client). */
+  messagesPerSecond: v.number(),
+  bytesPerSecond: v.number(),
+  messagesTotal: v.number(),
+  bytesTotal: v.number(),
+});
+
+/**
+ * Where the bytes go, as growth since the baseline taken before the ramp. Keys of `entries` are the ids of `core/ledger.ts`
+ * (such as `tcpSock`, `socketInode`, `dentry`, `file`, `epoll`, `fdTable`, `socketBuffers`, `pageTables`, `kernelStacks`, `serverProcesses`, `clientProcesses`).
+ */
+export const ledgerSchema = v.object({
+  entries: v.record(v.string(), v.number()),
+  /** Sum of `entries`. */
+  explainedBytes: v.number(),
+  /** Independent growth of used memory over the same time. */
+  growthBytes: v.number(),
+  /** explainedBytes / growthBytes, limited to 0–1; null while too little grew to say. */
+  explainedRatio: v.nullable(v.number()),
+  /** From the ledger, per end (one socket) and per pair (both); null while nothing is established. */
+  bytesPerEnd: v.nullable(v.number()),
+  bytesPerPair: v.nullable(v.number()),
+  /** Fall of MemAvailable, for comparison with 2014 only. */
+  memAvailableFallBytes: v.number(),
+  /** True when slabinfo could not be read and the figures come from MemAvailable. */
+  approximate: v.boolean(),
+  /** Sockets on the host that are not ours, and other contamination, in words. */
+  contamination: v.array(v.string()),
+});
+export type Ledger = v.InferOutput<typeof ledgerSchema>;
+
+export const latencySchema = v.object({ count: v.number(), p50: v.number(), p90: v.number(), p99: v.number(), p999: v.number(), max: v.number() });
+
+export const sampleSchema = v.object({
+  ...base,
+  type: v.literal('sample'),
+  phase: phaseSchema,
+  target: natural,
+  established: v.object({ server: natural, client: natural }),
+  byProtocol: v.object({ tcp: v.optional(protocolCountsSchema), websocket: v.optional(protocolCountsSchema) }),
+  connecting: natural,
+  /** Since the run began. `byErrno` has the names of errno(3) and, for refused handshakes, `handshake`. */
+  failed: v.object({ total: natural, byErrno: v.record(v.string(), v.number()) }),
+  /** Connections that were established and lost, not by our drain. */
+  lost: natural,
+  /** New connections per second since the last sample, counted on the client. */
+  connectRate: v.number(),
+  ledger: ledgerSchema,
+  memory: v.object({ availableBytes: v.number(), totalBytes: v.number(), guardBytes: v.number(), cgroupCurrentBytes: v.nullable(v.number()) }),
+  /** In cores (1 = one core busy). `host` is all that was busy on the machine. */
+  cpu: v.object({ server: v.number(), client: v.number(), supervisor: v.number(), host: v.number(), cores: v.number() }),
+  /** `/proc/net/sockstat`: inUse and timeWait are of the run's namespace, allocated, orphan and memoryPages of the host. */
+  sockstat: v.object({ inUse: v.number(), allocated: v.number(), orphan: v.number(), timeWait: v.number(), memoryPages: v.number() }),
+  /** Growth since the baseline of `/proc/net/netstat` and `/proc/net/snmp` counters, only those that moved. */
+  netstat: v.record(v.string(), v.number()),
+  /** Use of limits: file-nr, conntrack, and so on: `{fileMax: {used, limit}}`. */
+  limits: v.record(v.string(), v.object({ used: v.number(), limit: v.number() })),
+  /** Milliseconds, from the planned send time, since the run began; absent without traffic. */
+  latency: v.optional(latencySchema),
+});
+export type Sample = v.InferOutput<typeof sampleSchema>;
+
+export const wallSchema = v.object({
+  id: wallIdSchema,
+  title: v.string(),
+  /** Established connections when it was recognised. */
+  at: natural,
+  evidence: v.string(),
+  remedy: v.string(),
+});
+export type Wall = v.InferOutput<typeof wallSchema>;
+
+export const keyOutcomeSchema = v.object({
+  key: v.string(),
+  original: v.string(),
+  ours: v.string(),
+  now: v.nullable(v.string()),
+  outcome: v.picklist(['restored', 'changedByOthers', 'refused']),
+});
+export type KeyOutcome = v.InferOutput<typeof keyOutcomeSchema>;
+
+export const thresholdResultSchema = v.object({ expression: v.string(), value: v.nullable(v.number()), passed: v.boolean() });
+
+export const summarySchema = v.object({
+  verdict: v.picklist(['finished', 'failed', 'stopped']),
+  /** Why it failed or stopped, one sentence; absent for `finished`. */
+  reason: v.optional(v.string()),
+  target: natural,
+  /** The peak that both sides held at the same time. */
+  established: v.object({ server: natural, client: natural }),
+  byProtocol: v.optional(v.record(v.string(), v.object({ server: natural, client: natural })), {}),
+  failed: v.object({ total: natural, byErrno: v.record(v.string(), v.number()) }),
+  lost: v.optional(natural, 0),
+  /** Connections per second over the ramp. */
+  connectRate: v.object({ mean: v.number(), p50: v.number(), max: v.number() }),
+  bytesPerEnd: v.nullable(v.number()),
+  bytesPerPair: v.nullable(v.number()),
+  /** The ledger at the peak. */
+  ledger: v.nullable(ledgerSchema),
+  explainedRatio: v.nullable(v.number()),
+  latency: v.optional(latencySchema),
+  messages: v.optional(v.object({ total: v.number(), perSecondMaximum: v.number(), lost: v.number() })),
+  rampSeconds: v.number(),
+  elapsedSeconds: v.number(),
+  walls: v.array(wallSchema),
+  hostRestored: v.boolean(),
+  /** Each global key that was changed, with how it ended. */
+  keys: v.array(keyOutcomeSchema),
+  thresholds: v.optional(v.array(thresholdResultSchema), []),
+  exitCode: v.pipe(v.number(), v.integer()),
+});
+export type Summary = v.InferOutput<typeof summarySchema>;
+
+/** Result of a `burst` or of a change of the target, with its elapsed time, as the original 2014 clients printed it. */
+export const orderSchema = v.object({
+  ...base,
+  type: v.literal('order'),
+  order: v.picklist(['target', 'rate', 'burst', 'removeAll']),
+  /** What was asked for, in words. */
+  text: v.string(),
+  state: v.picklist(['accepted', 'done', 'failed']),
+  elapsedMs: v.optional(v.number()),
+  messages: v.optional(v.number()),
+  bytes: v.optional(v.number()),
+});
+
+export const helloSchema = v.object({
+  ...base,
+  type: v.literal('hello'),
+  runId: v.string(),
+  /** ISO 8601, by the host's clock. */
+  startedAt: v.string(),
+  agentVersion: v.string(),
+  supervisorPid: v.number(),
+  spec: runSpecSchema,
+});
+export const phaseEventSchema = v.object({ ...base, type: v.literal('phase'), phase: phaseSchema, detail: v.optional(v.string()) });
+export const factsEventSchema = v.object({ ...base, type: v.literal('facts'), facts: hostFactsSchema });
+export const planEventSchema = v.object({ ...base, type: v.literal('plan'), plan: planSchema });
+export const wallEventSchema = v.object({ ...base, type: v.literal('wall'), wall: wallSchema });
+export const logSchema = v.object({
+  ...base,
+  type: v.literal('log'),
+  level: v.picklist(['debug', 'info', 'warn', 'error']),
+  text: v.string(),
+  host: v.optional(v.string()),
+});
+export const workerEventSchema = v.object({
+  ...base,
+  type: v.literal('worker'),
+  id: v.string(),
+  role: v.picklist(['server', 'client', 'guardian']),
+  state: v.picklist(['started', 'ready', 'exited']),
+  pid: v.optional(v.number()),
+  exitCode: v.optional(v.nullable(v.number())),
+  signal: v.optional(v.nullable(v.string())),
+  lastLines: v.optional(v.array(v.string())),
+});
+export const tuningEventSchema = v.object({
+  ...base,
+  type: v.literal('tuning'),
+  key: v.string(),
+  scope: v.picklist(['netns', 'global']),
+  from: v.string(),
+  to: v.string(),
+  outcome: v.picklist(['applied', 'refused', 'restored', 'changedByOthers', 'restoreRefused']),
+  detail: v.optional(v.string()),
+});
+export const summaryEventSchema = v.object({ ...base, type: v.literal('summary'), summary: summarySchema });
+
+export const runEventSchema = v.variant('type', [
+  helloSchema,
+  phaseEventSchema,
+  factsEventSchema,
+  planEventSchema,
+  sampleSchema,
+  wallEventSchema,
+  logSchema,
+  workerEventSchema,
+  tuningEventSchema,
+  orderSchema,
+  summaryEventSchema,
+]);
+export type RunEvent = v.InferOutput<typeof runEventSchema>;
+export type RunEventType = RunEvent['type'];
+type WithoutBase<T> = T extends unknown ? Omit<T, 'seq' | 't'> : never;
+/** An event before the supervisor numbers and times it. */
+export type RunEventBody = WithoutBase<RunEvent>;

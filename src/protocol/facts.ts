@@ -1,0 +1,52 @@
+import * as v from 'valibot';
+
+const bytes = v.pipe(v.number(), v.minValue(0));
+const nullableNumber = v.nullable(v.number());
+
+export const sysctlFactSchema = v.object({
+  /** The text of the file without its last line feed; null where it is absent or cannot be read. */
+  value: v.nullable(v.string()),
+  access: v.picklist(['writable', 'readOnly', 'absent']),
+});
+
+/**
+ * What the probe found on a host. Read inside the network namespace in which the run would live, so the keys under `net.`
+ * are those that hold for the run. Memory in bytes.
+ */
+export const hostFactsSchema = v.object({
+  hostname: v.string(),
+  kernel: v.string(),
+  architecture: v.string(),
+  libc: v.picklist(['glibc', 'musl', 'unknown']),
+  distribution: v.string(),
+  /** Identifies this boot (`/proc/sys/kernel/random/boot_id`). */
+  bootId: v.string(),
+  nodeVersion: v.string(),
+  cores: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  memory: v.object({ totalBytes: bytes, availableBytes: bytes }),
+  /** The cgroup limits that hold for our processes; null where there is none. */
+  cgroup: v.object({ memoryMaximumBytes: nullableNumber, memoryCurrentBytes: nullableNumber, pidsMaximum: nullableNumber, pidsCurrent: nullableNumber }),
+  user: v.object({ id: v.number(), name: v.string() }),
+  /** How the agent got its rights. */
+  privilege: v.picklist(['root', 'sudo', 'none']),
+  capabilities: v.object({ sysResource: v.boolean(), netAdmin: v.boolean(), sysAdmin: v.boolean() }),
+  /** `hard` is the limit found, `raisable` the largest hard limit that could really be set (tried, not assumed). */
+  nofile: v.object({ soft: v.number(), hard: v.number(), raisable: v.number() }),
+  /** `/proc/sys/fs/file-nr`: file structures in use on the whole host. */
+  filesInUse: v.number(),
+  /** Isolation that can be had: own network namespace as root, through a user namespace, or none (with the reason). */
+  namespace: v.object({ kind: v.picklist(['netns', 'userns', 'none']), reason: v.optional(v.string()) }),
+  slabReadable: v.boolean(),
+  conntrack: v.nullable(v.object({ count: v.number(), maximum: v.number() })),
+  sysctls: v.record(v.string(), sysctlFactSchema),
+  /** TCP ports that something listens on in the namespace of the run (all of them when the isolation is `host`). */
+  listeningPorts: v.array(v.number()),
+  /** Addresses of this host (without 127/8), for runs over several hosts. */
+  addresses: v.optional(v.array(v.string()), []),
+  /** TCP sockets of the whole host before the run (`sockstat` alloc), to notice foreign ones. */
+  tcpSocketsAllocated: v.number(),
+  /** One-minute load average. */
+  loadAverage: v.number(),
+});
+export type HostFacts = v.InferOutput<typeof hostFactsSchema>;
+export type SysctlFact = v.InferOutput<typeof sysctlFactSchema>;

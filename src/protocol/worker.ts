@@ -1,0 +1,74 @@
+import * as v from 'valibot';
+import { clientWorkerPlanSchema, serverWorkerPlanSchema } from './plan.js';
+import { engineSchema } from './spec.js';
+
+/**
+ * Between the supervisor and one worker: NDJSON on the worker's standard input and output. The first line is `configure`.
+ * End of standard input means that the supervisor is gone: the worker exits at once.
+ */
+const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+export const trafficConfigurationSchema = v.object({ intervalSeconds: v.number(), bytes: natural });
+
+export const workerCommandSchema = v.variant('type', [
+  v.object({
+    type: v.literal('configure'),
+    role: v.literal('server'),
+    engine: engineSchema,
+    plan: serverWorkerPlanSchema,
+    websocketPath: v.string(),
+    /** Only for the engine `command`. */
+    command: v.optional(v.string()),
+    /** Directory for the command's stdout and stderr (bounded). */
+    outputDirectory: v.optional(v.string()),
+  }),
+  v.object({
+    type: v.literal('configure'),
+    role: v.literal('client'),
+    plan: clientWorkerPlanSchema,
+    websocketPath: v.string(),
+    traffic: v.optional(trafficConfigurationSchema),
+  }),
+  /** Client: go to this many open connections (up or down); `rate` in connections per second for this worker, 0: as fast as possible. */
+  v.object({ type: v.literal('target'), connections: natural, rate: v.number() }),
+  /** Client: send this many messages of so many bytes over each open connection; answered by `burstDone`. */
+  v.object({ type: v.literal('burst'), order: natural, messages: natural, bytes: natural }),
+  /** Server: accept no more and close all, so that no TIME_WAIT is left; then exit 0. Client: close all, then exit 0. */
+  v.object({ type: v.literal('stop') }),
+]);
+export type WorkerCommand = v.InferOutput<typeof workerCommandSchema>;
+
+const countersSchema = v.object({ opened: natural, closed: natural, open: natural });
+
+/** Cumulative counters of one worker, sent each 250 ms while they move and each second otherwise. */
+export const workerStatsSchema = v.object({
+  type: v.literal('stats'),
+  tcp: v.optional(countersSchema),
+  websocket: v.optional(countersSchema),
+  connecting: natural,
+  failed: v.record(v.string(), v.number()),
+  /** Ended by the other side or by an error while they were wanted. */
+  lost: natural,
+  tcpMessages: v.number(),
+  tcpBytes: v.number(),
+  websocketMessages: v.number(),
+  websocketBytes: v.number(),
+  /** Microseconds of user and system time of this process (and, for a command server, of its whole process tree). */
+  cpuMicroseconds: v.number(),
+  /** Client with traffic: an HDR histogram of microseconds since its start, base64 of the compressed encoding. */
+  histogram: v.optional(v.string()),
+  /** The first hard error that stops this worker's ramp, such as EMFILE or EADDRNOTAVAIL; it has stopped trying when set. */
+  blocked: v.optional(v.object({ errno: v.string(), call: v.string(), text: v.string() })),
+});
+export type WorkerStats = v.InferOutput<typeof workerStatsSchema>;
+
+export const workerMessageSchema = v.variant('type', [
+  /** Server: all ports listen. Client: configured. `pids`: all processes whose memory counts for this worker. `nofile` is the limit that holds. */
+  v.object({ type: v.literal('ready'), pids: v.array(v.number()), nofile: v.number(), pssBytes: v.optional(v.number()) }),
+  workerStatsSchema,
+  v.object({ type: v.literal('burstDone'), order: natural, messages: v.number(), bytes: v.number(), lost: v.number(), elapsedMs: v.number() }),
+  v.object({ type: v.literal('log'), level: v.picklist(['info', 'warn', 'error']), text: v.string() }),
+  /** It cannot go on; it exits after this line. */
+  v.object({ type: v.literal('fatal'), text: v.string(), errno: v.optional(v.string()) }),
+]);
+export type WorkerMessage = v.InferOutput<typeof workerMessageSchema>;
