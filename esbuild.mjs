@@ -38,7 +38,7 @@ const targets = [
 function copyKoffi() {
   const modules = join('dist', 'host', 'node_modules');
   const koffi = join(modules, 'koffi');
-  for (const file of ['package.json', 'index.cjs', 'LICENSE.txt', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs']) {
+  for (const file of ['package.json', 'index.cjs', 'LICENSE.txt', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs', 'src/koffi/src/trampolines.cjs']) {
     const from = join('node_modules', 'koffi', file);
     if (existsSync(from)) cpSync(from, join(koffi, file));
   }

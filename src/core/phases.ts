@@ -23,7 +23,7 @@ export function isFinal(phase: Phase): phase is 'finished' | 'failed' | 'stopped
 /** Returns `next`; throws when no run may go from `current` to `next`. `current` is undefined before the first phase. */
 export function advance(current: Phase | undefined, next: Phase): Phase {
   const allowed = current === undefined ? (['probing'] as const) : successors[current];
-  if (!(allowed as readonly Phase[]).includes(next)) {
+  if (!allowed.includes(next)) {
     throw new Error(`illegal phase transition from ${current ?? 'nothing'} to ${next}`);
   }
   return next;
