@@ -1,0 +1,164 @@
+import type { Readable, Writable } from 'node:stream';
+import * as v from 'valibot';
+import { HumanError } from '../core/errors.js';
+import type { ControllerCommand } from '../protocol/commands.js';
+import { replySchema, type Reply } from '../protocol/commands.js';
+import { runEventSchema, type RunEvent } from '../protocol/events.js';
+import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import type { RelayChannel } from './contract.js';
+
+/** A relay that runs somewhere, as three streams and its end. */
+export interface RelayStreams {
+  input: Writable;
+  output: Readable;
+  errors: Readable;
+  /** Resolves with the reason, in one sentence, when the relay or the link to it is gone. Never rejects. */
+  ended: Promise<string>;
+  /** Ends the relay: closes its input, and kills it when it does not follow. */
+  end(): void;
+}
+
+interface PendingRequest {
+  resolve(value: unknown): void;
+  reject(error: HumanError): void;
+}
+
+/** Last lines of stderr that go into the reason of a close: enough for the head of a stack. */
+const keptErrorLines = 5;
+
+/** Speaks the relay's protocol over three streams. Owns the streams from its construction on. */
+export class StreamRelayChannel implements RelayChannel {
+  private readonly pending = new Map<number, PendingRequest>();
+  private readonly eventListeners = new Set<(event: RunEvent) => void>();
+  private readonly closeListeners = new Set<(reason: string) => void>();
+  private readonly noiseListeners = new Set<(line: string) => void>();
+  private readonly errorLines: string[] = [];
+  private nextId = 1;
+  private closedReason: string | undefined;
+
+  constructor(private readonly streams: RelayStreams) {
+    const output = new LineSplitter(
+      (line) => this.receive(line),
+      (beginning) => this.noise(`a line of the relay was too long and was dropped: ${beginning}…`),
+    );
+    const errors = new LineSplitter((line) => this.receiveError(line), undefined, 64 * 1024);
+    streams.output.on('data', (chunk: Buffer) => output.push(chunk));
+    streams.errors.on('data', (chunk: Buffer) => errors.push(chunk));
+    // A write after the other side went away is reported by `ended`; without a listener it would end this process.
+    for (const stream of [streams.input, streams.output, streams.errors]) stream.on('error', () => undefined);
+    void streams.ended.then((reason) => {
+      output.end();
+      errors.end();
+      this.finish(this.errorLines.length === 0 ? reason : `${reason} Its last words: ${this.errorLines.join(' | ')}`);
+    });
+  }
+
+  send(command: ControllerCommand): void {
+    if (this.closedReason === undefined) this.streams.input.write(encodeLine(command));
+  }
+
+  request<T>(build: (id: number) => ControllerCommand, signal?: AbortSignal): Promise<T> {
+    if (this.closedReason !== undefined) return Promise.reject(linkLost(this.closedReason));
+    if (signal?.aborted === true) return Promise.reject(cancelled());
+    const id = this.nextId++;
+    return new Promise<unknown>((resolve, reject) => {
+      const onAbort = () => settle(() => reject(cancelled()));
+      const settle = (act: () => void) => {
+        this.pending.delete(id);
+        signal?.removeEventListener('abort', onAbort);
+        act();
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.pending.set(id, {
+        resolve: (value) => settle(() => resolve(value)),
+        reject: (error) => settle(() => reject(error)),
+      });
+      this.streams.input.write(encodeLine(build(id)));
+    }) as Promise<T>;
+  }
+
+  onEvent(listener: (event: RunEvent) => void): () => void {
+    this.eventListeners.add(listener);
+    return () => this.eventListeners.delete(listener);
+  }
+
+  onClose(listener: (reason: string) => void): () => void {
+    if (this.closedReason !== undefined) {
+      listener(this.closedReason);
+      return () => undefined;
+    }
+    this.closeListeners.add(listener);
+    return () => this.closeListeners.delete(listener);
+  }
+
+  onNoise(listener: (line: string) => void): () => void {
+    this.noiseListeners.add(listener);
+    return () => this.noiseListeners.delete(listener);
+  }
+
+  close(): void {
+    this.finish('The connection was closed by C10M.');
+  }
+
+  private receive(line: string): void {
+    if (line === '') return;
+    const value = parseJson(line);
+    const reply = v.safeParse(replySchema, value);
+    if (reply.success) {
+      this.answer(reply.output);
+      return;
+    }
+    const event = v.safeParse(runEventSchema, value);
+    if (!event.success) {
+      this.noise(line);
+      return;
+    }
+    for (const listener of [...this.eventListeners]) listener(event.output);
+  }
+
+  private answer(reply: Reply): void {
+    const request = this.pending.get(reply.id);
+    // Unknown ids are those of requests that were cancelled.
+    if (request === undefined) return;
+    if (reply.ok) request.resolve(reply.value);
+    else request.reject(HumanError.fromPlain(reply.error));
+  }
+
+  private receiveError(line: string): void {
+    if (line === '') return;
+    this.errorLines.push(line.slice(0, 500));
+    if (this.errorLines.length > keptErrorLines) this.errorLines.shift();
+    this.noise(line);
+  }
+
+  private noise(line: string): void {
+    for (const listener of [...this.noiseListeners]) listener(line);
+  }
+
+  private finish(reason: string): void {
+    if (this.closedReason !== undefined) return;
+    this.closedReason = reason;
+    for (const request of [...this.pending.values()]) request.reject(linkLost(reason));
+    const listeners = [...this.closeListeners];
+    this.closeListeners.clear();
+    this.eventListeners.clear();
+    for (const listener of listeners) listener(reason);
+    this.streams.end();
+  }
+}
+
+function linkLost(reason: string): HumanError {
+  return new HumanError(reason, { code: 'unreachable' });
+}
+
+function cancelled(): HumanError {
+  return new HumanError('Cancelled.', { code: 'cancelled' });
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line) as unknown;
+  } catch {
+    return undefined;
+  }
+}
