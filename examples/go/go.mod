@@ -1,0 +1,3 @@
+module c10m-example
+
+go 1.19
