@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HumanError } from '../../src/core/errors.js';
+import { exampleProfileText, parseProfile, profileTextOf, specFromInput } from '../../src/core/profile.js';
+
+describe('a spec as people write it', () => {
+  const bad: [name: string, input: Record<string, unknown>, message: RegExp][] = [
+    ['zero connections', { connections: 0 }, /connections is 0, but must be a whole number from 1/],
+    ['negative connections', { connections: '-5' }, /must not be negative/],
+    ['fractional connections', { connections: '1.5' }, /not a whole number/],
+    ['fractional number', { connections: 2.5 }, /must be a whole number/],
+    ['absurd connections', { connections: '1000000M' }, /from 1 to 100,000,000/],
+    ['a word', { connections: 'many' }, /"many" is not a whole number/],
+    ['unknown protocol', { protocol: 'udp' }, /protocol is "udp", but must be one of: tcp, websocket, both/],
+    ['misspelt key', { conections: 5 }, /"conections" is not a field/],
+    ['bad duration', { hold: 'soon' }, /"soon" is not a duration for hold/],
+    ['bad threshold', { thresholds: ['bytesPerEn<5'] }, /"bytesPerEn" in the threshold/],
+    ['command engine without command', { engine: 'command' }, /needs the command/],
+  ];
+  for (const [name, input, message] of bad) {
+    it(`refuses ${name}`, () => {
+      assert.throws(
+        () => specFromInput(input),
+        (error) => error instanceof HumanError && error.code === 'usage' && message.test(error.message),
+      );
+    });
+  }
+
+  it('suggests the nearest field', () => {
+    assert.throws(
+      () => specFromInput({ conections: 5 }),
+      (error) => error instanceof HumanError && error.remedy === 'Did you mean "connections"?',
+    );
+  });
+
+  it('reads counts, durations, stages and traffic', () => {
+    const spec = specFromInput({
+      connections: '1M',
+      hold: '2m',
+      rate: '20k',
+      stages: [{ to: '10k', rate: 500, hold: '5s' }],
+      traffic: { every: '10s', bytes: '64' },
+    });
+    assert.deepEqual(
+      {
+        connections: spec.connections,
+        hold: spec.holdSeconds,
+        rate: spec.rate,
+        stages: spec.stages,
+        traffic: spec.traffic,
+        host: spec.host,
+        engine: spec.engine,
+      },
+      {
+        connections: 1_000_000,
+        hold: 120,
+        rate: 20_000,
+        stages: [{ to: 10_000, rate: 500, holdSeconds: 5 }],
+        traffic: { intervalSeconds: 10, bytes: 64 },
+        host: 'local',
+        engine: 'epoll',
+      },
+    );
+  });
+
+  it('reads its own example, and a profile written from a spec gives the same spec', () => {
+    const { spec, problems } = parseProfile(exampleProfileText());
+    assert.deepEqual(problems, []);
+    assert.deepEqual(parseProfile(profileTextOf(spec!)).spec, spec);
+  });
+
+  it('tells where a problem stands', () => {
+    const text = '{\n  "connections": "50k",\n  "protocl": "tcp"\n}';
+    const { problems } = parseProfile(text);
+    assert.equal(problems.length, 1);
+    assert.equal(text.slice(problems[0]!.offset, problems[0]!.offset + problems[0]!.length), '"protocl"');
+  });
+});
