@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { setCloseOnExec } from './linux/hostCalls.js';
+import { identityOf } from './linux/process.js';
+import { Guardian } from './agent/guardian.js';
+import { probeMain } from './agent/probe.js';
+import { Relay, supervisorLockFd } from './agent/relay.js';
+import { openStateDirectory, StateDirectory } from './agent/stateDirectory.js';
+import { Supervisor } from './agent/supervisor.js';
+import { SysctlFiles } from './agent/sysctlFiles.js';
+
+const agentPath = process.argv[1]!;
+
+async function main(command: string | undefined, args: string[]): Promise<void> {
+  switch (command) {
+    case 'relay': {
+      const state = openStateDirectory(process.env, process.getuid?.() ?? 0);
+      await new Relay(state, agentPath, process.stdout).serve(process.stdin);
+      // Pending timers and sockets of the run it followed must not keep it.
+      process.exit(0);
+      break;
+    }
+    case 'probe':
+      probeMain(args[0] ?? '', (text) => process.stdout.write(text));
+      return;
+    case 'supervise': {
+      const [statePath, runId, isolation] = v.parse(v.tuple([v.string(), v.string(), v.picklist(['isolated', 'shared'])]), args);
+      await supervise(new StateDirectory(statePath), runId, isolation === 'isolated');
+      process.exit(0);
+      break;
+    }
+    case 'guard': {
+      const [statePath, runId, isolation, lease] = v.parse(v.tuple([v.string(), v.string(), v.picklist(['isolated', 'shared']), v.string()]), args);
+      for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+      const supervisor = identityOf(process.ppid) ?? { pid: process.ppid, startTime: 0 };
+      await new Guardian(new StateDirectory(statePath).run(runId), supervisor, new SysctlFiles(), isolation === 'isolated', Number(lease)).watch(process.stdin);
+      process.exit(0);
+      break;
+    }
+    default:
+      process.stderr.write('usage: agent.cjs relay\n');
+      process.exitCode = 64;
+  }
+}
+
+async function supervise(state: StateDirectory, runId: string, isolated: boolean): Promise<void> {
+  const run = state.run(runId);
+  const order = run.readOrder();
+  if (order === undefined) throw new Error(`${run.path} holds no order`);
+  const lockFd = order.spec.waitForHost ? undefined : supervisorLockFd;
+  if (lockFd !== undefined) setCloseOnExec(lockFd);
+  const workerPath = join(agentPath, '..', 'worker.cjs');
+  await new Supervisor(run, order, { agentPath, workerPath, stateDirectory: state.path, isolated, lockFd }).supervise();
+}
+
+main(process.argv[2], process.argv.slice(3)).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(70);
+});

@@ -1,0 +1,55 @@
+import * as v from 'valibot';
+import { spawnSync } from 'node:child_process';
+import { userInfo } from 'node:os';
+import { readCapabilities } from '../linux/procfs.js';
+import { unshareCommand } from '../linux/netns.js';
+
+/**
+ * What can only be known outside the run's namespaces: inside a user namespace everyone is root with all capabilities.
+ */
+export const outerFactsSchema = v.object({
+  user: v.object({ id: v.number(), name: v.string() }),
+  privilege: v.picklist(['root', 'sudo', 'none']),
+  capabilities: v.object({ sysResource: v.boolean(), netAdmin: v.boolean(), sysAdmin: v.boolean() }),
+  namespace: v.object({ kind: v.picklist(['netns', 'userns', 'none']), reason: v.optional(v.string()) }),
+});
+export type OuterFacts = v.InferOutput<typeof outerFactsSchema>;
+
+const capabilityNetAdmin = 12n;
+const capabilitySysAdmin = 21n;
+const capabilitySysResource = 24n;
+
+/** An `unshare` that does not answer is no isolation. It takes about 5 ms. */
+const unshareTimeoutMs = 5_000;
+
+export function collectOuterFacts(): OuterFacts {
+  const id = process.getuid?.() ?? 0;
+  const capabilities = readCapabilities('self');
+  const has = (bit: bigint) => (capabilities & (1n << bit)) !== 0n;
+  return {
+    user: { id, name: userName(id) },
+    privilege: id !== 0 ? 'none' : process.env.SUDO_UID === undefined ? 'root' : 'sudo',
+    capabilities: { sysResource: has(capabilitySysResource), netAdmin: has(capabilityNetAdmin), sysAdmin: has(capabilitySysAdmin) },
+    namespace: findNamespaceKind(has(capabilitySysAdmin)),
+  };
+}
+
+function userName(id: number): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return String(id);
+  }
+}
+
+/** Tries which isolation can be had, since policies (AppArmor, sysctls, seccomp) cannot be read off in one place. */
+function findNamespaceKind(isAdministrator: boolean): OuterFacts['namespace'] {
+  const reasons: string[] = [];
+  for (const kind of isAdministrator ? (['netns', 'userns'] as const) : (['userns'] as const)) {
+    const { command, args } = unshareCommand(kind);
+    const result = spawnSync(command, [...args, 'true'], { timeout: unshareTimeoutMs, encoding: 'utf8' });
+    if (result.status === 0) return { kind };
+    reasons.push((result.error?.message ?? result.stderr.trim()) || `unshare ended with ${result.signal ?? result.status ?? 'nothing'}`);
+  }
+  return { kind: 'none', reason: reasons.join('; ') };
+}

@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
+import { arch, availableParallelism, hostname, loadavg, machine, networkInterfaces, release } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { HumanError } from '../core/errors.js';
+import { probedKeys } from '../core/sysctls.js';
+import { hostFactsSchema, type HostFacts, type SysctlFact } from '../protocol/facts.js';
+import { couldSetNofile, readNofile } from '../linux/hostCalls.js';
+import { bringLoopbackUp, unshareCommand } from '../linux/netns.js';
+import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readText } from '../linux/procfs.js';
+import { collectOuterFacts, outerFactsSchema, type OuterFacts } from './outerFacts.js';
+import { SysctlFiles } from './sysctlFiles.js';
+
+/** A probe reads some forty small files; one that takes longer hangs on something that no run should begin on. */
+const probeTimeoutMs = 20_000;
+
+/** Reads the facts of this process's namespaces. Changes nothing (a raised limit of its own is put back). */
+export function collectFacts(outer: OuterFacts, sysctls = new SysctlFiles()): HostFacts {
+  const meminfo = parseMeminfo(readText('/proc/meminfo') ?? '');
+  const nofile = readNofile();
+  const openLimit = Number(sysctls.read('fs.nr_open') ?? nofile.hard);
+  const conntrack = readConntrack();
+  return {
+    hostname: hostname(),
+    kernel: release(),
+    architecture: machine() === '' ? arch() : machine(),
+    libc: findLibc(),
+    distribution: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readText('/etc/os-release') ?? '')?.[1] ?? 'unknown',
+    bootId: readBootId(),
+    nodeVersion: process.versions.node,
+    cores: availableParallelism(),
+    memory: { totalBytes: meminfo.MemTotal ?? 0, availableBytes: meminfo.MemAvailable ?? 0 },
+    cgroup: readCgroupLimits(),
+    user: outer.user,
+    privilege: outer.privilege,
+    capabilities: outer.capabilities,
+    nofile: { ...nofile, raisable: openLimit > nofile.hard && couldSetNofile(openLimit) ? openLimit : nofile.hard },
+    filesInUse: readFileNumbers().used,
+    namespace: outer.namespace,
+    slabReadable: readText('/proc/slabinfo') !== undefined,
+    conntrack: conntrack === undefined ? null : { count: conntrack.used, maximum: conntrack.limit },
+    sysctls: Object.fromEntries(probedKeys.map((key) => [key, probeSysctl(sysctls, key)])),
+    listeningPorts: readListeningPorts(),
+    addresses: Object.values(networkInterfaces()).flatMap((list) => (list ?? []).filter((entry) => !entry.internal).map((entry) => entry.address)),
+    tcpSocketsAllocated: parseSockstat(readText('/proc/net/sockstat') ?? '').allocated,
+    loadAverage: loadavg()[0] ?? 0,
+  };
+}
+
+export function readBootId(): string {
+  return (readText('/proc/sys/kernel/random/boot_id') ?? 'unknown').trim();
+}
+
+function probeSysctl(sysctls: SysctlFiles, key: string): SysctlFact {
+  const value = sysctls.read(key) ?? null;
+  return { value, access: sysctls.access(key) };
+}
+
+function findLibc(): HostFacts['libc'] {
+  if (['/lib64/ld-linux-x86-64.so.2', '/lib/ld-linux-aarch64.so.1', '/lib/ld-linux-armhf.so.3', '/lib64/ld64.so.2'].some((path) => existsSync(path)))
+    return 'glibc';
+  return ['x86_64', 'aarch64', 'armhf', 'armv7'].some((name) => existsSync(`/lib/ld-musl-${name}.so.1`)) ? 'musl' : 'unknown';
+}
+
+/** State of a listening socket in /proc/net/tcp. */
+const listenState = '0A';
+/** Listening sockets come first in /proc/net/tcp; on a busy host the rest can be hundreds of megabytes, so reading stops here. */
+const maximumTableBytes = 4 * 1024 * 1024;
+
+function readListeningPorts(): number[] {
+  const ports = new Set<number>();
+  for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    for (const line of readBeginning(file, maximumTableBytes).split('\n').slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[3] !== listenState) continue;
+      ports.add(Number.parseInt(fields[1]!.slice(fields[1]!.lastIndexOf(':') + 1), 16));
+    }
+  }
+  return [...ports].sort((a, b) => a - b);
+}
+
+/** Reads until a line that is no listening socket any more, or the maximum. */
+function readBeginning(path: string, maximumBytes: number): string {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY);
+  } catch {
+    return '';
+  }
+  try {
+    const chunk = Buffer.alloc(64 * 1024);
+    let text = '';
+    while (text.length < maximumBytes) {
+      const count = readSync(fd, chunk);
+      if (count === 0) break;
+      text += chunk.toString('latin1', 0, count);
+      const last = text.trimEnd().split('\n').at(-1)?.trim().split(/\s+/);
+      if (last?.[3] !== undefined && last[3] !== 'st' && last[3] !== listenState) break;
+    }
+    return text;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The door of `agent.cjs probe`: prints the facts of the namespace it was started in. */
+export function probeMain(outerText: string, print: (text: string) => void): void {
+  const outer = v.parse(outerFactsSchema, JSON.parse(outerText));
+  if (outer.namespace.kind !== 'none' && process.env.C10M_PROBE_ISOLATED === '1') bringLoopbackUp();
+  print(`${JSON.stringify(collectFacts(outer))}\n`);
+}
+
+/** Facts as they will hold for a run: read by a short-lived child inside a namespace like the run's. */
+export async function probeHost(agentPath: string, isolation: 'netns' | 'host', outer: OuterFacts = collectOuterFacts()): Promise<HostFacts> {
+  const kind = isolation === 'host' ? 'none' : outer.namespace.kind;
+  const node = [process.execPath, agentPath, 'probe', JSON.stringify(outer)];
+  const unshare = kind === 'none' ? undefined : unshareCommand(kind);
+  const [command, ...args] = unshare === undefined ? node : [unshare.command, ...unshare.args, ...node];
+  const text = await runForOutput(command!, args, { ...process.env, C10M_PROBE_ISOLATED: kind === 'none' ? '0' : '1' });
+  return v.parse(hostFactsSchema, JSON.parse(text));
+}
+
+function runForOutput(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env, timeout: probeTimeoutMs, killSignal: 'SIGKILL' });
+    let output = '';
+    let errors = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-2_000)));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(output);
+      else reject(new HumanError(`The probe of this host ended with ${signal ?? `code ${code ?? 'unknown'}`}: ${errors.trim()}`));
+    });
+  });
+}
+
+/** Where the workers' program lies: beside the agent. */
+export function workerPathBeside(agentPath: string): string {
+  return join(agentPath, '..', 'worker.cjs');
+}

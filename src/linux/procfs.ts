@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs';
+
+/** The text of a small kernel file; undefined where it is absent or may not be read. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
+}
+
+/** `/proc/meminfo` in bytes; entries without a unit (HugePages_Total) stay counts. */
+export function parseMeminfo(text: string): Record<string, number> {
+  const result: Record<string, number> = {};
+  for (const match of text.matchAll(/^([^:\n]+):\s+(\d+)( kB)?$/gm)) result[match[1]!] = Number(match[2]) * (match[3] === undefined ? 1 : 1024);
+  return result;
+}
+
+export interface SlabCache {
+  activeObjects: number;
+  totalObjects: number;
+  objectBytes: number;
+  objectsPerSlab: number;
+  pagesPerSlab: number;
+}
+
+/** `/proc/slabinfo`, version 2.1: name, active objects, total objects, object size, objects per slab, pages per slab. */
+export function parseSlabinfo(text: string): Record<string, SlabCache> {
+  const result: Record<string, SlabCache> = {};
+  for (const match of text.matchAll(/^(\S+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+:/gm)) {
+    result[match[1]!] = {
+      activeObjects: Number(match[2]),
+      totalObjects: Number(match[3]),
+      objectBytes: Number(match[4]),
+      objectsPerSlab: Number(match[5]),
+      pagesPerSlab: Number(match[6]),
+    };
+  }
+  return result;
+}
+
+/** Pages on the per-CPU free lists (`count:` of each pageset in `/proc/zoneinfo`). MemFree does not include them. */
+export function parsePerCpuPages(text: string): number {
+  let pages = 0;
+  for (const match of text.matchAll(/^\s+count:\s+(\d+)$/gm)) pages += Number(match[1]);
+  return pages;
+}
+
+export interface Sockstat {
+  /** Of the reader's network namespace. */
+  inUse: number;
+  timeWait: number;
+  /** Of the whole host. */
+  orphan: number;
+  allocated: number;
+  memoryPages: number;
+}
+
+/** The TCP line of `/proc/net/sockstat`, with TCP6's sockets in use added when given (`/proc/net/sockstat6`). */
+export function parseSockstat(text: string, text6 = ''): Sockstat {
+  const value = (name: string) => Number(new RegExp(`^TCP:.*\\b${name} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  const inUse6 = Number(/^TCP6: inuse (\d+)/m.exec(text6)?.[1] ?? 0);
+  return { inUse: value('inuse') + inUse6, timeWait: value('tw'), orphan: value('orphan'), allocated: value('alloc'), memoryPages: value('mem') };
+}
+
+/** `/proc/net/netstat` and `/proc/net/snmp`: pairs of lines, the names above the values. Keys such as `TcpExt.ListenOverflows`. */
+export function parseNetstat(text: string): Record<string, number> {
+  const result: Record<string, number> = {};
+  const lines = text.split('\n');
+  for (let index = 0; index + 1 < lines.length; index += 2) {
+    const names = lines[index]!.split(' ');
+    const values = lines[index + 1]!.split(' ');
+    if (names[0] !== values[0]) continue;
+    const group = names[0]!.slice(0, -1);
+    for (let column = 1; column < names.length; column++) result[`${group}.${names[column]!}`] = Number(values[column]);
+  }
+  return result;
+}
+
+/** The first line of `/proc/stat` in clock ticks: all, and those in which a core did something. */
+export function parseCpuTicks(text: string): { total: number; busy: number } {
+  const ticks = /^cpu\s+(.+)$/m.exec(text)?.[1]?.trim().split(/\s+/).slice(0, 8).map(Number) ?? [];
+  const total = ticks.reduce((sum, value) => sum + value, 0);
+  // idle and iowait
+  return { total, busy: total - (ticks[3] ?? 0) - (ticks[4] ?? 0) };
+}
+
+/** The proportional share of a process in bytes (`/proc/PID/smaps_rollup`); undefined when it is gone. Costs a walk of its page tables. */
+export function readProportionalSetSize(pid: number): number | undefined {
+  const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/smaps_rollup`) ?? '')?.[1];
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+}
+
+/** Slots in the descriptor table of a process (`FDSize`); 0 when it is gone. */
+export function readDescriptorTableSize(pid: number): number {
+  return Number(/^FDSize:\s+(\d+)$/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1] ?? 0);
+}
+
+/** `/proc/sys/fs/file-nr`: file structures in use, and their limit. */
+export function readFileNumbers(): { used: number; limit: number } {
+  const fields = (readText('/proc/sys/fs/file-nr') ?? '').trim().split(/\s+/).map(Number);
+  return { used: fields[0] ?? 0, limit: fields[2] ?? 0 };
+}
+
+/** Connections tracked in this network namespace; undefined where conntrack is not loaded. */
+export function readConntrack(): { used: number; limit: number } | undefined {
+  const used = readText('/proc/sys/net/netfilter/nf_conntrack_count');
+  const limit = readText('/proc/sys/net/netfilter/nf_conntrack_max');
+  return used === undefined || limit === undefined ? undefined : { used: Number(used), limit: Number(limit) };
+}
+
+/** Effective capabilities of a process as a bit set; 0 when unknown. */
+export function readCapabilities(pid: number | 'self'): bigint {
+  const hexadecimal = /^CapEff:\s+([0-9a-f]+)$/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1];
+  return hexadecimal === undefined ? 0n : BigInt(`0x${hexadecimal}`);
+}
+
+/** Bytes of a page of memory, as the kernel tells it for this very process. */
+export function readPageSize(): number {
+  const kilobytes = /^KernelPageSize:\s+(\d+) kB$/m.exec(readText('/proc/self/smaps') ?? '')?.[1];
+  return kilobytes === undefined ? 4096 : Number(kilobytes) * 1024;
+}
+
+export interface CgroupLimits {
+  memoryMaximumBytes: number | null;
+  memoryCurrentBytes: number | null;
+  pidsMaximum: number | null;
+  pidsCurrent: number | null;
+}
+
+/** A v1 memory limit above this is the kernel's way to say `none`. */
+const noMemoryLimit = 2 ** 60;
+
+/**
+ * The limits of the cgroups that hold for this process, v1 or v2: the tightest one on the way to the root, with the use of that
+ * very group.
+ */
+export function readCgroupLimits(read: (path: string) => string | undefined = readText): CgroupLimits {
+  const memberships = (read('/proc/self/cgroup') ?? '').split('\n').filter((line) => line !== '');
+  const pathOf = (controller: string): string | undefined =>
+    memberships
+      .find((line) => line.split(':')[1]!.split(',').includes(controller))
+      ?.split(':')
+      .slice(2)
+      .join(':');
+  const unified = memberships.find((line) => line.startsWith('0::'))?.slice(3);
+  const memoryPath = pathOf('memory');
+  const memory =
+    memoryPath === undefined
+      ? tightest(read, '/sys/fs/cgroup', unified, 'memory.max', 'memory.current')
+      : tightest(read, '/sys/fs/cgroup/memory', memoryPath, 'memory.limit_in_bytes', 'memory.usage_in_bytes');
+  const pidsPath = pathOf('pids');
+  const pids =
+    pidsPath === undefined
+      ? tightest(read, '/sys/fs/cgroup', unified, 'pids.max', 'pids.current')
+      : tightest(read, '/sys/fs/cgroup/pids', pidsPath, 'pids.max', 'pids.current');
+  return { memoryMaximumBytes: memory.limit, memoryCurrentBytes: memory.used, pidsMaximum: pids.limit, pidsCurrent: pids.used };
+}
+
+function tightest(
+  read: (path: string) => string | undefined,
+  root: string,
+  path: string | undefined,
+  limitFile: string,
+  useFile: string,
+): { limit: number | null; used: number | null } {
+  if (path === undefined) return { limit: null, used: null };
+  let best: { limit: number; used: number | null } | undefined;
+  for (let current = path; ; current = current.slice(0, current.lastIndexOf('/'))) {
+    const directory = `${root}${current === '/' ? '' : current}`;
+    const text = read(`${directory}/${limitFile}`)?.trim();
+    const limit = text === undefined || text === 'max' ? Number.NaN : Number(text);
+    if (Number.isFinite(limit) && limit < noMemoryLimit && (best === undefined || limit < best.limit)) {
+      const used = read(`${directory}/${useFile}`);
+      best = { limit, used: used === undefined ? null : Number(used) };
+    }
+    if (current === '' || current === '/') break;
+  }
+  return best ?? { limit: null, used: null };
+}

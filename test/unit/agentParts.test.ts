@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { HostLock } from '../../src/agent/hostLock.js';
+import { judgeGuard, type GuardReading } from '../../src/agent/rampGuard.js';
+import { divide } from '../../src/agent/workers.js';
+
+const directoryFor = (t: TestContext): string => {
+  const directory = mkdtempSync(join(tmpdir(), 'c10m-agent-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+};
+
+test('a target is divided without a rest and by what each worker can hold', () => {
+  const table: [number, number[], number[]][] = [
+    [100, [50, 50], [50, 50]],
+    [101, [100, 100], [51, 50]],
+    [3, [1, 1, 1, 1], [1, 1, 1, 0]],
+    [0, [5, 5], [0, 0]],
+    [10, [9, 1], [9, 1]],
+    [7, [], []],
+    [5, [0, 10], [0, 5]],
+  ];
+  for (const [total, capacities, expected] of table) assert.deepEqual(divide(total, capacities), expected, JSON.stringify([total, capacities]));
+});
+
+test('the guard names what is short, and whether holding is dangerous too', () => {
+  const healthy: GuardReading = { availableBytes: 8e9, cgroup: undefined, conntrack: undefined, files: { used: 1_000, limit: 100_000 } };
+  const guardBytes = 1e9;
+  const table: [string, Partial<GuardReading>, string | undefined, boolean?][] = [
+    ['healthy', {}, undefined],
+    ['memory', { availableBytes: 0.9e9 }, 'memory', false],
+    ['memory, critical', { availableBytes: 0.4e9 }, 'memory', true],
+    ['cgroup at 89 %', { cgroup: { used: 890, limit: 1_000 } }, undefined],
+    ['cgroup at 91 %', { cgroup: { used: 910, limit: 1_000 } }, 'cgroupMemory', false],
+    ['cgroup at 98 %', { cgroup: { used: 980, limit: 1_000 } }, 'cgroupMemory', true],
+    ['conntrack', { conntrack: { used: 236_000, limit: 262_144 } }, 'conntrack', false],
+    ['conntrack without a limit', { conntrack: { used: 5, limit: 0 } }, undefined],
+    ['files', { files: { used: 95_001, limit: 100_000 } }, 'fileMax', false],
+  ];
+  for (const [name, change, id, isCritical] of table) {
+    const alarm = judgeGuard({ ...healthy, ...change }, guardBytes);
+    assert.equal(alarm?.id, id, name);
+    if (isCritical !== undefined) assert.equal(alarm?.isCritical, isCritical, name);
+  }
+});
+
+test('a host is held by one run at a time, and its holder is named', (t) => {
+  const path = join(directoryFor(t), 'host.lock');
+  const first = HostLock.tryAcquire(path);
+  assert.ok(first instanceof HostLock);
+  first.describe('run-1', 'ann@laptop', process.pid);
+  const second = HostLock.tryAcquire(path);
+  assert.ok(!(second instanceof HostLock));
+  assert.deepEqual([second.holder?.runId, second.holder?.owner], ['run-1', 'ann@laptop']);
+  first.release();
+  assert.equal(existsSync(path), false);
+  const third = HostLock.tryAcquire(path);
+  assert.ok(third instanceof HostLock);
+  third.release();
+});
+
+test('a lock file that a dead run left is no lock', (t) => {
+  const path = join(directoryFor(t), 'host.lock');
+  writeFileSync(path, JSON.stringify({ runId: 'old', owner: 'bob', pid: process.pid, startTime: 1 }));
+  const lock = HostLock.tryAcquire(path);
+  assert.ok(lock instanceof HostLock);
+  const other = HostLock.tryAcquire(path);
+  assert.ok(!(other instanceof HostLock));
+  assert.equal(other.holder, undefined, 'the dead one is not named, its pid belongs to another start time');
+  lock.release();
+});

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCpuTicks, parseMeminfo, parseNetstat, parsePerCpuPages, parseSlabinfo, parseSockstat, readCgroupLimits } from '../../src/linux/procfs.js';
+import { identityOf, isAlive, parseProcessStat } from '../../src/linux/process.js';
+
+test('meminfo in bytes', () => {
+  assert.deepEqual(parseMeminfo('MemTotal:       24684092 kB\nHugePages_Total:       3\nActive(anon):   12 kB\n'), {
+    MemTotal: 24684092 * 1024,
+    HugePages_Total: 3,
+    'Active(anon)': 12 * 1024,
+  });
+});
+
+test('slabinfo of kernel 6.18', () => {
+  const text = `slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>
+TCP                  402    416   2432   13    8 : tunables    0    0    0 : slabdata     32     32      0
+kmalloc-rcl-8k         0      0   8192    4    8 : tunables    0    0    0 : slabdata      0      0      0
+`;
+  assert.deepEqual(parseSlabinfo(text), {
+    TCP: { activeObjects: 402, totalObjects: 416, objectBytes: 2432, objectsPerSlab: 13, pagesPerSlab: 8 },
+    'kmalloc-rcl-8k': { activeObjects: 0, totalObjects: 0, objectBytes: 8192, objectsPerSlab: 4, pagesPerSlab: 8 },
+  });
+});
+
+test('zoneinfo: only the counts of the page sets', () => {
+  const text = `Node 0, zone    Normal
+  pages free     100
+  pagesets
+    cpu: 0
+              count:    120
+              high:     1000
+    cpu: 1
+              count:    30
+`;
+  assert.equal(parsePerCpuPages(text), 150);
+});
+
+test('sockstat with IPv6', () => {
+  const text = 'sockets: used 500\nTCP: inuse 401 orphan 2 tw 7 alloc 402 mem 149\nUDP: inuse 3 mem 0\n';
+  assert.deepEqual(parseSockstat(text, 'TCP6: inuse 9\nUDP6: inuse 1\n'), { inUse: 410, orphan: 2, timeWait: 7, allocated: 402, memoryPages: 149 });
+  assert.deepEqual(parseSockstat(''), { inUse: 0, orphan: 0, timeWait: 0, allocated: 0, memoryPages: 0 });
+});
+
+test('netstat: names above values', () => {
+  assert.deepEqual(parseNetstat('TcpExt: ListenOverflows ListenDrops\nTcpExt: 3 4\nIpExt: InOctets\nIpExt: 12\n'), {
+    'TcpExt.ListenOverflows': 3,
+    'TcpExt.ListenDrops': 4,
+    'IpExt.InOctets': 12,
+  });
+});
+
+test('CPU ticks: idle and waiting are not busy, guests are not counted twice', () => {
+  assert.deepEqual(parseCpuTicks('cpu  10 1 5 100 20 1 2 3 9 9\ncpu0 1 1 1 1\n'), { total: 142, busy: 22 });
+});
+
+test('the stat of a process whose name holds brackets and spaces', () => {
+  const rest = 'S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 20';
+  assert.deepEqual(parseProcessStat(`77 (a) b (c) ${rest}`), { state: 'S', parent: 1, group: 42, startTime: 123456 });
+  assert.equal(parseProcessStat(''), undefined);
+});
+
+test('a pid that was given away is not the same process', () => {
+  const own = identityOf(process.pid);
+  assert.ok(own !== undefined && isAlive(own));
+  assert.equal(isAlive({ pid: own.pid, startTime: own.startTime + 1 }), false);
+});
+
+test('cgroup limits: the tightest on the way to the root, v1 and v2', () => {
+  const reader = (files: Record<string, string>) => (path: string) => files[path];
+  const table: [string, Record<string, string>, ReturnType<typeof readCgroupLimits>][] = [
+    [
+      'v2, the limit stands above our own group',
+      {
+        '/proc/self/cgroup': '0::/a/b\n',
+        '/sys/fs/cgroup/a/b/memory.max': 'max\n',
+        '/sys/fs/cgroup/a/memory.max': '1000\n',
+        '/sys/fs/cgroup/a/memory.current': '600\n',
+        '/sys/fs/cgroup/a/b/pids.max': '50\n',
+        '/sys/fs/cgroup/a/b/pids.current': '5\n',
+      },
+      { memoryMaximumBytes: 1000, memoryCurrentBytes: 600, pidsMaximum: 50, pidsCurrent: 5 },
+    ],
+    [
+      'v1, and no limit is a huge number',
+      {
+        '/proc/self/cgroup': '5:pids:/\n4:memory:/x\n0::/\n',
+        '/sys/fs/cgroup/memory/x/memory.limit_in_bytes': '2000\n',
+        '/sys/fs/cgroup/memory/x/memory.usage_in_bytes': '100\n',
+        '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
+        '/sys/fs/cgroup/pids/pids.max': 'max\n',
+      },
+      { memoryMaximumBytes: 2000, memoryCurrentBytes: 100, pidsMaximum: null, pidsCurrent: null },
+    ],
+    ['none', {}, { memoryMaximumBytes: null, memoryCurrentBytes: null, pidsMaximum: null, pidsCurrent: null }],
+  ];
+  for (const [name, files, expected] of table) assert.deepEqual(readCgroupLimits(reader(files)), expected, name);
+});
