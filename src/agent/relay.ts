@@ -101,6 +101,7 @@ export class Relay {
       // A lost start leaves nothing behind.
       if (conditionOf(run.readState()) !== 'running') run.remove();
       lock?.release();
+      this.state.removeIfEmpty();
       throw error;
     }
     lock?.hand();
@@ -165,6 +166,7 @@ export class Relay {
     }
     if (this.follower?.runId === runId) this.follower.close();
     run.remove();
+    this.state.removeIfEmpty();
     return null;
   }
 

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -123,6 +123,16 @@ export class StateDirectory {
       return [];
     }
     return names.sort().map((name) => this.run(name));
+  }
+
+  /** Leaves no empty directory behind once the last run is forgotten. */
+  removeIfEmpty(): void {
+    try {
+      rmdirSync(join(this.path, 'runs'));
+      rmdirSync(this.path);
+    } catch {
+      // Another run lies there.
+    }
   }
 
   /** Removes the oldest of the ended runs that nobody fetched, so that the directory stays bounded. Ids sort by time. */
