@@ -106,9 +106,7 @@ export class Sampler {
 
   /** Taken when the workers are ready and hold no connection. */
   takeBaseline(): void {
-    const reading = this.readMemory();
-    // What the workers themselves cost belongs to the run: processes count from nothing.
-    this.baseline = { ...reading, processes: { server: 0, client: 0, supervisor: reading.processes.supervisor } };
+    this.baseline = this.readMemory();
     this.netstatBaseline = readNetstat();
     this.previous = undefined;
   }
