@@ -1,0 +1,158 @@
+import { closeSync, cpSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { HumanError } from '../core/errors.js';
+import type { RunEvent, Sample } from '../protocol/events.js';
+import { encodeLine } from '../protocol/lines.js';
+import type { SavedRun } from '../protocol/result.js';
+import { eventsFileName, readEvents, readRunFile, runFileName, writeWhole } from './runFiles.js';
+import { newRunId, runIdPattern } from './runId.js';
+import { listRuns, type RunListEntry } from './runIndex.js';
+
+/** Writes one run while it goes on. */
+export interface RunWriter {
+  readonly directory: string;
+  /** Appends an event to `events.ndjson`. */
+  append(event: RunEvent): void;
+  /** Writes `run.json` anew (a temporary file, then renamed). */
+  save(run: SavedRun): void;
+  close(): void;
+  /** Removes the directory of a run that never began. */
+  discard(): void;
+}
+
+/** A deleted run can be brought back until the trash is emptied: after this long, at the next deletion. */
+const trashKeptMs = 24 * 60 * 60 * 1000;
+const trashName = '.trash';
+
+/** The runs of one directory: each in `<directory>/<id>/` with `run.json` and `events.ndjson`. */
+export class RunStore {
+  constructor(readonly directory: string) {}
+
+  pathOf(id: string): string {
+    if (!runIdPattern.test(id)) throw new HumanError(`"${id}" is not the id of a run.`, { code: 'usage', remedy: 'List them with: c10m runs list' });
+    return join(this.directory, id);
+  }
+
+  /** Makes the directory of a new run, or continues that of a run to which a window has come back. */
+  create(run: SavedRun): RunWriter {
+    const directory = this.pathOf(run.id);
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new HumanError(`The run cannot be saved in ${directory}: ${reason}.`, {
+        code: 'usage',
+        remedy: 'Choose another directory with --runs DIR.',
+        cause: error,
+      });
+    }
+    const save = (saved: SavedRun) => writeWhole(join(directory, runFileName), `${JSON.stringify(saved, undefined, 1)}\n`);
+    save(run);
+    let file: number | undefined = openSync(join(directory, eventsFileName), 'a', 0o600);
+    const close = () => {
+      if (file === undefined) return;
+      fsyncSync(file);
+      closeSync(file);
+      file = undefined;
+    };
+    return {
+      directory,
+      append: (event) => {
+        if (file !== undefined) writeSync(file, encodeLine(event));
+      },
+      save,
+      close,
+      discard: () => {
+        close();
+        rmSync(directory, { recursive: true, force: true });
+      },
+    };
+  }
+
+  list(): RunListEntry[] {
+    return listRuns(this.directory);
+  }
+
+  /** The id that `text` means: an id, its unique beginning or end, or `last`. */
+  resolve(text: string): string {
+    const ids = this.list().map((entry) => entry.id);
+    if (text === 'last' && ids[0] !== undefined) return ids[0];
+    const matches = ids.includes(text) ? [text] : ids.filter((id) => id.startsWith(text) || id.endsWith(text));
+    if (matches.length === 1) return matches[0]!;
+    const problem = matches.length === 0 ? `There is no run "${text}" in ${this.directory}.` : `"${text}" means ${matches.length} runs.`;
+    throw new HumanError(problem, { code: 'usage', remedy: 'List them with: c10m runs list' });
+  }
+
+  read(id: string): SavedRun {
+    return { ...readRunFile(this.pathOf(id)), id };
+  }
+
+  async events(id: string): Promise<RunEvent[]> {
+    const events: RunEvent[] = [];
+    await readEvents(this.pathOf(id), (event) => events.push(event));
+    return events;
+  }
+
+  async samples(id: string): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    await readEvents(this.pathOf(id), (event) => {
+      if (event.type === 'sample') samples.push(event);
+    });
+    return samples;
+  }
+
+  /** Changes what a person gave to a run: its name (undefined or empty: none), its tags, whether it is pinned. */
+  update(id: string, changes: { name?: string | undefined; tags?: string[]; pinned?: boolean }): SavedRun {
+    const run: SavedRun = {
+      ...this.read(id),
+      ...(changes.tags === undefined ? {} : { tags: changes.tags }),
+      ...(changes.pinned === undefined ? {} : { pinned: changes.pinned }),
+    };
+    if ('name' in changes) {
+      if (changes.name === undefined || changes.name.trim() === '') delete run.name;
+      else run.name = changes.name.trim();
+    }
+    writeWhole(join(this.pathOf(id), runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
+    return run;
+  }
+
+  /** Moves a run to the store's trash; the returned function brings it back. */
+  remove(id: string): () => void {
+    const path = this.pathOf(id);
+    if (!existsSync(path)) throw new HumanError(`There is no run ${id}.`, { code: 'usage' });
+    const trash = join(this.directory, trashName);
+    mkdirSync(trash, { recursive: true, mode: 0o700 });
+    emptyTrash(trash);
+    const trashed = join(trash, `${id}.${Date.now()}`);
+    renameSync(path, trashed);
+    return () => renameSync(trashed, path);
+  }
+
+  /** Copies the directory of a run to `target`, which must not exist yet. */
+  exportDirectory(id: string, target: string): void {
+    const path = this.pathOf(id);
+    readRunFile(path);
+    if (existsSync(target)) throw new HumanError(`${target} exists already.`, { code: 'usage', remedy: 'Choose another name; nothing was overwritten.' });
+    cpSync(path, target, { recursive: true });
+  }
+
+  /** Copies an exported directory into the store. Its id is kept unless another run has it. Returns the id. */
+  importDirectory(source: string): string {
+    if (statSync(source, { throwIfNoEntry: false })?.isDirectory() !== true) throw new HumanError(`${source} is not a directory.`, { code: 'usage' });
+    const run = readRunFile(source);
+    const id = runIdPattern.test(run.id) && !existsSync(join(this.directory, run.id)) ? run.id : newRunId();
+    const target = this.pathOf(id);
+    mkdirSync(target, { recursive: true, mode: 0o700 });
+    // Only the two files of a run: whatever else lies in a foreign directory stays there.
+    if (existsSync(join(source, eventsFileName))) cpSync(join(source, eventsFileName), join(target, eventsFileName));
+    writeWhole(join(target, runFileName), `${JSON.stringify({ ...run, id }, undefined, 1)}\n`);
+    return id;
+  }
+}
+
+function emptyTrash(trash: string): void {
+  for (const name of readdirSync(trash)) {
+    const deletedAt = Number(name.slice(name.lastIndexOf('.') + 1));
+    if (!(Date.now() - deletedAt < trashKeptMs)) rmSync(join(trash, name), { recursive: true, force: true });
+  }
+}
