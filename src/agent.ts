@@ -3,6 +3,8 @@ import * as v from 'valibot';
 import { setCloseOnExec } from './linux/hostCalls.js';
 import { identityOf } from './linux/process.js';
 import { Guardian } from './agent/guardian.js';
+import { guardianLockFd } from './agent/guardianLink.js';
+import { HostLock, lockPath } from './agent/hostLock.js';
 import { probeMain } from './agent/probe.js';
 import { Relay, supervisorLockFd } from './agent/relay.js';
 import { openStateDirectory, StateDirectory } from './agent/stateDirectory.js';
@@ -34,6 +36,7 @@ async function main(command: string | undefined, args: string[]): Promise<void> 
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
       const supervisor = identityOf(process.ppid) ?? { pid: process.ppid, startTime: 0 };
       await new Guardian(new StateDirectory(statePath).run(runId), supervisor, new SysctlFiles(), isolation === 'isolated', Number(lease)).watch(process.stdin);
+      HostLock.inherited(lockPath(process.env), guardianLockFd).release();
       process.exit(0);
       break;
     }
@@ -51,6 +54,7 @@ async function supervise(state: StateDirectory, runId: string, isolated: boolean
   if (lockFd !== undefined) setCloseOnExec(lockFd);
   const workerPath = join(agentPath, '..', 'worker.cjs');
   await new Supervisor(run, order, { agentPath, workerPath, stateDirectory: state.path, isolated, lockFd }).supervise();
+  state.removeIfEmpty();
 }
 
 main(process.argv[2], process.argv.slice(3)).catch((error: unknown) => {

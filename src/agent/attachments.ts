@@ -38,6 +38,11 @@ export class Attachments {
     return attachments;
   }
 
+  /** Somebody has every event so far. */
+  get isFollowed(): boolean {
+    return this.followers.size > 0;
+  }
+
   publish(event: RunEvent): void {
     const line = encodeLine(event);
     for (const socket of this.followers) {

@@ -1,5 +1,8 @@
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
 import { SummaryBuilder } from '../core/summary.js';
 import { isFinal } from '../core/phases.js';
+import { tryLockFile } from '../linux/hostCalls.js';
 import { findRunProcesses, signalProcess, waitForEnd, type ProcessIdentity } from '../linux/process.js';
 import type { KeyOutcome, Phase, RunEvent } from '../protocol/events.js';
 import { Journal } from './journal.js';
@@ -10,6 +13,7 @@ import type { SysctlFiles } from './sysctlFiles.js';
 
 /** The kernel frees a socket in about 5 µs when its process is killed: a million on one worker takes seconds. */
 const killTimeoutMs = 60_000;
+const lockPollMs = 20;
 
 /**
  * Ends every process of a run: those that are known by pid and start time, those that carry its mark, and those inside its
@@ -50,6 +54,35 @@ export async function closeRun(
   sysctls: SysctlFiles,
   known: readonly ProcessIdentity[] = [],
   ownNamespace?: string,
+): Promise<ClosedRun> {
+  const release = await lockRun(run);
+  try {
+    return await closeLockedRun(run, reason, sysctls, known, ownNamespace);
+  } finally {
+    release();
+  }
+}
+
+/** Two visitors at once (an editor and a terminal, say) must not both append an end. */
+async function lockRun(run: RunDirectory): Promise<() => void> {
+  let fd: number;
+  try {
+    fd = openSync(join(run.path, 'closing.lock'), 'w', 0o600);
+  } catch {
+    // A full disk takes no lock file; two visitors at that moment are the smaller evil.
+    return () => undefined;
+  }
+  const deadline = performance.now() + killTimeoutMs;
+  while (!tryLockFile(fd) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, lockPollMs));
+  return () => closeSync(fd);
+}
+
+async function closeLockedRun(
+  run: RunDirectory,
+  reason: string,
+  sysctls: SysctlFiles,
+  known: readonly ProcessIdentity[],
+  ownNamespace: string | undefined,
 ): Promise<ClosedRun> {
   const state = run.readState();
   const bootId = readBootId();

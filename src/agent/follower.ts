@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { encodeLine, LineSplitter } from '../protocol/lines.js';
-import { closeRun } from './cleanup.js';
-import { isComplete, readEvents } from './spool.js';
-import { conditionOf, type RunDirectory } from './stateDirectory.js';
+import { closeAbandoned } from './restore.js';
+import { readEvents } from './spool.js';
+import { conditionOfRun, type RunDirectory } from './stateDirectory.js';
 import { SysctlFiles } from './sysctlFiles.js';
 
 /** A supervisor that was just started, or a guardian that is just closing the run. */
@@ -91,13 +91,13 @@ export class Follower {
   private async readOn(): Promise<void> {
     for (const { seq, line } of readEvents(this.run.spoolPath).events) if (seq >= this.nextSeq) this.pass(line);
     if (this.isOver) return;
-    const condition = conditionOf(this.run.readState());
+    const condition = conditionOfRun(this.run);
     if (condition === 'running') {
       await new Promise((resolve) => setTimeout(resolve, retryMs));
       return;
     }
-    if (!isComplete(this.run.spoolPath) || condition === 'abandoned') {
-      await closeRun(this.run, 'The supervisor and its guardian on the host were killed.', new SysctlFiles());
+    if (condition === 'abandoned') {
+      await closeAbandoned(this.run, new SysctlFiles());
     }
     for (const { seq, line } of readEvents(this.run.spoolPath).events) if (seq >= this.nextSeq) this.pass(line);
     this.isOver = true;

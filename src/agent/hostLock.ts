@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, readFileSync, unlinkSync, writeSync, fchmodSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, lstatSync, openSync, readFileSync, unlinkSync, writeSync, fchmodSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { tryLockFile } from '../linux/hostCalls.js';
@@ -37,6 +37,17 @@ export class HostLock {
       closeSync(fd);
     }
     return { holder: undefined };
+  }
+
+  /** Removes the file that a dead run left, unless somebody holds it again. */
+  static sweep(path: string): void {
+    if (!existsSync(path)) return;
+    try {
+      const lock = HostLock.tryAcquire(path);
+      if (lock instanceof HostLock) lock.release();
+    } catch {
+      // Another user's file: it is no lock any more, and its owner may remove it.
+    }
   }
 
   /** The lock that a parent handed down as an open descriptor. */

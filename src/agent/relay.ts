@@ -10,9 +10,10 @@ import { Follower } from './follower.js';
 import { HostLock, lockPath } from './hostLock.js';
 import { collectOuterFacts } from './outerFacts.js';
 import { probeHost } from './probe.js';
-import { restoreHost } from './restore.js';
-import { conditionOf, type RunDirectory, type StateDirectory } from './stateDirectory.js';
+import { closeAbandoned, restoreHost } from './restore.js';
+import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateDirectory.js';
 import { describeHolder } from './supervisor.js';
+import { SysctlFiles } from './sysctlFiles.js';
 
 type StartCommand = Extract<ControllerCommand, { type: 'start' }>;
 type OrderCommand = Extract<ControllerCommand, { type: 'set' | 'burst' | 'removeAll' | 'stop' | 'heartbeat' }>;
@@ -99,7 +100,7 @@ export class Relay {
       await this.spawnSupervisor(run, kind, lock);
     } catch (error) {
       // A lost start leaves nothing behind.
-      if (conditionOf(run.readState()) !== 'running') run.remove();
+      if (conditionOfRun(run) !== 'running') run.remove();
       lock?.release();
       this.state.removeIfEmpty();
       throw error;
@@ -156,12 +157,12 @@ export class Relay {
     await this.follower.begin();
   }
 
-  private forget(runId: string): null {
+  private async forget(runId: string): Promise<null> {
     const run = this.state.run(runId);
-    const condition = conditionOf(run.readState());
     if (run.readOrder() === undefined) return null;
+    const condition = conditionOfRun(run);
     if (condition === 'running') throw new HumanError(`The run ${runId} has not ended.`, { code: 'usage', remedy: 'Stop it first.' });
-    if (condition === 'abandoned') {
+    if (condition === 'abandoned' && !(await closeAbandoned(run, new SysctlFiles())).complete) {
       throw new HumanError(`The run ${runId} left something behind on this host.`, { code: 'notRestored', remedy: 'Restore the host first.' });
     }
     if (this.follower?.runId === runId) this.follower.close();
@@ -176,7 +177,7 @@ export class Relay {
       if (order === undefined) return [];
       const state = run.readState();
       const supervisorPid = state?.supervisor != null && isAlive(state.supervisor) ? state.supervisor.pid : null;
-      return [{ runId: run.runId, owner: order.owner, startedAt: order.startedAt, state: conditionOf(state), supervisorPid }];
+      return [{ runId: run.runId, owner: order.owner, startedAt: order.startedAt, state: conditionOfRun(run), supervisorPid }];
     });
   }
 

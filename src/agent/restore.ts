@@ -1,20 +1,28 @@
 import { sameValue } from '../core/sysctls.js';
 import type { RestoreReport } from '../protocol/commands.js';
-import { closeRun } from './cleanup.js';
+import { closeRun, type ClosedRun } from './cleanup.js';
+import { HostLock, lockPath } from './hostLock.js';
 import { Journal } from './journal.js';
 import { readBootId } from './probe.js';
-import { conditionOf, type RunDirectory, type StateDirectory } from './stateDirectory.js';
+import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateDirectory.js';
 import { SysctlFiles } from './sysctlFiles.js';
+
+/** Does for a run what its supervisor and its guardian, both dead, no longer can. */
+export async function closeAbandoned(run: RunDirectory, sysctls: SysctlFiles): Promise<ClosedRun> {
+  const closed = await closeRun(run, 'The supervisor and its guardian on the host were killed.', sysctls);
+  HostLock.sweep(lockPath(process.env));
+  return closed;
+}
 
 /** Puts back what dead runs left on this host, or tells what it would do. Runs that live are left alone. */
 export async function restoreHost(state: StateDirectory, dryRun: boolean, sysctls = new SysctlFiles()): Promise<RestoreReport> {
   const report: RestoreReport = { runs: [], keys: [], processesEnded: 0, commands: [], complete: true };
   for (const run of state.runs()) {
-    if (conditionOf(run.readState()) !== 'abandoned') continue;
+    if (conditionOfRun(run) !== 'abandoned') continue;
     report.runs.push(run.runId);
     addPlannedKeys(report, run, sysctls);
     if (dryRun) continue;
-    const closed = await closeRun(run, 'The supervisor and its guardian on the host were killed; the host was restored afterwards.', sysctls);
+    const closed = await closeAbandoned(run, sysctls);
     report.processesEnded += closed.processesEnded;
     report.complete &&= closed.complete;
     for (const key of closed.keys) {

@@ -71,6 +71,12 @@ export class Spool {
     return lines;
   }
 
+  /** True when the file holds every event; tries again where the disk was full. */
+  get isFlushed(): boolean {
+    this.flush();
+    return this.waiting.length === 0;
+  }
+
   close(): void {
     this.flush();
     closeSync(this.fd);

@@ -7,7 +7,9 @@ import { planSchema } from '../protocol/plan.js';
 import { runSpecSchema } from '../protocol/spec.js';
 import { isAlive } from '../linux/process.js';
 import { writeDurably } from './files.js';
+import { Journal } from './journal.js';
 import { outerFactsSchema } from './outerFacts.js';
+import { isComplete } from './spool.js';
 
 const identitySchema = v.object({ pid: v.number(), startTime: v.number() });
 
@@ -86,6 +88,13 @@ export function conditionOf(state: RunState | undefined): RunCondition {
   return keepers.some(isAlive) ? 'running' : 'abandoned';
 }
 
+/** The condition of a run on the disk, where a full disk may have kept the last note of its end from being written. */
+export function conditionOfRun(run: RunDirectory): RunCondition {
+  const condition = conditionOf(run.readState());
+  if (condition !== 'abandoned' || !isComplete(run.spoolPath)) return condition;
+  return Journal.load(run.journalPath)?.isClosed === false ? 'abandoned' : 'ended';
+}
+
 /** Finished runs kept for a controller that never came back for them. */
 const keptEndedRuns = 20;
 
@@ -127,17 +136,18 @@ export class StateDirectory {
 
   /** Leaves no empty directory behind once the last run is forgotten. */
   removeIfEmpty(): void {
-    try {
-      rmdirSync(join(this.path, 'runs'));
-      rmdirSync(this.path);
-    } catch {
-      // Another run lies there.
+    for (const path of [join(this.path, 'runs'), this.path]) {
+      try {
+        rmdirSync(path);
+      } catch {
+        // Something lies there, or another process was quicker.
+      }
     }
   }
 
   /** Removes the oldest of the ended runs that nobody fetched, so that the directory stays bounded. Ids sort by time. */
   prune(): void {
-    const ended = this.runs().filter((run) => conditionOf(run.readState()) === 'ended');
+    const ended = this.runs().filter((run) => conditionOfRun(run) === 'ended');
     for (const run of ended.slice(0, Math.max(0, ended.length - keptEndedRuns))) run.remove();
   }
 }

@@ -37,6 +37,8 @@ const stallMs = 15_000;
 /** The server may still be accepting what the clients see as connected. */
 const settleMs = 10_000;
 const lockPollMs = 1_000;
+/** The end of a run that nobody follows waits this long for a full disk. */
+const fullDiskMs = 60_000;
 
 interface End {
   verdict: Verdict;
@@ -284,6 +286,10 @@ export class Supervisor {
     if (this.spool.lost > 0) this.log('warn', `${this.spool.lost} events were lost because the disk of the host was full.`);
     this.enter(this.end.verdict, this.end.reason);
     this.emit({ type: 'summary', summary: this.summary.build({ ...this.end, hostRestored, keys }) });
+    const deadline = performance.now() + fullDiskMs;
+    while (!this.spool.isFlushed && this.attachments?.isFollowed !== true && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, lockPollMs));
+    }
     this.state.ended = hostRestored;
     this.saveState();
     this.spool.close();

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
+import { readOutOfMemoryKills } from '../linux/procfs.js';
 import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../linux/process.js';
 import type { RunEventBody } from '../protocol/events.js';
 import { encodeLine, LineSplitter } from '../protocol/lines.js';
@@ -141,6 +142,7 @@ function yieldToOthers(pid: number): void {
 export class WorkerPool {
   private workers: Worker[] = [];
   private nextOrder = 1;
+  private readonly outOfMemoryKills = readOutOfMemoryKills();
   private readonly bursts = new Map<number, { left: number; total: Burst; settle: (total: Burst) => void }>();
 
   constructor(private readonly options: WorkerPoolOptions) {}
@@ -304,7 +306,8 @@ export class WorkerPool {
     });
     for (const burst of this.bursts.values()) if (worker.role === 'client' && --burst.left === 0) burst.settle(burst.total);
     if (worker.isEnding) return;
-    const how = signal === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signal}`;
+    const starved = signal === 'SIGKILL' && readOutOfMemoryKills() > this.outOfMemoryKills;
+    const how = signal === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;
     const words = worker.lastLines.at(-1);
     this.options.onLost(`The ${worker.role} worker ${worker.id} ended ${how}${words === undefined ? '' : `: ${words}`}.`);
   }

@@ -102,6 +102,11 @@ export function readFileNumbers(): { used: number; limit: number } {
   return { used: fields[0] ?? 0, limit: fields[2] ?? 0 };
 }
 
+/** Processes the kernel has killed for want of memory since boot, by a cgroup's limit too. */
+export function readOutOfMemoryKills(): number {
+  return Number(/^oom_kill (\d+)$/m.exec(readText('/proc/vmstat') ?? '')?.[1] ?? 0);
+}
+
 /** Connections tracked in this network namespace; undefined where conntrack is not loaded. */
 export function readConntrack(): { used: number; limit: number } | undefined {
   const used = readText('/proc/sys/net/netfilter/nf_conntrack_count');
@@ -144,17 +149,33 @@ export function readCgroupLimits(read: (path: string) => string | undefined = re
       .slice(2)
       .join(':');
   const unified = memberships.find((line) => line.startsWith('0::'))?.slice(3);
+  const mounts = cgroupMounts(read('/proc/self/mountinfo') ?? '');
   const memoryPath = pathOf('memory');
   const memory =
     memoryPath === undefined
-      ? tightest(read, '/sys/fs/cgroup', unified, 'memory.max', 'memory.current')
-      : tightest(read, '/sys/fs/cgroup/memory', memoryPath, 'memory.limit_in_bytes', 'memory.usage_in_bytes');
+      ? tightest(read, mounts.unified, unified, 'memory.max', 'memory.current')
+      : tightest(read, mounts.controller('memory'), memoryPath, 'memory.limit_in_bytes', 'memory.usage_in_bytes');
   const pidsPath = pathOf('pids');
   const pids =
     pidsPath === undefined
-      ? tightest(read, '/sys/fs/cgroup', unified, 'pids.max', 'pids.current')
-      : tightest(read, '/sys/fs/cgroup/pids', pidsPath, 'pids.max', 'pids.current');
+      ? tightest(read, mounts.unified, unified, 'pids.max', 'pids.current')
+      : tightest(read, mounts.controller('pids'), pidsPath, 'pids.max', 'pids.current');
   return { memoryMaximumBytes: memory.limit, memoryCurrentBytes: memory.used, pidsMaximum: pids.limit, pidsCurrent: pids.used };
+}
+
+/** Where the hierarchies are mounted: the usual places unless `/proc/self/mountinfo` says otherwise. */
+function cgroupMounts(mountinfo: string): { unified: string; controller: (name: string) => string } {
+  let unified = '/sys/fs/cgroup';
+  const controllers = new Map<string, string>();
+  for (const line of mountinfo.split('\n')) {
+    const [left, right] = line.split(' - ');
+    const mountPoint = left?.split(' ')[4];
+    const [type, , options] = right?.split(' ') ?? [];
+    if (mountPoint === undefined) continue;
+    if (type === 'cgroup2') unified = mountPoint;
+    else if (type === 'cgroup') for (const option of options?.split(',') ?? []) controllers.set(option, mountPoint);
+  }
+  return { unified, controller: (name) => controllers.get(name) ?? `/sys/fs/cgroup/${name}` };
 }
 
 function tightest(

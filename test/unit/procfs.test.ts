@@ -92,6 +92,15 @@ test('cgroup limits: the tightest on the way to the root, v1 and v2', () => {
       },
       { memoryMaximumBytes: 2000, memoryCurrentBytes: 100, pidsMaximum: null, pidsCurrent: null },
     ],
+    [
+      'v1, mounted elsewhere',
+      {
+        '/proc/self/cgroup': '4:memory:/x\n',
+        '/proc/self/mountinfo': '35 31 0:32 / /mnt/memory rw,relatime - cgroup cgroup rw,memory\n',
+        '/mnt/memory/x/memory.limit_in_bytes': '3000\n',
+      },
+      { memoryMaximumBytes: 3000, memoryCurrentBytes: null, pidsMaximum: null, pidsCurrent: null },
+    ],
     ['none', {}, { memoryMaximumBytes: null, memoryCurrentBytes: null, pidsMaximum: null, pidsCurrent: null }],
   ];
   for (const [name, files, expected] of table) assert.deepEqual(readCgroupLimits(reader(files)), expected, name);

@@ -18,8 +18,8 @@ export interface FaultCase {
   variants?: Partial<HostVariants>;
   /** Account of the SSH session. */
   user?: string;
-  /** Shell words before `node relay`. */
-  prefix?: string;
+  /** Shell text before `node relay`; `exec` when absent. */
+  prefix?: (host: TestHost) => string;
   /** Done before the run starts. */
   prepare?(host: TestHost): Promise<unknown>;
   /** The phase in which the fault comes; default `holding`. */
@@ -50,6 +50,8 @@ async function waitUntilClosed(run: RemoteRun): Promise<void> {
   for (let tries = 0; tries < 500 && !run.closed; tries++) await delay(20);
   assert.equal(run.closed, true, 'the session is gone');
 }
+
+const groupOf = (host: TestHost) => `/sys/fs/cgroup/memory/c10m-test-${host.lab.number}`;
 
 const leaseReason = /^lease expired$/;
 const killedReason = /supervisor .* killed/;
@@ -159,7 +161,8 @@ export const faultCases: readonly FaultCase[] = [
   {
     name: 'kill -9 of supervisor and guardian',
     variants: { fakeSysctls: lowFileMax },
-    fault: ({ host, run }) => host.exec(`kill -9 ${run.pidOf('guardian')} ${run.pidOf('supervisor')}`),
+    // Stopped first, or it would still replace the guardian.
+    fault: ({ host, run }) => host.exec(`kill -STOP ${run.pidOf('supervisor')}; kill -9 ${run.pidOf('guardian')} ${run.pidOf('supervisor')}`),
     verdict: 'failed',
     reason: /supervisor and its guardian/,
   },
@@ -238,15 +241,23 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'memory limit of a cgroup',
-    spec: { connections: 4_000, rate: 1_000, holdSeconds: 3 },
-    prefix: `mkdir -p /sys/fs/cgroup/memory/c10m-test-$$ && echo 300M > /sys/fs/cgroup/memory/c10m-test-$$/memory.limit_in_bytes && echo $$ > /sys/fs/cgroup/memory/c10m-test-$$/cgroup.procs && exec`,
+    spec: { holdSeconds: 30 },
+    variants: { setup: 'mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/memory && mount -t cgroup -o memory none /sys/fs/cgroup/memory' },
+    async prepare(host) {
+      const group = groupOf(host);
+      host.lab.atEnd(`rmdir ${group}`);
+      await host.exec(`mkdir ${group} && echo 400M > ${group}/memory.limit_in_bytes`);
+    },
+    prefix: (host) => `echo $$ > ${groupOf(host)}/cgroup.procs; exec`,
     async fault({ host, run }) {
-      // Take what is left of the group's memory, in a process of it that the kernel must prefer to spare.
-      const group = (await host.exec(`grep -h memory /proc/${run.pidOf('supervisor')}/cgroup | cut -d: -f3`)).stdout.trim();
-      const hog = `echo $$ > /sys/fs/cgroup/memory${group}/cgroup.procs; exec timeout 20 ${process.execPath} -e 'const kept = []; const timer = setInterval(() => { kept.push(Buffer.alloc(4e6, 1)); }, 10); setTimeout(() => clearInterval(timer), 15000)'`;
-      await host.exec(`sh -c ${JSON.stringify(hog).replaceAll('$', '\\$')}`);
+      // Takes what is left of the group's memory and then sits there.
+      const program = 'const kept = []; setInterval(() => { if (kept.length < 100) kept.push(Buffer.alloc(4e6, 1)); }, 10)';
+      // Without the parentheses of a subshell, in which $$ would be another process.
+      await host.exec(`echo $$ > ${groupOf(host)}/cgroup.procs; timeout 30 ${process.execPath} -e '${program}' >/dev/null 2>&1 </dev/null &`);
       await run.summary();
-      await host.exec(`rmdir /sys/fs/cgroup/memory${group}`);
+      run.close();
+      await host.exec(`for p in $(cat ${groupOf(host)}/cgroup.procs); do kill -9 $p; done; sleep 0.3; rmdir ${groupOf(host)}`);
+      await run.reattach();
     },
     verdict: 'failed',
     reason: /cgroup|SIGKILL/,
@@ -293,7 +304,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'no CAP_SYS_RESOURCE',
-    prefix: 'setpriv --bounding-set -sys_resource --inh-caps -sys_resource',
+    prefix: () => 'exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource',
     fault: () => Promise.resolve(),
     verdict: 'finished',
     check({ run }) {
@@ -339,7 +350,7 @@ export const faultCases: readonly FaultCase[] = [
     variants: { fakeSysctls: { ...lowFileMax, 'kernel/random/boot_id': '11111111-1111-1111-1111-111111111111' } },
     async fault({ host, run }) {
       await host.exec(
-        `kill -9 ${run.pidOf('guardian')} ${run.pidOf('supervisor')} $(ps -eo pid=,args= | awk '/(worker|agent).cjs/ && !/awk/ {print $1}'); echo 22222222-2222-2222-2222-222222222222 > /proc/sys/kernel/random/boot_id; echo 6000 > /proc/sys/fs/file-max`,
+        `kill -STOP ${run.pidOf('supervisor')}; kill -9 ${run.pidOf('guardian')} ${run.pidOf('supervisor')} $(ps -eo pid=,args= | awk '/(worker|agent).cjs/ && !/awk/ {print $1}'); echo 22222222-2222-2222-2222-222222222222 > /proc/sys/kernel/random/boot_id; echo 6000 > /proc/sys/fs/file-max`,
       );
       await run.reattach();
     },

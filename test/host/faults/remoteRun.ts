@@ -21,7 +21,7 @@ export interface Link {
   host: TestHost;
   agentPath: string;
   user?: string;
-  /** Shell words before `node`, such as `setpriv …`. */
+  /** Shell text before `node`, such as `exec setpriv …`; `exec` when absent. */
   prefix?: string;
 }
 
@@ -134,7 +134,7 @@ export class RemoteRun {
 
   private open(): ChildProcessByStdio<Writable, Readable, Readable> {
     const { host, agentPath, user, prefix } = this.link;
-    const remote = `C10M_STATE_DIRECTORY=${stateDirectory}-${user ?? 'root'} exec ${prefix ?? ''} ${process.execPath} ${agentPath} relay`;
+    const remote = `export C10M_STATE_DIRECTORY=${stateDirectory}-${user ?? 'root'}; ${prefix ?? 'exec'} ${process.execPath} ${agentPath} relay`;
     const options = ['-F', 'none', '-i', host.keyFile, '-o', `UserKnownHostsFile=${host.knownHostsFile}`, '-o', 'BatchMode=yes', '-p', String(host.port)];
     const child = spawn('ssh', [...options, `${user ?? 'root'}@${host.address}`, remote], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.closed = false;

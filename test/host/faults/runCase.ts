@@ -25,7 +25,7 @@ export async function runCase(fault: FaultCase, index: number): Promise<CaseRow>
     await fault.prepare?.(host);
     const before = await snapshotOf(host);
     run = new RemoteRun(
-      { host, agentPath, ...(fault.user === undefined ? {} : { user: fault.user }), ...(fault.prefix === undefined ? {} : { prefix: fault.prefix }) },
+      { host, agentPath, ...(fault.user === undefined ? {} : { user: fault.user }), ...(fault.prefix === undefined ? {} : { prefix: fault.prefix(host) }) },
       `run-${index}`,
     );
     await run.start(specFor(fault.spec ?? {}));
