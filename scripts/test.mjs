@@ -1,0 +1,92 @@
+/**
+ * `npm test`: installs what the tests need and runs the suites in turn. `npm test -- unit host` runs only those.
+ * The last line is "N passed, N failed" (", N skipped" may follow); the exit code is 1 when anything failed.
+ */
+import { asRoot, canBeRoot, ensurePrograms, isRoot } from './support/debian.mjs';
+import { ensureBuild, ensureDependencies, fail, root } from './support/repository.mjs';
+import { runSuite, testFiles } from './support/suite.mjs';
+
+/** Programs that the host tests call, and the Debian package of each. */
+const hostPrograms = {
+  sshd: 'openssh-server',
+  ssh: 'openssh-client',
+  '/usr/lib/openssh/sftp-server': 'openssh-sftp-server',
+  sudo: 'sudo',
+  dropbear: 'dropbear-bin',
+  nft: 'nftables',
+  ip: 'iproute2',
+};
+
+/**
+ * Each suite answers why it cannot run here, or undefined. `limitSeconds` add up to less than the quarter of an hour that `.ci/run` may take.
+ */
+const suites = {
+  unit: {
+    obstacle: () => undefined,
+    run: () => runSuite({ name: 'unit', files: testFiles('test/unit'), concurrency: 2, limitSeconds: 150 }),
+  },
+  host: {
+    obstacle: () => {
+      if (process.platform !== 'linux') return 'it needs Linux';
+      if (!canBeRoot()) return 'it needs root or passwordless sudo for network namespaces';
+      return ensurePrograms(hostPrograms);
+    },
+    run: () =>
+      runSuite({
+        name: 'host',
+        files: testFiles('test/host'),
+        concurrency: 1,
+        limitSeconds: 390,
+        wrap: (command, args) => (isRoot ? [command, args] : asRoot('env', [`PATH=${process.env.PATH}`, command, ...args])),
+      }),
+  },
+  vscode: {
+    obstacle: async () => (await import('./support/vscodeHost.mjs')).prepareVscodeTests(),
+    run: () =>
+      runSuite({
+        name: 'vscode',
+        files: testFiles('test/vscode/workbench'),
+        concurrency: 1,
+        limitSeconds: 270,
+      }),
+  },
+};
+
+ensureDependencies();
+ensureBuild();
+
+const chosen = process.argv.slice(2);
+for (const name of chosen) {
+  if (!Object.hasOwn(suites, name)) fail(`There is no suite "${name}". Suites: ${Object.keys(suites).join(', ')}.`);
+}
+
+const started = Date.now();
+const total = { passed: 0, failed: 0, skipped: 0, problems: [], skips: [] };
+const lines = [];
+for (const [name, suite] of Object.entries(suites)) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  const suiteStarted = Date.now();
+  const obstacle = await suite.obstacle();
+  if (obstacle !== undefined) {
+    lines.push(`${name}: could not run: ${obstacle}`);
+    continue;
+  }
+  console.log(`\n${name} tests`);
+  const result = await suite.run();
+  for (const key of Object.keys(total)) total[key] = typeof total[key] === 'number' ? total[key] + result[key] : [...total[key], ...result[key]];
+  const seconds = ((Date.now() - suiteStarted) / 1000).toFixed(0);
+  lines.push(`${name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped in ${seconds} s`);
+}
+
+console.log('');
+for (const skip of total.skips) console.log(`skipped: ${skip}`);
+for (const problem of total.problems) console.log(`failed: ${problem}`);
+for (const line of lines) console.log(line);
+console.log(`${((Date.now() - started) / 1000).toFixed(0)} s in ${root}`);
+if (total.passed + total.failed === 0) {
+  // A run in which nothing was tested proves nothing.
+  total.failed = 1;
+  console.log('failed: no suite could run');
+}
+console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
+process.exitCode = total.failed > 0 ? 1 : 0;
