@@ -18,7 +18,7 @@ export interface ControllerDependencies {
   version: string;
   /** Who started it, for whoever finds the host busy: `name@laptop`. */
   owner: string;
-  log(line: string): void;
+  log: (line: string) => void;
 }
 
 /** What a listener gets: each new event, and `link` when the link is lost or back. */

@@ -1,0 +1,47 @@
+import { HumanError, exitCodes } from './core/errors.js';
+import { check } from './cli/check.js';
+import { helpText } from './cli/help.js';
+import { host } from './cli/host.js';
+import { run } from './cli/run.js';
+import { runs } from './cli/runs.js';
+import { version } from './cli/environment.js';
+
+const commands: Record<string, (args: string[]) => Promise<number>> = { run, check, host, runs };
+
+async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(helpText(rest[0]));
+    return exitCodes.done;
+  }
+  if (name === '--version' || name === 'version') {
+    process.stdout.write(`${version()}\n`);
+    return exitCodes.done;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    throw new HumanError(`"${name}" is not a command of c10m.`, { code: 'usage', remedy: `Commands: ${Object.keys(commands).join(', ')}. Help: c10m help` });
+  }
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(helpText(name));
+    return exitCodes.done;
+  }
+  return command(rest);
+}
+
+main(process.argv.slice(2)).then(
+  (exitCode) => {
+    process.exitCode = exitCode;
+  },
+  (error: unknown) => {
+    if (error instanceof HumanError) {
+      process.stderr.write(`c10m: ${error.message}\n`);
+      if (error.remedy !== undefined) process.stderr.write(`      ${error.remedy}\n`);
+      process.exitCode = error.exitCode;
+      return;
+    }
+    // A defect of ours: the stack helps whoever mends it.
+    process.stderr.write(`c10m: internal error\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = exitCodes.internal;
+  },
+);

@@ -1,0 +1,86 @@
+import { exitCodes } from '../core/errors.js';
+import { formatBytes, formatCount, formatKilobytesPerEnd } from '../core/units.js';
+import type { HostFacts } from '../protocol/facts.js';
+import type { Plan } from '../protocol/plan.js';
+import { RunController } from '../run/controller.js';
+import { controllerDependencies } from './environment.js';
+import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
+import { table } from './table.js';
+import { type SudoChoice, sudoOf, provisionOf } from './choices.js';
+
+export type { SudoChoice };
+
+/** `c10m check`: facts, plan and walls; changes nothing on the host. */
+export async function check(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, { ...specOptions, ...hostOptions }, 'check');
+  const spec = specFrom(values, positionals[0]);
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort());
+  const log = (line: string) => {
+    if (values.verbose === true) process.stderr.write(`${line}\n`);
+  };
+  const dependencies = controllerDependencies({
+    runsDirectory: values.runs,
+    acceptNewHostKeys: values['accept-new'] === true,
+    sudo: sudoOf(values.sudo),
+    provisionNode: provisionOf(values['provision-node']),
+    log,
+    progress: log,
+    signal: abort.signal,
+  });
+  const { facts, plan } = await new RunController(dependencies, spec).check(abort.signal);
+  process.stdout.write(values.json === true ? `${JSON.stringify({ facts, plan })}\n` : `${factsText(facts)}\n${planText(plan)}`);
+  const reached = plan.requested === 'max' || plan.connections >= plan.requested;
+  return reached ? exitCodes.done : exitCodes.targetNotReached;
+}
+
+export function factsText(facts: HostFacts): string {
+  return table([
+    ['host', `${facts.hostname}, ${facts.distribution}, kernel ${facts.kernel}, ${facts.architecture}`],
+    ['cores, memory', `${facts.cores} cores, ${formatBytes(facts.memory.availableBytes)} of ${formatBytes(facts.memory.totalBytes)} available`],
+    [
+      'open files',
+      `${formatCount(facts.nofile.hard)} a process${facts.nofile.raisable > facts.nofile.hard ? `, can be raised to ${formatCount(facts.nofile.raisable)}` : ''}`,
+    ],
+    ['rights', `${facts.user.name}, ${facts.privilege === 'none' ? 'no privileges' : facts.privilege}`],
+    [
+      'isolation',
+      facts.namespace.kind === 'none'
+        ? `none: ${facts.namespace.reason ?? ''}`
+        : `own network namespace${facts.namespace.kind === 'userns' ? ' through a user namespace' : ''}`,
+    ],
+    ['Node', facts.nodeVersion],
+  ]);
+}
+
+export function planText(plan: Plan): string {
+  const servers = plan.serverWorkers.length;
+  const ports = plan.serverWorkers.reduce((sum, worker) => sum + worker.ports.length, 0);
+  const rows = [
+    [
+      'plan',
+      `${formatCount(plan.connections)} ${plan.protocol} connections${plan.requested === 'max' || plan.requested === plan.connections ? '' : ` of ${formatCount(plan.requested)} asked for`}`,
+    ],
+    ['workers', `${servers} server, ${plan.clientWorkers.length} client, ${formatCount(ports)} ports`],
+    ['memory', `${formatBytes(plan.predicted.totalBytes)} predicted, ${formatKilobytesPerEnd(plan.predicted.bytesPerEnd)} per end`],
+    ['fits', `${formatCount(plan.largestFit.beforeTuning)} before, ${formatCount(plan.largestFit.afterTuning)} after tuning`],
+  ];
+  const walls = plan.walls.map((wall) => [wall.title, wallCount(wall.at), wallCount(wall.atAfterTuning), wall.evidence]);
+  const sysctls = plan.sysctls.map((key) => [
+    key.key,
+    key.current.replaceAll('\t', ' '),
+    '→',
+    key.target,
+    `(${key.scope === 'netns' ? "the run's namespace" : 'the whole machine, put back afterwards'})`,
+  ]);
+  return [
+    table(rows),
+    table([['wall', 'stands at', 'after tuning', 'because'], ...walls]),
+    ...(sysctls.length === 0 ? [] : [table(sysctls)]),
+    ...plan.notes.map((note) => `note: ${note}\n`),
+  ].join('\n');
+}
+
+function wallCount(count: number | null): string {
+  return count === null ? 'moved away' : formatCount(count);
+}

@@ -1,0 +1,49 @@
+import { hostname, homedir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import type { ControllerDependencies } from '../run/controller.js';
+import { RunStore } from '../history/store.js';
+import { type ConnectOptions, connectHost } from '../transport/transport.js';
+import { terminalPrompts } from './prompts.js';
+
+declare const C10M_VERSION: string | undefined;
+
+/** The version of the build; `development` when it runs from source. */
+export function version(): string {
+  return typeof C10M_VERSION === 'string' ? C10M_VERSION : 'development';
+}
+
+/** Where runs are kept without `--runs`: `$XDG_DATA_HOME/c10m/runs`, or `~/.local/share/c10m/runs`. */
+export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const data = environment.XDG_DATA_HOME;
+  return join(data !== undefined && data !== '' ? data : join(homedir(), '.local', 'share'), 'c10m', 'runs');
+}
+
+export interface TerminalOptions {
+  runsDirectory: string | undefined;
+  acceptNewHostKeys: boolean;
+  sudo?: ConnectOptions['sudo'];
+  provisionNode?: ConnectOptions['provisionNode'];
+  log: (line: string) => void;
+  progress: (text: string) => void;
+  signal: AbortSignal;
+}
+
+/** What a controller needs, for a terminal. */
+export function controllerDependencies(options: TerminalOptions): ControllerDependencies {
+  return {
+    connect: (name) =>
+      connectHost(name, {
+        payloadDirectory: join(__dirname, 'host'),
+        prompts: terminalPrompts({ acceptNewHostKeys: options.acceptNewHostKeys }),
+        signal: options.signal,
+        log: options.log,
+        progress: options.progress,
+        sudo: options.sudo,
+        provisionNode: options.provisionNode,
+      }),
+    store: new RunStore(options.runsDirectory ?? defaultRunsDirectory()),
+    version: version(),
+    owner: `${userInfo().username}@${hostname()}`,
+    log: options.log,
+  };
+}

@@ -1,0 +1,62 @@
+import { exitCodes, HumanError } from '../core/errors.js';
+import { specFromInput } from '../core/profile.js';
+import { restoreReportSchema, type RestoreReport } from '../protocol/commands.js';
+import { parse } from 'valibot';
+import { RunController } from '../run/controller.js';
+import { factsText, planText } from './check.js';
+import { provisionOf, sudoOf } from './choices.js';
+import { controllerDependencies } from './environment.js';
+import { hostOptions, parseOptions } from './options.js';
+import { table } from './table.js';
+
+/** `c10m host test|restore`. */
+export async function host(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, { ...hostOptions, 'dry-run': { type: 'boolean' } }, 'host');
+  const [action, name = 'local'] = positionals;
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort());
+  const log = (line: string) => {
+    if (values.verbose === true) process.stderr.write(`${line}\n`);
+  };
+  const dependencies = controllerDependencies({
+    runsDirectory: values.runs,
+    acceptNewHostKeys: values['accept-new'] === true,
+    sudo: sudoOf(values.sudo),
+    provisionNode: provisionOf(values['provision-node']),
+    log,
+    progress: log,
+    signal: abort.signal,
+  });
+  const print = (value: unknown, text: string) => process.stdout.write(values.json === true ? `${JSON.stringify(value)}\n` : text);
+  switch (action) {
+    case 'test': {
+      const { facts, plan } = await new RunController(dependencies, specFromInput({ host: name, connections: 'max' })).check(abort.signal);
+      print({ facts, plan }, `${factsText(facts)}\n${planText(plan)}`);
+      return exitCodes.done;
+    }
+    case 'restore': {
+      const connection = await dependencies.connect(name);
+      try {
+        const relay = await connection.openRelay();
+        const report = parse(restoreReportSchema, await relay.request((id) => ({ type: 'restore', id, dryRun: values['dry-run'] === true }), abort.signal));
+        relay.close();
+        print(report, restoreText(report));
+        return report.complete ? exitCodes.done : exitCodes.notRestored;
+      } finally {
+        await connection.dispose();
+      }
+    }
+    default:
+      throw new HumanError(`${action === undefined ? 'c10m host needs an action' : `"${action}" is not an action of c10m host`}.`, {
+        code: 'usage',
+        remedy: 'Help: c10m host --help',
+      });
+  }
+}
+
+export function restoreText(report: RestoreReport): string {
+  if (report.runs.length === 0) return 'No dead run has left anything behind.\n';
+  const rows = report.keys.map((key) => [key.key, `was ${key.original}`, `set to ${key.ours}`, `now ${key.now ?? 'unreadable'}`, key.outcome]);
+  const commands = report.commands.length === 0 ? '' : `To do it by hand:\n${report.commands.map((command) => `  ${command}\n`).join('')}`;
+  return `Runs: ${report.runs.join(', ')}. Processes ended: ${report.processesEnded}.\n${table(rows)}${commands}`;
+}

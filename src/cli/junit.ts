@@ -1,0 +1,26 @@
+import type { Summary } from '../protocol/events.js';
+import type { RunSpec } from '../protocol/spec.js';
+
+const escapes: Record<string, string> = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;', "'": '&apos;' };
+const escape = (text: string) => text.replaceAll(/[<>&"']/g, (character) => escapes[character]!);
+
+/** The result of a run as a JUnit file: one case for the target, one for the restoration, one a threshold. */
+export function junitText(summary: Summary, spec: RunSpec): string {
+  const established = Math.min(summary.established.server, summary.established.client);
+  const cases: [name: string, failure: string | undefined][] = [
+    ['target reached', established >= summary.target ? undefined : `${established} of ${summary.target} connections`],
+    ['host restored', summary.hostRestored ? undefined : summary.keys.map((key) => `${key.key}: ${key.outcome}`).join(', ')],
+    ...summary.thresholds.map((threshold): [string, string | undefined] => [
+      threshold.expression,
+      threshold.passed ? undefined : `value ${threshold.value ?? 'none'}`,
+    ]),
+  ];
+  const failures = cases.filter(([, failure]) => failure !== undefined).length;
+  const suite = escape(spec.name ?? `c10m ${spec.host} ${spec.protocol}`);
+  const lines = cases.map(([name, failure]) =>
+    failure === undefined
+      ? `    <testcase classname="${suite}" name="${escape(name)}"/>`
+      : `    <testcase classname="${suite}" name="${escape(name)}"><failure message="${escape(failure)}"/></testcase>`,
+  );
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites tests="${cases.length}" failures="${failures}">\n  <testsuite name="${suite}" tests="${cases.length}" failures="${failures}" time="${summary.elapsedSeconds.toFixed(3)}">\n${lines.join('\n')}\n  </testsuite>\n</testsuites>\n`;
+}

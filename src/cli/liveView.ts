@@ -1,0 +1,123 @@
+import { ledgerItems } from '../core/ledger.js';
+import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import type { RunController } from '../run/controller.js';
+import type { RunView } from './plainView.js';
+
+const escape = '\u001b[';
+const barWidth = 40;
+/** Redrawn at most this often; samples come once a second, phases at any time. */
+const redrawMs = 200;
+const messagesShown = 5;
+/** A burst from the keyboard: one small message over each connection, as in 2014. */
+const burst = { messages: 1, bytes: 64 };
+
+/** One screen part, redrawn in place, with keys to steer the run. */
+export class LiveView implements RunView {
+  private controller: RunController | undefined;
+  private stop: () => void = () => undefined;
+  private drawnLines = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private preparing = '';
+  private note = '';
+  private readonly onKey = (key: Buffer) => this.obey(key.toString('utf8'));
+
+  progress(text: string): void {
+    this.preparing = text;
+    this.draw();
+  }
+
+  begin(controller: RunController, stop: () => void): void {
+    this.controller = controller;
+    this.stop = stop;
+    controller.onEvent((event) => {
+      if (event.type === 'order' && event.state !== 'accepted') this.note = `${event.text}: ${event.state} in ${((event.elapsedMs ?? 0) / 1000).toFixed(2)} s`;
+    });
+    this.timer = setInterval(() => this.draw(), redrawMs);
+    if (process.stdin.isTTY) {
+      process.stdin.setRawMode(true);
+      process.stdin.on('data', this.onKey);
+      process.stdin.resume();
+    }
+  }
+
+  end(): void {
+    if (this.timer === undefined) return;
+    clearInterval(this.timer);
+    this.timer = undefined;
+    this.draw();
+    if (process.stdin.isTTY) {
+      process.stdin.off('data', this.onKey);
+      process.stdin.setRawMode(false);
+      process.stdin.pause();
+    }
+  }
+
+  private obey(key: string): void {
+    const { controller } = this;
+    if (controller === undefined) return;
+    // In raw mode Ctrl-C is a key: it goes the way of the signal.
+    if (key === '\u0003') {
+      process.kill(process.pid, 'SIGINT');
+      return;
+    }
+    const target = controller.state.samples.at(-1)?.target ?? controller.state.plan?.connections ?? 0;
+    const step = Math.max(1, Math.round((controller.state.plan?.connections ?? 0) / 10));
+    const orders: Record<string, () => Promise<void> | undefined> = {
+      q: () => {
+        this.stop();
+        return undefined;
+      },
+      '+': () => controller.set({ target: target + step }),
+      '-': () => controller.set({ target: Math.max(0, target - step) }),
+      b: () => controller.burst(burst.messages, burst.bytes),
+      x: () => controller.removeAll(),
+    };
+    const order = Object.hasOwn(orders, key) ? orders[key] : undefined;
+    order?.()?.catch((error: unknown) => (this.note = error instanceof Error ? error.message : String(error)));
+  }
+
+  private draw(): void {
+    const width = Math.max(40, process.stdout.columns || 100);
+    const lines = this.lines().map((line) => (line.length > width - 1 ? `${line.slice(0, width - 2)}…` : line));
+    const up = this.drawnLines > 0 ? `${escape}${this.drawnLines}A` : '';
+    process.stdout.write(`${up}${lines.map((line) => `\r${escape}2K${line}\n`).join('')}${escape}0J`);
+    this.drawnLines = lines.length;
+  }
+
+  private lines(): string[] {
+    const state = this.controller?.state;
+    const sample = state?.samples.at(-1);
+    if (state === undefined || state.phase === undefined) return [`  ${this.preparing || 'connecting'} …`];
+    const head = `  ${state.phase}  ${formatDuration((sample?.t ?? 0) / 1000)}  ${state.spec.host}  ${state.spec.protocol}  ${state.spec.engine}`;
+    if (sample === undefined) return [head, ...(state.plan?.notes.map((note) => `  note: ${note}`) ?? [])];
+    const { established, target, ledger, memory, cpu } = sample;
+    const share = target === 0 ? 0 : Math.min(1, Math.min(established.server, established.client) / target);
+    const bar = `${'█'.repeat(Math.round(share * barWidth))}${'·'.repeat(barWidth - Math.round(share * barWidth))}`;
+    const label = new Map(ledgerItems.map((item) => [item.id, item.label]));
+    const largest = Object.entries(ledger.entries)
+      .filter(([, bytes]) => bytes > 0)
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, 4)
+      .map(([id, bytes]) => `${label.get(id) ?? id} ${formatBytes(bytes)}`);
+    const nextWall = state.plan?.walls.find((wall) => wall.atAfterTuning !== null);
+    const messages = state.messages.flatMap((event) => {
+      if (event.type === 'wall') return [`wall: ${event.wall.title}. ${event.wall.evidence}. ${event.wall.remedy}`];
+      return event.type === 'log' && event.level !== 'debug' ? [`${event.level}: ${event.text}`] : [];
+    });
+    return [
+      head,
+      `  ${bar} ${(share * 100).toFixed(0)} %`,
+      `  established   ${formatCount(established.server)} server, ${formatCount(established.client)} client of ${formatCount(target)}`,
+      `  rate          ${formatRate(sample.connectRate)}   failed ${formatCount(sample.failed.total)}   lost ${formatCount(sample.lost)}`,
+      `  bytes per end ${formatKilobytesPerEnd(ledger.bytesPerEnd)}   per pair ${formatKilobytesPerEnd(ledger.bytesPerPair)}`,
+      `  memory        ${formatBytes(ledger.explainedBytes)} by the run, ${formatBytes(memory.availableBytes)} left (guard ${formatBytes(memory.guardBytes)})`,
+      `  ledger        ${largest.join(', ')}`,
+      `  cores busy    server ${cpu.server.toFixed(2)}, client ${cpu.client.toFixed(2)}, host ${cpu.host.toFixed(2)} of ${cpu.cores}`,
+      `  next wall     ${nextWall === undefined ? 'none known' : `${nextWall.title} at ${formatCount(nextWall.atAfterTuning ?? 0)}`}`,
+      ...(state.linkLost === undefined ? [] : [`  LINK LOST     ${state.linkLost}; the run goes on, coming back …`]),
+      ...messages.slice(-messagesShown).map((text) => `  ${text}`),
+      ...(this.note === '' ? [] : [`  ${this.note}`]),
+      '  keys          q stop   + - a tenth more or less   b burst   x remove all',
+    ];
+  }
+}

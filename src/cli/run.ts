@@ -1,0 +1,109 @@
+import { writeFileSync } from 'node:fs';
+import { exitCodes, HumanError } from '../core/errors.js';
+import { encodeLine } from '../protocol/lines.js';
+import { RunController } from '../run/controller.js';
+import { provisionOf, sudoOf } from './choices.js';
+import { controllerDependencies } from './environment.js';
+import { junitText } from './junit.js';
+import { LiveView } from './liveView.js';
+import { MetricsFile } from './metricsFile.js';
+import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
+import { PlainView } from './plainView.js';
+import { summaryText } from './summaryText.js';
+
+const runOptions = { ...specOptions, ...hostOptions, junit: { type: 'string' }, 'metrics-file': { type: 'string' }, plain: { type: 'boolean' } } as const;
+
+/** `c10m run`: one run from the plan to the summary. Returns its exit code. */
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, runOptions, 'run');
+  if (positionals.length > 1)
+    throw new HumanError(`c10m run takes one profile, but got ${positionals.length} names: ${positionals.join(' ')}.`, { code: 'usage' });
+  const spec = specFrom(values, positionals[0]);
+  const abort = new AbortController();
+  const json = values.json === true;
+  const view = json ? undefined : process.stdout.isTTY && values.plain !== true ? new LiveView() : new PlainView();
+  const log = (line: string) => {
+    if (values.verbose === true) process.stderr.write(`${line}\n`);
+  };
+  const controller = new RunController(
+    controllerDependencies({
+      runsDirectory: values.runs,
+      acceptNewHostKeys: values['accept-new'] === true,
+      sudo: sudoOf(values.sudo),
+      provisionNode: provisionOf(values['provision-node']),
+      log,
+      progress: (text) => {
+        log(text);
+        view?.progress(text);
+      },
+      signal: abort.signal,
+    }),
+    spec,
+  );
+  const metricsFile = values['metrics-file'] === undefined ? undefined : new MetricsFile(values['metrics-file']);
+  controller.onEvent((event) => {
+    if (event.type === 'sample') metricsFile?.write(event);
+    if (json && event.type !== 'link') process.stdout.write(encodeLine(event));
+  });
+  const releaseSignals = followSignals(controller, abort);
+  view?.begin(controller, () => requestStop(controller, abort));
+  try {
+    const summary = await controller.start(abort.signal);
+    view?.end();
+    if (values.junit !== undefined) writeFileSync(values.junit, junitText(summary, spec));
+    if (!json) process.stdout.write(summaryText(controller.state, controller.directory));
+    for (const line of problemLines(summary)) process.stderr.write(`c10m: ${line}\n`);
+    return summary.exitCode;
+  } catch (error) {
+    view?.end();
+    if (error instanceof HumanError && abort.signal.aborted) return exitCodes.interrupted;
+    throw error;
+  } finally {
+    view?.end();
+    releaseSignals();
+  }
+}
+
+/** What stderr says of a run that is not simply done. */
+function problemLines(summary: Awaited<ReturnType<RunController['start']>>): string[] {
+  const lines: string[] = [];
+  if (summary.exitCode === exitCodes.targetNotReached) {
+    const wall = summary.walls[0];
+    lines.push(
+      wall === undefined
+        ? `The target was not reached. ${summary.reason ?? ''}`
+        : `The target was not reached: ${wall.title}. ${wall.evidence}. ${wall.remedy}`,
+    );
+  } else if (summary.reason !== undefined) lines.push(summary.reason);
+  for (const key of summary.keys)
+    if (key.outcome === 'refused')
+      lines.push(
+        `${key.key} could not be put back: it is ${key.now ?? 'unreadable'}, it was ${key.original}. Set it with: sysctl -w '${key.key}=${key.original}'`,
+      );
+  for (const threshold of summary.thresholds)
+    if (!threshold.passed) lines.push(`The threshold ${threshold.expression} does not hold: ${threshold.value ?? 'no value'}.`);
+  return lines;
+}
+
+function requestStop(controller: RunController, abort: AbortController): void {
+  if (abort.signal.aborted) controller.stop('Interrupted.');
+  else abort.abort();
+}
+
+/** Ctrl-C, SIGTERM and SIGHUP stop the run, which drains and restores; a second Ctrl-C says what is still going on. */
+function followSignals(controller: RunController, abort: AbortController): () => void {
+  let count = 0;
+  const onSignal = () => {
+    count++;
+    if (count === 1) abort.abort();
+    else if (count === 2)
+      process.stderr.write(
+        `\nc10m: The run is ${controller.state.phase ?? 'starting'}; the host is being put back. Once more leaves it to the host, which ends the run by itself.\n`,
+      );
+    else process.exit(exitCodes.interrupted);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  return () => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, onSignal);
+  };
+}

@@ -1,0 +1,72 @@
+import { HumanError } from '../core/errors.js';
+import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
+import { RunStore } from '../history/store.js';
+import { defaultRunsDirectory } from './environment.js';
+import { parseOptions } from './options.js';
+import { summaryText } from './summaryText.js';
+import { table } from './table.js';
+
+const runsOptions = { runs: { type: 'string' }, json: { type: 'boolean' }, format: { type: 'string' }, output: { type: 'string', short: 'o' } } as const;
+
+/** `c10m runs list|show|export|import|remove`. */
+export function runs(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, runsOptions, 'runs');
+  const [action = 'list', ...names] = positionals;
+  const store = new RunStore(values.runs ?? defaultRunsDirectory());
+  const one = () => {
+    if (names.length !== 1)
+      throw new HumanError(`c10m runs ${action} takes one run, but got ${names.length}.`, { code: 'usage', remedy: 'Help: c10m runs --help' });
+    return names[0]!;
+  };
+  switch (action) {
+    case 'list':
+      process.stdout.write(values.json === true ? `${JSON.stringify(store.list())}\n` : listText(store));
+      break;
+    case 'show': {
+      const id = store.resolve(one());
+      const run = store.read(id);
+      process.stdout.write(
+        values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, plan: run.plan, spec: run.spec, runId: id }, store.pathOf(id)),
+      );
+      break;
+    }
+    case 'export': {
+      const id = store.resolve(one());
+      if (values.output === undefined) throw new HumanError('c10m runs export needs --output PATH.', { code: 'usage' });
+      store.exportDirectory(id, values.output);
+      process.stdout.write(`${values.output}\n`);
+      break;
+    }
+    case 'import':
+      process.stdout.write(`${store.importDirectory(one())}\n`);
+      break;
+    case 'remove': {
+      const id = store.resolve(one());
+      store.remove(id);
+      process.stdout.write(`${id} is removed.\n`);
+      break;
+    }
+    default:
+      throw new HumanError(`"${action}" is not an action of c10m runs.`, { code: 'usage', remedy: 'Help: c10m runs --help' });
+  }
+  return Promise.resolve(0);
+}
+
+function listText(store: RunStore): string {
+  const entries = store.list();
+  if (entries.length === 0) return `No runs in ${store.directory} yet. Start one with: c10m run\n`;
+  const rows = entries.map((entry) =>
+    entry.state === 'unreadable'
+      ? [entry.id, 'unreadable', entry.problem ?? '']
+      : [
+          entry.id,
+          entry.verdict ?? 'no end seen',
+          entry.host,
+          `${entry.established === undefined ? '–' : formatCount(entry.established)} of ${entry.connections === 'max' ? 'max' : formatCount(entry.connections)} ${entry.protocol}`,
+          entry.engine,
+          entry.bytesPerEnd === undefined ? '' : formatKilobytesPerEnd(entry.bytesPerEnd),
+          entry.name ?? '',
+        ],
+  );
+  return table([['run', 'result', 'host', 'established', 'engine', 'per end', 'name'], ...rows]);
+}

@@ -1,0 +1,74 @@
+import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../core/costs.js';
+import { ledgerItems } from '../core/ledger.js';
+import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import type { RunState } from '../run/runState.js';
+import { table } from './table.js';
+
+/** The table that ends a run in the terminal, and `c10m runs show`. */
+export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 'runId'>, directory: string): string {
+  const { summary, spec } = state;
+  if (summary === undefined) return `The run ${state.runId} has no summary: its end was not seen.\n${directory}\n`;
+  const { established, connectRate, ledger } = summary;
+  const rows: string[][] = [
+    ['result', `${summary.verdict}${summary.reason === undefined ? '' : `: ${summary.reason}`}`],
+    ['target', `${formatCount(summary.target)} ${spec.protocol === 'both' ? 'TCP and WebSocket' : spec.protocol === 'tcp' ? 'TCP' : 'WebSocket'} connections`],
+    ['established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
+    ['failed', failedText(summary.failed)],
+    [
+      'connect rate',
+      `${formatRate(connectRate.mean)} mean, ${formatRate(connectRate.p50)} median, ${formatRate(connectRate.max)} maximum over ${formatDuration(summary.rampSeconds)}`,
+    ],
+    [
+      'bytes per end',
+      `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}; 2014: ${comparison(spec.protocol)})`,
+    ],
+    ['bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],
+  ];
+  if (summary.lost > 0) rows.push(['lost', `${formatCount(summary.lost)} connections ended by themselves`]);
+  if (summary.latency !== undefined) {
+    const { p50, p99, p999, max } = summary.latency;
+    rows.push(['latency', `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, p99.9 ${p999.toFixed(1)} ms, max ${max.toFixed(1)} ms`]);
+  }
+  if (summary.messages !== undefined)
+    rows.push(['messages', `${formatCount(summary.messages.total)} echoed, ${formatRate(summary.messages.perSecondMaximum)} at most`]);
+  for (const wall of summary.walls) rows.push(['wall', `${wall.title} at ${formatCount(wall.at)}: ${wall.evidence}. ${wall.remedy}`]);
+  for (const threshold of summary.thresholds)
+    rows.push(['threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'FAILED'} (${threshold.value ?? 'no value'})`]);
+  rows.push([
+    'host',
+    summary.hostRestored
+      ? 'as it was found'
+      : `NOT fully restored: ${summary.keys
+          .filter((key) => key.outcome === 'refused')
+          .map((key) => key.key)
+          .join(', ')}`,
+  ]);
+  rows.push(['saved run', directory]);
+  return `\n${table(rows)}${ledger === null ? '' : `\n${ledgerText(ledger)}`}`;
+}
+
+function failedText(failed: { total: number; byErrno: Record<string, number> }): string {
+  if (failed.total === 0) return 'none';
+  const parts = Object.entries(failed.byErrno).map(([errno, count]) => `${errno} ${formatCount(count)}`);
+  return `${formatCount(failed.total)} (${parts.join(', ')})`;
+}
+
+function comparison(protocol: string): string {
+  const { tcp, websocket } = bytesPerEndIn2014;
+  return protocol === 'both'
+    ? `${formatKilobytesPerEnd(tcp)} and ${formatKilobytesPerEnd(websocket)}`
+    : formatKilobytesPerEnd(protocol === 'tcp' ? tcp : websocket);
+}
+
+/** Where the bytes are, largest first. */
+export function ledgerText(ledger: NonNullable<NonNullable<RunState['summary']>['ledger']>): string {
+  const label = new Map(ledgerItems.map((item) => [item.id, item.label]));
+  const total = ledger.explainedBytes;
+  const rows = Object.entries(ledger.entries)
+    .filter(([, bytes]) => bytes > 0)
+    .sort(([, a], [, b]) => b - a)
+    .map(([id, bytes]) => [`  ${label.get(id) ?? id}`, formatBytes(bytes), `${((100 * bytes) / Math.max(1, total)).toFixed(1)} %`]);
+  rows.push(['  together', formatBytes(total), ledger.explainedRatio === null ? '' : `${(100 * ledger.explainedRatio).toFixed(1)} % of what memory grew by`]);
+  const notes = [...(ledger.approximate ? ['approximate: the kernel shows its object counts to root only'] : []), ...ledger.contamination];
+  return `where the bytes are\n${table(rows)}${notes.map((note) => `  note: ${note}\n`).join('')}`;
+}
