@@ -45,7 +45,8 @@ const suites = {
     run: () =>
       runSuite({
         name: 'vscode',
-        files: testFiles('test/vscode/workbench'),
+        // The browser tests drive code-server's page; the desktop build has none.
+        files: testFiles('test/vscode/workbench').filter((file) => process.env.VSCODE_TEST !== 'desktop' || file.endsWith('extensionHost.test.ts')),
         concurrency: 1,
         limitSeconds: 270,
       }),

@@ -73,6 +73,9 @@ export function ensureCodeServer() {
  * @returns {string | undefined} why they cannot run here
  */
 export function prepareVscodeTests() {
+  if (process.env.VSCODE_TEST === 'desktop') {
+    return Number(process.versions.node.split('.')[0]) >= 22 ? undefined : 'the desktop build is driven by @vscode/test-electron, which needs Node 22 or newer';
+  }
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the VS Code test host is for Linux on x64 (VSCODE_TEST=desktop uses the desktop build)';
   const obstacle = hasProgram('google-chrome') ? undefined : ensurePrograms({ chromium: 'chromium' });
   if (obstacle !== undefined) return obstacle;

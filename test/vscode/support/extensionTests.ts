@@ -1,0 +1,77 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { format } from 'node:util';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { openWindow } from './browser.js';
+import { developmentPayload, repository, startCodeServer } from './codeServer.js';
+import type { MochaReport } from '../extension/run.js';
+
+/** Mocha's tests of `test/vscode/extension`, as one file that an extension host loads. */
+async function bundle(): Promise<string> {
+  const outfile = join(repository, '.cache', 'extension-tests', 'index.cjs');
+  await build({
+    entryPoints: [join(repository, 'test', 'vscode', 'extension', 'run.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node22',
+    sourcemap: 'inline',
+    logLevel: 'warning',
+    // Mocha loads its parts by name; the repository's node_modules is above the bundle.
+    external: ['vscode', 'mocha', 'cpu-features', 'koffi', '*.node'],
+  });
+  return outfile;
+}
+
+function readReport(path: string): MochaReport {
+  // A killed extension host, or process.exit(0) in a test, would look like success by its exit code: only the report counts.
+  if (!existsSync(path)) throw new Error('The extension host ended without a test report.');
+  return JSON.parse(readFileSync(path, 'utf8')) as MochaReport;
+}
+
+async function runInCodeServer(testsPath: string, reportPath: string): Promise<void> {
+  const server = await startCodeServer({ environment: { C10M_TEST_REPORT: reportPath } });
+  try {
+    const window = await openWindow();
+    try {
+      const ended = new Promise<void>((resolve) => {
+        void window.page.exposeFunction('codeAutomationExit', () => resolve());
+      });
+      await window.page.exposeFunction('codeAutomationLog', (_type: string, args: unknown[]) => {
+        console.log(format(...args));
+      });
+      await window.page.goto(server.url(developmentPayload(server.port, testsPath)));
+      const limit = new Promise<never>((_resolve, reject) => {
+        setTimeout(() => reject(new Error('The tests in the extension host did not end within 120 s.')), 120_000).unref();
+      });
+      await Promise.race([ended, limit]);
+    } finally {
+      await window.close();
+    }
+  } finally {
+    await server.stop();
+  }
+}
+
+async function runInDesktop(testsPath: string, reportPath: string): Promise<void> {
+  const { runTests } = await import('@vscode/test-electron');
+  await runTests({
+    extensionDevelopmentPath: repository,
+    extensionTestsPath: testsPath,
+    extensionTestsEnv: { C10M_TEST_REPORT: reportPath },
+    launchArgs: ['--disable-extensions', '--disable-gpu'],
+  });
+}
+
+/** Runs the extension host's tests where VSCODE_TEST says (`desktop`, else code-server) and returns what they reported. */
+export async function runExtensionTests(): Promise<MochaReport> {
+  const testsPath = await bundle();
+  const directory = join(repository, 'test-results');
+  mkdirSync(directory, { recursive: true });
+  const reportPath = join(directory, 'extension-host.json');
+  rmSync(reportPath, { force: true });
+  if (process.env['VSCODE_TEST'] === 'desktop') await runInDesktop(testsPath, reportPath);
+  else await runInCodeServer(testsPath, reportPath);
+  return readReport(reportPath);
+}

@@ -1,0 +1,110 @@
+import type { FrameLocator, Locator, Page } from 'playwright-core';
+
+/** The workbench's own markup, in one place: the same selectors hold for VS Code 1.104 to 1.139. */
+export const selectors = {
+  workbench: '.monaco-workbench',
+  quickInput: '.quick-input-widget',
+  quickInputBox: '.quick-input-widget input[type=text], .quick-input-widget input[type=password]',
+  quickPickRow: '.quick-input-widget .monaco-list-row',
+  treeRow: '.sidebar .monaco-list-row[role=treeitem]',
+  statusBarItem: '.statusbar-item',
+  activityBarItem: '.activitybar .action-label',
+  notification: '.notification-toast',
+  dialog: '.monaco-dialog-box',
+  webviewFrame: 'iframe.webview.ready',
+  innerFrame: 'iframe#active-frame',
+  editorTab: '.tabs-container .tab',
+} as const;
+
+/** What a user does in the workbench. Every wait has playwright's time limit. */
+export class Workbench {
+  constructor(readonly page: Page) {}
+
+  /** Opens the address and waits until commands can be run. */
+  async open(url: string): Promise<void> {
+    await this.page.goto(url);
+    await this.ready();
+  }
+
+  async ready(): Promise<void> {
+    await this.page.locator(selectors.workbench).waitFor({ timeout: 60_000 });
+    await this.page.locator(selectors.statusBarItem).first().waitFor({ timeout: 60_000 });
+  }
+
+  /** The same window again, as "Developer: Reload Window" does it. Memento writes need a moment before. */
+  async reload(): Promise<void> {
+    await this.page.waitForTimeout(1_500);
+    await this.page.reload();
+    await this.ready();
+  }
+
+  /** Runs a command by its exact title, such as `C10M: Start C10M run`. Waits until the palette offers it: an extension may still be starting. */
+  async runCommand(title: string): Promise<void> {
+    const row = this.page.locator(selectors.quickPickRow).filter({ hasText: title }).first();
+    const deadline = Date.now() + 40_000;
+    for (;;) {
+      await this.page.keyboard.press('F1');
+      await this.page.locator(selectors.quickInputBox).first().fill(`>${title}`);
+      try {
+        await row.waitFor({ timeout: 4_000 });
+        break;
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+        await this.page.keyboard.press('Escape');
+      }
+    }
+    await row.click();
+  }
+
+  /** Chooses the row of an open quick pick whose text holds `text`. */
+  async pick(text: string | RegExp): Promise<void> {
+    await this.page.locator(selectors.quickPickRow).filter({ hasText: text }).first().click();
+  }
+
+  /** Types into an open input box and accepts it. */
+  async answer(text: string): Promise<void> {
+    const box = this.page.locator(selectors.quickInputBox).first();
+    await box.fill(text);
+    await box.press('Enter');
+  }
+
+  /** The title of the open quick input, to wait for a step. */
+  quickInputTitled(title: string | RegExp): Locator {
+    return this.page.locator(selectors.quickInput).filter({ hasText: title });
+  }
+
+  /** Opens a view container, such as `C10M`, by its name in the activity bar. */
+  async openContainer(name: string): Promise<void> {
+    const item = this.page.locator(`${selectors.activityBarItem}[aria-label^="${name}"]`).first();
+    await item.waitFor({ timeout: 40_000 });
+    if ((await item.getAttribute('aria-expanded')) === 'true') return;
+    if (!(await this.page.locator('.sidebar .composite.title').filter({ hasText: name }).isVisible())) await item.click();
+  }
+
+  /** A row of a tree by its text. Trees are virtual: only rows on screen exist. */
+  treeRow(text: string | RegExp): Locator {
+    return this.page.locator(selectors.treeRow).filter({ hasText: text });
+  }
+
+  statusBarItem(text: string | RegExp): Locator {
+    return this.page.locator(selectors.statusBarItem).filter({ hasText: text });
+  }
+
+  notification(text: string | RegExp): Locator {
+    return this.page.locator(selectors.notification).filter({ hasText: text });
+  }
+
+  dialog(): Locator {
+    return this.page.locator(selectors.dialog);
+  }
+
+  /** Presses a button of the open modal dialog. */
+  async pressInDialog(button: string): Promise<void> {
+    await this.dialog().getByRole('button', { name: button }).click();
+  }
+
+  /** The document inside the visible webview. */
+  webview(): FrameLocator {
+    return this.page.locator(selectors.webviewFrame).last().contentFrame().locator(selectors.innerFrame).contentFrame();
+  }
+}
