@@ -1,0 +1,350 @@
+import { html, LitElement, nothing, svg, type TemplateResult } from 'lit';
+import uPlot from 'uplot';
+import { downsampleMinMax, downsampleStack, lowerBound, visibleRange } from '../../src/core/downsample.js';
+import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { formatDuration } from '../../src/core/units.js';
+import type { ChartDefinition } from './chartDefinitions.js';
+import { chartImage } from './chartImage.js';
+import { text } from './texts.js';
+import { color, cssColor, type ColorName } from './theme.js';
+
+/** Seconds since the run began; undefined: all of it, following its end. */
+export interface ChartView {
+  from: number;
+  to: number;
+}
+
+const heightPx = 180;
+/** Rows of the table equivalent: enough to see the shape, few enough to read. */
+const tableRows = 24;
+const syncKey = 'c10m';
+
+/** A chart with its legend, keyboard cursor and table. Draws into the light DOM, so that one style sheet serves all. */
+export class ChartElement extends LitElement {
+  static override properties = {
+    definition: { attribute: false },
+    samples: { attribute: false },
+    view: { attribute: false },
+    revision: { attribute: false },
+    hiddenSeries: { attribute: false },
+  };
+  declare definition: ChartDefinition;
+  declare samples: SampleColumnStore;
+  declare view: ChartView | undefined;
+  /** Changes whenever the samples did. */
+  declare revision: number;
+  declare hiddenSeries: ReadonlySet<string>;
+
+  private plot: uPlot | undefined;
+  private columns: Float32Array[] = [];
+  private cursorRow: number | undefined;
+  private tableOpen = false;
+  private readonly resize = new ResizeObserver(() => this.fit());
+
+  override createRenderRoot(): HTMLElement {
+    return this;
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.resize.disconnect();
+    this.plot?.destroy();
+    this.plot = undefined;
+  }
+
+  /** Draws again with the colours of a changed theme. */
+  redraw(): void {
+    this.plot?.redraw(false, true);
+  }
+
+  override render(): TemplateResult {
+    const { definition } = this;
+    const row = this.shownRow();
+    return html`
+      <section class="chart card" aria-labelledby="title-${definition.id}">
+        <header>
+          <h2 id="title-${definition.id}">${definition.title}</h2>
+          <span class="at">${row === undefined ? nothing : formatDuration(this.samples.column('seconds')[row] ?? 0)}</span>
+          <button class="quiet" @click=${() => void this.copyImage()} aria-label=${text('Copy {0} as an image', definition.title)}>${text('Copy')}</button>
+        </header>
+        <div
+          class="plot"
+          role="slider"
+          tabindex="0"
+          aria-label=${`${definition.title}. ${definition.description}`}
+          aria-valuemin="0"
+          aria-valuemax=${Math.max(0, this.samples.length - 1)}
+          aria-valuenow=${row ?? 0}
+          aria-valuetext=${this.readout(row)}
+          @keydown=${(event: KeyboardEvent) => this.onKey(event)}
+        ></div>
+        <ul class="legend">
+          ${definition.series.map((series, position) => this.legendItem(series.label, series.color, series.dash, position, row))}
+        </ul>
+        <details @toggle=${(event: Event) => this.onToggle(event)}>
+          <summary>${text('Table')}</summary>
+          ${this.tableOpen ? this.table() : nothing}
+        </details>
+      </section>
+    `;
+  }
+
+  override updated(): void {
+    const container = this.querySelector<HTMLElement>('.plot');
+    if (container === null) return;
+    if (this.plot === undefined && container.clientWidth > 0) {
+      this.plot = new uPlot(this.options(container.clientWidth), this.data(container.clientWidth), container);
+      this.resize.observe(container);
+    } else if (this.plot === undefined) {
+      this.resize.observe(container);
+    } else if (this.drawnRevision !== this.revision || this.drawnView !== this.view || this.drawnHidden !== this.hiddenSeries) {
+      this.draw();
+    }
+    this.drawnRevision = this.revision;
+    this.drawnView = this.view;
+    this.drawnHidden = this.hiddenSeries;
+  }
+
+  private drawnRevision = -1;
+  private drawnView: ChartView | undefined;
+  private drawnHidden: ReadonlySet<string> | undefined;
+
+  private legendItem(label: string, name: ColorName, dash: readonly number[] | undefined, position: number, row: number | undefined): TemplateResult {
+    const shown = !this.hiddenSeries.has(`${this.definition.id}.${label}`);
+    const value = row === undefined ? undefined : this.columns[position]?.[row];
+    return html`<li>
+      <button class="quiet" aria-pressed=${shown ? 'true' : 'false'} @click=${() => this.toggleSeries(label)}>
+        <svg width="22" height="10" aria-hidden="true">${this.definition.stacked === true ? swatch(name) : stroke(name, dash)}</svg>
+        <span>${label}</span>
+        <b>${value === undefined || Number.isNaN(value) ? '–' : this.definition.format(value)}</b>
+      </button>
+    </li>`;
+  }
+
+  private readout(row: number | undefined): string {
+    if (row === undefined) return text('No samples yet');
+    const parts = this.definition.series.map((series, position) => `${series.label} ${this.formatted(this.columns[position]?.[row])}`);
+    return `${formatDuration(this.samples.column('seconds')[row] ?? 0)}: ${parts.join(', ')}`;
+  }
+
+  private formatted(value: number | undefined): string {
+    return value === undefined || Number.isNaN(value) ? '–' : this.definition.format(value);
+  }
+
+  private shownRow(): number | undefined {
+    this.columns = this.definition.series.map((series) => series.values(this.samples));
+    const last = this.samples.length - 1;
+    if (last < 0) return undefined;
+    return Math.min(this.cursorRow ?? last, last);
+  }
+
+  private range(): [number, number] {
+    const seconds = this.samples.column('seconds');
+    const from = this.view?.from ?? seconds[0] ?? 0;
+    const to = this.view?.to ?? seconds[seconds.length - 1] ?? 1;
+    return [from, Math.max(to, from + 1)];
+  }
+
+  private data(widthPx: number): uPlot.AlignedData {
+    const seconds = this.samples.column('seconds');
+    const [from, to] = this.range();
+    const { start, end } = visibleRange(seconds, from, to);
+    // One bucket per pixel: more cannot be seen.
+    const buckets = Math.max(50, Math.floor(widthPx));
+    if (this.definition.stacked !== true) return gaps(downsampleMinMax(seconds, this.columns, start, end, buckets));
+    const parts = this.columns.map((values, position) => (this.isHidden(position) ? new Float32Array(values.length) : values));
+    const [x, ...rows] = downsampleStack(seconds, parts, start, end, buckets);
+    const totals = new Array<number>(x!.length).fill(0);
+    const cumulative = rows.map((row) => row.map((value, index) => (totals[index] = totals[index]! + Math.max(0, value))));
+    // The uppermost first: each band is filled down to the next one.
+    return [x!, ...cumulative.reverse()];
+  }
+
+  private isHidden(position: number): boolean {
+    return this.hiddenSeries.has(`${this.definition.id}.${this.definition.series[position]!.label}`);
+  }
+
+  private draw(): void {
+    const { plot, definition } = this;
+    if (plot === undefined) return;
+    if (definition.stacked !== true) definition.series.forEach((_series, position) => plot.setSeries(position + 1, { show: !this.isHidden(position) }));
+    plot.setData(this.data(plot.width));
+  }
+
+  private fit(): void {
+    const width = this.querySelector<HTMLElement>('.plot')?.clientWidth ?? 0;
+    if (width === 0) return;
+    if (this.plot === undefined) {
+      this.requestUpdate();
+    } else if (width !== this.plot.width) {
+      this.plot.setSize({ width, height: heightPx });
+      this.draw();
+    }
+  }
+
+  private options(width: number): uPlot.Options {
+    const { definition } = this;
+    const stacked = definition.stacked === true;
+    const ordered = stacked ? [...definition.series].reverse() : definition.series;
+    const axis = { stroke: () => color('muted'), grid: { stroke: () => color('grid'), width: 1 }, ticks: { stroke: () => color('grid'), width: 1 } };
+    return {
+      width,
+      height: heightPx,
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: {
+        sync: { key: syncKey, scales: ['x', null] },
+        drag: { x: true, y: false, setScale: false },
+        points: { show: !stacked },
+        bind: { dblclick: () => () => (this.zoom(undefined), null) },
+      },
+      scales: {
+        x: { time: false, range: () => this.range() },
+        y: { range: (_plot, _minimum, maximum) => [0, Number.isFinite(maximum) && maximum > 0 ? maximum * 1.08 : 1] },
+      },
+      axes: [
+        { ...axis, size: 28, values: (_plot, splits) => splits.map((value) => formatDuration(value)) },
+        { ...axis, size: 76, values: (_plot, splits) => splits.map((value) => definition.format(value)) },
+      ],
+      series: [
+        {},
+        ...ordered.map((series) => ({
+          label: series.label,
+          stroke: () => color(series.color),
+          width: stacked ? 1 : 1.5,
+          ...(series.dash === undefined ? {} : { dash: [...series.dash] }),
+          ...(stacked ? { fill: () => color(series.color) } : {}),
+          points: { show: false },
+        })),
+      ],
+      ...(stacked ? { bands: ordered.slice(0, -1).map((_series, index): uPlot.Band => ({ series: [index + 1, index + 2] })) } : {}),
+      hooks: {
+        setCursor: [(plot) => this.onCursor(plot)],
+        setSelect: [(plot) => this.onSelect(plot)],
+      },
+    };
+  }
+
+  private onCursor(plot: uPlot): void {
+    const { left } = plot.cursor;
+    const row = left === undefined || left < 0 ? undefined : this.nearestRow(plot.posToVal(left, 'x'));
+    if (row === this.cursorRow) return;
+    this.cursorRow = row;
+    this.requestUpdate();
+  }
+
+  private nearestRow(seconds: number): number {
+    const x = this.samples.column('seconds');
+    const after = Math.min(lowerBound(x, seconds), x.length - 1);
+    return after > 0 && seconds - x[after - 1]! < x[after]! - seconds ? after - 1 : after;
+  }
+
+  private onSelect(plot: uPlot): void {
+    const { left, width } = plot.select;
+    if (width < 4) return;
+    const view = { from: plot.posToVal(left, 'x'), to: plot.posToVal(left + width, 'x') };
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.zoom(view);
+  }
+
+  private zoom(view: ChartView | undefined): void {
+    this.dispatchEvent(new CustomEvent<ChartView | undefined>('chart-zoom', { detail: view, bubbles: true }));
+  }
+
+  private toggleSeries(label: string): void {
+    this.dispatchEvent(new CustomEvent<string>('chart-series', { detail: `${this.definition.id}.${label}`, bubbles: true }));
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    const last = this.samples.length - 1;
+    if (last < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const row = this.cursorRow ?? last;
+    const step = event.shiftKey ? 10 : 1;
+    const moves: Record<string, number> = { ArrowLeft: row - step, ArrowRight: row + step, Home: 0, End: last, PageUp: row - 60, PageDown: row + 60 };
+    const target = moves[event.key];
+    if (target !== undefined) this.moveCursor(Math.max(0, Math.min(last, target)));
+    else if (event.key === '+' || event.key === '=') this.zoomAround(row, 0.5);
+    else if (event.key === '-') this.zoomAround(row, 2);
+    else if (event.key === '0' || event.key === 'Escape') this.zoom(undefined);
+    else return;
+    event.preventDefault();
+  }
+
+  private moveCursor(row: number): void {
+    const { plot } = this;
+    if (plot === undefined) return;
+    const seconds = this.samples.column('seconds')[row]!;
+    const left = plot.valToPos(seconds, 'x');
+    plot.setCursor({ left, top: plot.bbox.height / 2 / devicePixelRatio });
+    uPlot.sync(syncKey).pub('mousemove', plot, left, 0, plot.bbox.width / devicePixelRatio, plot.bbox.height / devicePixelRatio, row);
+    this.cursorRow = row;
+    this.requestUpdate();
+  }
+
+  private zoomAround(row: number, factor: number): void {
+    const [from, to] = this.range();
+    const seconds = this.samples.column('seconds');
+    const center = seconds[row]!;
+    const half = ((to - from) * factor) / 2;
+    const first = seconds[0]!;
+    const last = seconds[seconds.length - 1]!;
+    if (half * 2 >= last - first) this.zoom(undefined);
+    else if (half * 2 >= 2) this.zoom({ from: Math.max(first, center - half), to: Math.min(last, center + half) });
+  }
+
+  private onToggle(event: Event): void {
+    this.tableOpen = (event.target as HTMLDetailsElement).open;
+    this.requestUpdate();
+  }
+
+  private table(): TemplateResult {
+    const seconds = this.samples.column('seconds');
+    const [from, to] = this.range();
+    const { start, end } = visibleRange(seconds, from, to);
+    const count = Math.min(tableRows, end - start);
+    const rows = Array.from({ length: count }, (_value, index) => (count < 2 ? start : start + Math.round((index * (end - 1 - start)) / (count - 1))));
+    return html`<table>
+      <caption>
+        ${this.definition.title}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">${text('Time')}</th>
+          ${this.definition.series.map((series) => html`<th scope="col">${series.label}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr>
+              <th scope="row">${formatDuration(seconds[row]!)}</th>
+              ${this.columns.map((values) => html`<td>${this.formatted(values[row])}</td>`)}
+            </tr>`,
+        )}
+      </tbody>
+    </table>`;
+  }
+
+  private async copyImage(): Promise<void> {
+    const canvas = this.querySelector('canvas');
+    if (canvas === null) return;
+    const legend = this.definition.series.map((series) => ({ label: series.label, color: series.color }));
+    const image = await chartImage(canvas, this.definition.title, legend);
+    this.dispatchEvent(new CustomEvent<{ id: string; image: Blob }>('chart-image', { detail: { id: this.definition.id, image }, bubbles: true }));
+  }
+}
+customElements.define('c10m-chart', ChartElement);
+
+function stroke(name: ColorName, dash: readonly number[] | undefined): TemplateResult {
+  return svg`<line x1="0" x2="22" y1="5" y2="5" stroke-width="2" stroke=${cssColor(name)} stroke-dasharray=${dash?.join(' ') ?? 'none'} />`;
+}
+
+function swatch(name: ColorName): TemplateResult {
+  return svg`<rect width="22" height="10" fill=${cssColor(name)} />`;
+}
+
+/** uPlot draws a gap where there is null. */
+function gaps(columns: number[][]): uPlot.AlignedData {
+  const [x, ...series] = columns;
+  return [x!, ...series.map((values) => values.map((value) => (Number.isNaN(value) ? null : value)))];
+}

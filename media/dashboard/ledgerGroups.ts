@@ -1,0 +1,74 @@
+import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { text } from './texts.js';
+import type { ColorName } from './theme.js';
+
+/** Ids of `core/ledger.ts` drawn as one part; six parts can be told apart, fourteen cannot. */
+const members = {
+  kernelSockets: ['tcpSock', 'socketInode', 'dentry', 'file', 'epoll', 'security', 'ports', 'smallObjects'],
+  socketBuffers: ['socketBuffers'],
+  tables: ['fdTable', 'pageTables', 'kernelStacks'],
+  server: ['serverProcesses'],
+  client: ['clientProcesses'],
+} as const;
+type GroupId = keyof typeof members | 'other';
+
+export interface LedgerGroup {
+  id: GroupId;
+  label: string;
+  color: ColorName;
+  values(store: SampleColumnStore): Float32Array;
+}
+
+const grouped: ReadonlyMap<string, GroupId> = new Map(
+  Object.entries(members).flatMap(([group, ids]) => ids.map((id): [string, GroupId] => [id, group as GroupId])),
+);
+
+/** The group of a ledger entry; what no group names is `other`. */
+export function groupOf(entryId: string): GroupId {
+  return grouped.get(entryId) ?? 'other';
+}
+
+export const groupColors: Record<GroupId, ColorName> = {
+  kernelSockets: 'blue',
+  socketBuffers: 'purple',
+  tables: 'yellow',
+  server: 'green',
+  client: 'orange',
+  other: 'muted',
+};
+
+function sum(store: SampleColumnStore, group: GroupId): Float32Array {
+  const result = new Float32Array(store.length);
+  for (const id of store.ids) {
+    if (!id.startsWith('ledger.') || groupOf(id.slice('ledger.'.length)) !== group) continue;
+    const values = store.column(id);
+    for (let row = 0; row < result.length; row++) result[row]! += values[row]! || 0;
+  }
+  return result;
+}
+
+export function groupLabel(id: GroupId): string {
+  switch (id) {
+    case 'kernelSockets':
+      return text('Kernel sockets');
+    case 'socketBuffers':
+      return text('Socket buffers');
+    case 'tables':
+      return text('Tables and stacks');
+    case 'server':
+      return text('Server processes');
+    case 'client':
+      return text('Client processes');
+    case 'other':
+      return text('Other');
+  }
+}
+
+export function ledgerGroups(): LedgerGroup[] {
+  return ([...Object.keys(members), 'other'] as GroupId[]).map((id) => ({
+    id,
+    label: groupLabel(id),
+    color: groupColors[id],
+    values: (store) => sum(store, id),
+  }));
+}

@@ -1,0 +1,38 @@
+import './dashboard.css';
+import { DashboardElement } from './dashboard.js';
+import { Host } from './host.js';
+import { DashboardModel } from './model.js';
+import { useTexts } from './texts.js';
+
+const host = new Host();
+const root = document.getElementById('root') ?? document.body;
+let dashboard: DashboardElement | undefined;
+
+host.start((message) => {
+  switch (message.type) {
+    case 'snapshot': {
+      useTexts(message.texts);
+      // With this VS Code brings the panel back after a reload of the window.
+      host.saveViewState({ runId: message.run.runId });
+      const model = new DashboardModel(message);
+      if (dashboard === undefined) {
+        dashboard = new DashboardElement();
+        dashboard.host = host;
+        dashboard.model = model;
+        root.replaceChildren(dashboard);
+      }
+      // A second snapshot replaces the first: the revision goes on so that every chart draws again.
+      model.revision = dashboard.model.revision + 1;
+      dashboard.model = model;
+      dashboard.requestUpdate();
+      break;
+    }
+    case 'delta':
+      if (dashboard === undefined) return;
+      dashboard.model.apply(message);
+      dashboard.requestUpdate();
+      break;
+    case 'comparison':
+      break;
+  }
+});

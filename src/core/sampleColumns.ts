@@ -1,0 +1,106 @@
+import type { Sample } from '../protocol/events.js';
+import { metrics } from './metrics.js';
+
+/**
+ * Samples of a run as columns: what the charts draw, at a twentieth of the size of the JSON. Values are 32-bit floats, exact
+ * for counts up to 16.7 million; figures that are read as text come from the sample itself, never from here.
+ */
+export interface SampleColumns {
+  /** Rows in use; each column has at least this many elements. */
+  length: number;
+  columns: Record<string, Float32Array>;
+}
+
+/** Beyond this many rows (36 hours at 1 Hz) every second one is dropped, so that a week's run stays below 40 MB. */
+export const maximumRows = 131_072;
+
+/** What the charts need beside the metrics. */
+const furtherColumns = {
+  /** Seconds since the run began. */
+  seconds: (sample: Sample) => sample.t / 1000,
+  target: (sample: Sample) => sample.target,
+  cpuSupervisor: (sample: Sample) => sample.cpu.supervisor,
+} satisfies Record<string, (sample: Sample) => number>;
+
+/** One sample as a row: a column for each metric by its id, and one for each entry of the ledger under `ledger.<id>`. */
+export function rowOf(sample: Sample): Record<string, number> {
+  const row: Record<string, number> = {};
+  for (const [id, value] of Object.entries(furtherColumns)) row[id] = value(sample);
+  for (const metric of metrics) row[metric.id] = metric.value(sample) ?? Number.NaN;
+  for (const [id, bytes] of Object.entries(sample.ledger.entries)) row[`ledger.${id}`] = bytes;
+  return row;
+}
+
+/** Grows by doubling; bounded by `maximumRows`. Rows are kept in order of time. */
+export class SampleColumnStore {
+  private columns = new Map<string, Float32Array>();
+  private rows = 0;
+  private capacity: number;
+  /** Only each `stride`-th row is kept once the bound was reached. */
+  private stride = 1;
+  private skipped = 0;
+
+  constructor(
+    initial?: SampleColumns,
+    private readonly bound: number = maximumRows,
+  ) {
+    this.rows = initial?.length ?? 0;
+    this.capacity = Math.max(256, this.rows);
+    for (const [id, values] of Object.entries(initial?.columns ?? {})) this.columns.set(id, values);
+  }
+
+  get length(): number {
+    return this.rows;
+  }
+
+  get ids(): readonly string[] {
+    return [...this.columns.keys()];
+  }
+
+  /** The values of a column; NaN where a row had none. A view that the next `append` may make stale. */
+  column(id: string): Float32Array {
+    return this.columns.get(id)?.subarray(0, this.rows) ?? new Float32Array(this.rows).fill(Number.NaN);
+  }
+
+  has(id: string): boolean {
+    return this.columns.has(id);
+  }
+
+  append(row: Readonly<Record<string, number>>): void {
+    if (this.skipped < this.stride - 1) {
+      this.skipped++;
+      return;
+    }
+    this.skipped = 0;
+    if (this.rows === this.bound) this.halve();
+    for (const id of Object.keys(row)) {
+      if (!this.columns.has(id)) this.columns.set(id, new Float32Array(this.capacity).fill(Number.NaN));
+    }
+    if (this.rows >= this.capacity) this.capacity = Math.min(this.bound, this.capacity * 2);
+    for (const [id, values] of this.columns) {
+      let target = values;
+      if (target.length <= this.rows) {
+        target = new Float32Array(this.capacity).fill(Number.NaN);
+        target.set(values);
+        this.columns.set(id, target);
+      }
+      target[this.rows] = row[id] ?? Number.NaN;
+    }
+    this.rows++;
+  }
+
+  /** A copy that fits exactly, for a message. */
+  snapshot(): SampleColumns {
+    return { length: this.rows, columns: Object.fromEntries([...this.columns].map(([id, values]) => [id, values.slice(0, this.rows)])) };
+  }
+
+  private halve(): void {
+    this.stride *= 2;
+    const kept = Math.ceil(this.rows / 2);
+    for (const values of this.columns.values()) {
+      for (let row = 0; row < kept; row++) values[row] = values[row * 2]!;
+      values.fill(Number.NaN, kept);
+    }
+    this.rows = kept;
+  }
+}

@@ -1,0 +1,122 @@
+import type { SampleColumns } from '../core/sampleColumns.js';
+import type { PlainError } from '../core/errors.js';
+import type { Phase, Sample, Summary, Wall } from './events.js';
+import type { HostFacts } from './facts.js';
+import type { Plan } from './plan.js';
+import type { RunSpec } from './spec.js';
+
+/**
+ * Between the extension and a panel. The extension is the truth; a panel may die at any time and asks for everything with
+ * `ready` when it comes back. Deltas go only to panels that are ready and visible. Each request is answered, by a value or an error.
+ */
+
+/** A line of the list of events. */
+export interface PanelEntry {
+  seq: number;
+  /** Milliseconds since the run began. */
+  t: number;
+  kind: 'phase' | 'log' | 'worker' | 'tuning' | 'order' | 'wall';
+  level: 'debug' | 'info' | 'warn' | 'error';
+  text: string;
+  /** What to do about it. */
+  remedy?: string;
+}
+
+/** Lines beyond this are dropped, oldest first; the saved run has them all. */
+export const maximumPanelEntries = 1_000;
+
+export interface PhaseMark {
+  phase: Phase;
+  /** Milliseconds since the run began. */
+  t: number;
+}
+
+/** `live`: events arrive; `lost`: the link is down and being made anew; `saved`: the run is over and read from disk. */
+export type LinkState = 'live' | 'lost' | 'saved';
+
+/** All of a run that is not a time series. */
+export interface PanelRun {
+  runId: string;
+  title: string;
+  host: string;
+  /** ISO 8601. */
+  startedAt: string;
+  spec: RunSpec;
+  link: LinkState;
+  /** Why the link is down, or what is being done before the first event. */
+  linkText?: string | undefined;
+  phases: PhaseMark[];
+  facts?: HostFacts | undefined;
+  plan?: Plan | undefined;
+  /** The latest sample, exact. */
+  last?: Sample | undefined;
+  walls: Wall[];
+  summary?: Summary | undefined;
+  tags: string[];
+}
+
+export interface PanelSnapshot {
+  type: 'snapshot';
+  run: PanelRun;
+  samples: SampleColumns;
+  entries: PanelEntry[];
+  /** Translations of the texts the panel uses, by the English text; empty in English. */
+  texts: Record<string, string>;
+}
+
+export type PanelDelta = {
+  type: 'delta';
+  rows: Record<string, number>[];
+  entries: PanelEntry[];
+  /** Fields of the run that changed. */
+  run: Partial<PanelRun>;
+};
+
+/** One run in a comparison; `samples.columns.seconds` counts from the start of its ramp. */
+export interface ComparedRun {
+  runId: string;
+  label: string;
+  spec: RunSpec;
+  facts?: HostFacts | undefined;
+  summary?: Summary | undefined;
+  samples: SampleColumns;
+}
+
+/** A row of a table of the comparison; `values` has one text per run. */
+export interface ComparedRow {
+  label: string;
+  values: string[];
+  differs: boolean;
+}
+
+export interface ComparedMetric extends ComparedRow {
+  /** Against the first run, with the noise band in words. */
+  verdict: 'better' | 'worse' | 'same' | 'unknown';
+  detail: string;
+}
+
+export interface ComparisonSnapshot {
+  type: 'comparison';
+  runs: ComparedRun[];
+  metrics: ComparedMetric[];
+  differences: ComparedRow[];
+  texts: Record<string, string>;
+}
+
+export type PanelReply = { type: 'reply'; id: number; ok: true; value: unknown } | { type: 'reply'; id: number; ok: false; error: PlainError };
+export type ToPanel = PanelSnapshot | PanelDelta | ComparisonSnapshot | PanelReply;
+
+/** What a panel may ask the extension to do. */
+export type PanelRequest =
+  | { name: 'stop' }
+  | { name: 'set'; target?: number; rate?: number }
+  | { name: 'burst'; messages: number; bytes: number }
+  | { name: 'removeAll' }
+  | { name: 'command'; command: PanelCommand }
+  | { name: 'saveImage'; fileName: string; base64: string };
+
+/** Commands of the extension that a panel offers as buttons, for its own run. */
+export type PanelCommand = 'repeatRun' | 'exportReport' | 'saveRunAsProfile' | 'openRunFolder' | 'showLog';
+
+export type FromPanel =
+  { type: 'ready' } | { type: 'request'; id: number; request: PanelRequest } | { type: 'failure'; message: string; stack?: string | undefined };

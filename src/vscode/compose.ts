@@ -1,0 +1,73 @@
+import { hostname, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode';
+import { RunStore } from '../history/store.js';
+import { RunController } from '../run/controller.js';
+import { vscodeConnect } from './connect.js';
+import { Dashboards } from './dashboards.js';
+import { registerHostCommands } from './hostCommands.js';
+import { HostRegistry } from './hostRegistry.js';
+import { HostsTree } from './hostsTree.js';
+import { contextKeys } from './ids.js';
+import { LiveRuns, type LiveRunsDependencies } from './liveRuns.js';
+import { reattachOrphans } from './reattach.js';
+import { handlePanelRequest, registerRunCommands } from './runCommands.js';
+import { RunningRuns } from './runningRuns.js';
+import { RunsTree } from './runsTree.js';
+import { SavedRunSource } from './savedRun.js';
+import { runTitle } from './runView.js';
+import { registerStatusBar } from './statusBar.js';
+import { sshAliases } from './sshAliases.js';
+import type { CheckRun } from './startRun.js';
+
+/** Builds every part and passes each what it needs. */
+export function createExtension(context: ExtensionContext): void {
+  const log = window.createOutputChannel('C10M', { log: true });
+  const storage = context.globalStorageUri.fsPath;
+  const store = new RunStore(join(storage, 'runs'));
+  const running = new RunningRuns(join(storage, 'running'));
+  const registry = new HostRegistry(process.platform === 'linux', sshAliases);
+  const connect = vscodeConnect(join(context.extensionPath, 'dist', 'host'), registry, context.secrets, log);
+  const version = String((context.extension.packageJSON as { version: unknown }).version);
+  const owner = `${userInfo().username}@${hostname()}`;
+  const createController: LiveRunsDependencies['createController'] = (spec, runId, progress, signal) =>
+    new RunController({ connect: (name) => connect(name, progress, signal), store, version, owner, log: (line) => log.debug(line) }, spec, runId);
+  const check: CheckRun = (spec, progress, signal) => createController(spec, undefined, progress, signal).check(signal);
+  const live = new LiveRuns({ createController, running, log, runCommand: handlePanelRequest });
+  const dashboards = new Dashboards(
+    live,
+    (runId) => {
+      const run = store.read(runId);
+      return new SavedRunSource(store, runId, run.name ?? runTitle(run.spec), (request) => handlePanelRequest(runId, request));
+    },
+    {
+      assets: Uri.joinPath(context.extensionUri, 'dist', 'dashboard'),
+      icon: Uri.joinPath(context.extensionUri, 'media', 'icon.svg'),
+      language: env.language,
+      texts: panelTexts(),
+      onFailure: (message, stack) => log.error(`Dashboard: ${message}${stack === undefined ? '' : `\n${stack}`}`),
+    },
+  );
+  const hostsTree = new HostsTree(registry);
+  const runsTree = new RunsTree(store, live);
+  context.subscriptions.push(
+    log,
+    registry,
+    live,
+    dashboards,
+    hostsTree,
+    runsTree,
+    registerStatusBar(live),
+    live.onDidChange(() => void commands.executeCommand('setContext', contextKeys.running, live.all.length > 0)),
+    live.onDidEnd(() => runsTree.refresh()),
+    ...registerHostCommands({ registry, tree: hostsTree, check, connect, log }),
+    ...registerRunCommands({ registry, store, live, tree: runsTree, dashboards, check, log }),
+  );
+  // After activation: it reads a directory, and activation itself does no I/O.
+  setImmediate(() => void reattachOrphans({ running, live, store, log }));
+}
+
+/** The translations of the current language, for the panels. */
+function panelTexts(): Record<string, string> {
+  return Object.fromEntries(Object.entries(l10n.bundle ?? {}).filter(([, value]) => typeof value === 'string'));
+}

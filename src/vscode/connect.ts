@@ -1,0 +1,28 @@
+import type { LogOutputChannel, SecretStorage } from 'vscode';
+import { connectHost, type ConnectOptions, type HostConnection } from '../transport/transport.js';
+import type { HostRegistry } from './hostRegistry.js';
+import { vscodePrompts } from './prompts.js';
+import { settings } from './settings.js';
+
+export type Connect = (target: string, progress: (text: string) => void, signal: AbortSignal) => Promise<HostConnection>;
+
+/** Reaches hosts with VS Code's dialogs, log and settings. */
+export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, secrets: SecretStorage, log: LogOutputChannel): Connect {
+  return (target, progress, signal) => {
+    const saved = registry.find(target);
+    const options: ConnectOptions = {
+      payloadDirectory,
+      prompts: vscodePrompts(target, secrets),
+      signal,
+      log: (line) => log.debug(`${target}: ${line}`),
+      progress: (text) => {
+        log.info(`${target}: ${text}`);
+        progress(text);
+      },
+      sudo: saved?.sudo,
+      provisionNode: settings.provisionNode.value,
+      ...(settings.registry.value === '' ? {} : { registry: settings.registry.value }),
+    };
+    return connectHost(target, options);
+  };
+}

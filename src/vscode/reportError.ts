@@ -1,0 +1,22 @@
+import { l10n, window, type LogOutputChannel } from 'vscode';
+import { HumanError } from '../core/errors.js';
+
+/**
+ * Shows an error once: the sentence and the remedy of a HumanError, or, for a defect of ours, that the log has the details.
+ * A cancellation by the user is no error and is not shown.
+ */
+export function reportError(log: LogOutputChannel, error: unknown): void {
+  const showLog = l10n.t('Show Log');
+  if (error instanceof HumanError) {
+    if (error.code === 'cancelled') {
+      log.info(error.message);
+      return;
+    }
+    log.error(error.text);
+    void window.showErrorMessage(error.text, showLog).then((choice) => choice === showLog && log.show());
+    return;
+  }
+  log.error(error instanceof Error ? error : String(error));
+  const message = error instanceof Error ? error.message : String(error);
+  void window.showErrorMessage(l10n.t('C10M failed unexpectedly: {0}', message), showLog).then((choice) => choice === showLog && log.show());
+}

@@ -1,0 +1,4 @@
+/** The aliases of ~/.ssh/config. */
+export function sshAliases(): Promise<readonly string[]> {
+  return Promise.resolve([]);
+}

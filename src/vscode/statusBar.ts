@@ -1,0 +1,60 @@
+import { l10n, MarkdownString, StatusBarAlignment, window, Disposable } from 'vscode';
+import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import { commandIds } from './ids.js';
+import type { LiveRun } from './liveRun.js';
+import type { LiveRuns } from './liveRuns.js';
+
+/** One item, only while a run is in progress; a click opens its dashboard. */
+export function registerStatusBar(runs: LiveRuns): Disposable {
+  const item = window.createStatusBarItem('c10m.run', StatusBarAlignment.Left, 10);
+  item.name = l10n.t('C10M run');
+  item.command = commandIds.openDashboard;
+  const update = (): void => {
+    const run = runs.current;
+    if (run === undefined) {
+      item.hide();
+      return;
+    }
+    const { last, phases } = run.view.run;
+    const held = last === undefined ? 0 : Math.min(last.established.server, last.established.client);
+    const phase = phases.at(-1)?.phase ?? l10n.t('connecting');
+    item.text = `$(pulse) ${last === undefined ? phase : `${formatCount(held)} ${phase}`}`;
+    item.tooltip = tooltip(run, phase);
+    item.accessibilityInformation = { label: l10n.t('C10M run: {0}, {1} connections', phase, formatCount(held)) };
+    item.show();
+  };
+  const subscription = runs.onDidChange(update);
+  update();
+  return Disposable.from(subscription, item);
+}
+
+function tooltip(run: LiveRun, phase: string): MarkdownString {
+  const { last, host, walls } = run.view.run;
+  const rows: [string, string][] = [
+    [l10n.t('Host'), host === 'local' ? l10n.t('This machine') : host],
+    [l10n.t('Phase'), phase],
+  ];
+  if (last !== undefined) {
+    rows.push(
+      [l10n.t('Established'), l10n.t('{0} of {1}', formatCount(Math.min(last.established.server, last.established.client)), formatCount(last.target))],
+      [l10n.t('Connect rate'), formatRate(last.connectRate)],
+      [l10n.t('Memory per end'), formatKilobytesPerEnd(last.ledger.bytesPerEnd)],
+      [l10n.t('Memory left'), formatBytes(last.memory.availableBytes)],
+      [l10n.t('Failures'), formatCount(last.failed.total)],
+    );
+  }
+  for (const wall of walls) rows.push([l10n.t('Wall'), wall.title]);
+  const markdown = new MarkdownString(undefined, true);
+  markdown.appendMarkdown(`**${escapeMarkdown(run.title)}**\n\n| | |\n|---|---|\n`);
+  for (const [label, value] of rows) markdown.appendMarkdown(`| ${escapeMarkdown(label)} | ${escapeMarkdown(value)} |\n`);
+  // Only these two commands may be run from the tooltip.
+  markdown.isTrusted = { enabledCommands: [commandIds.stop, commandIds.openDashboard] };
+  markdown.appendMarkdown(
+    `\n[$(graph-line) ${l10n.t('Open Dashboard')}](command:${commandIds.openDashboard}) · [$(debug-stop) ${l10n.t('Stop')}](command:${commandIds.stop})`,
+  );
+  return markdown;
+}
+
+function escapeMarkdown(text: string): string {
+  return text.replace(/[\\`*_{}[\]()#+\-.!|<>$]/g, '\\$&');
+}
