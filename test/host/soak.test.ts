@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { describeRow, soak } from './faults/soak.js';
+import { agentPath } from './faults/runCase.js';
+import { stopLab } from './support/host.js';
+import { missingForHosts } from './support/packages.js';
+
+const skip = missingForHosts() ?? (existsSync(agentPath) ? false : 'dist/host/agent.cjs is not built (npm run build)');
+after(stopLab);
+
+test('20 runs killed at random moments leave nothing behind (the long form: npm run test:soak)', { skip, timeout: 300_000 }, async () => {
+  const rows = await soak({ runs: 20, seed: 20_141_101, hosts: 3, report: (row) => console.log(describeRow(row)) });
+  assert.equal(rows.length, 20);
+  assert.deepEqual(rows.filter((row) => row.problems.length > 0).map(describeRow), []);
+});
