@@ -23,7 +23,7 @@ async function main(command: string | undefined, args: string[]): Promise<void> 
       break;
     }
     case 'probe':
-      probeMain(args[0] ?? '', (text) => process.stdout.write(text));
+      await probeMain(args[0] ?? '', args[1] === 'isolated', (text) => process.stdout.write(text));
       return;
     case 'supervise': {
       const [statePath, runId, isolation] = v.parse(v.tuple([v.string(), v.string(), v.picklist(['isolated', 'shared'])]), args);

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { arch, availableParallelism, hostname, loadavg, machine, networkInterfaces, release } from 'node:os';
-import { join } from 'node:path';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
 import { probedKeys } from '../core/sysctls.js';
@@ -15,12 +15,15 @@ import { SysctlFiles } from './sysctlFiles.js';
 /** A probe reads some forty small files; one that takes longer hangs on something that no run should begin on. */
 const probeTimeoutMs = 20_000;
 
-/** Reads the facts of this process's namespaces. Changes nothing (a raised limit of its own is put back). */
-export function collectFacts(outer: OuterFacts, sysctls = new SysctlFiles()): HostFacts {
+/**
+ * Reads the facts of this process's namespaces. Changes nothing (a raised limit of its own is put back). `isolated`: this is a
+ * network namespace of our own, with `lo` up.
+ */
+export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls = new SysctlFiles()): Promise<HostFacts> {
   const meminfo = parseMeminfo(readText('/proc/meminfo') ?? '');
   const nofile = readNofile();
   const openLimit = Number(sysctls.read('fs.nr_open') ?? nofile.hard);
-  const conntrack = readConntrack();
+  const conntrack = isolated && !(await isTracked()) ? undefined : readConntrack();
   return {
     hostname: hostname(),
     kernel: release(),
@@ -46,6 +49,26 @@ export function collectFacts(outer: OuterFacts, sysctls = new SysctlFiles()): Ho
     tcpSocketsAllocated: parseSockstat(readText('/proc/net/sockstat') ?? '').allocated,
     loadAverage: loadavg()[0] ?? 0,
   };
+}
+
+/** A namespace of our own has no firewall rules, so mostly nothing in it is tracked: one connection to ourselves tells. */
+async function isTracked(): Promise<boolean> {
+  if (readConntrack() === undefined) return false;
+  const server = createServer((socket) => socket.destroy());
+  try {
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise<void>((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('error', reject).once('close', () => resolve());
+      socket.resume();
+    });
+    return (readConntrack()?.used ?? 0) > 0;
+  } catch {
+    return true;
+  } finally {
+    server.close();
+  }
 }
 
 export function readBootId(): string {
@@ -105,25 +128,25 @@ function readBeginning(path: string, maximumBytes: number): string {
 }
 
 /** The door of `agent.cjs probe`: prints the facts of the namespace it was started in. */
-export function probeMain(outerText: string, print: (text: string) => void): void {
+export async function probeMain(outerText: string, isolated: boolean, print: (text: string) => void): Promise<void> {
+  if (isolated) bringLoopbackUp();
   const outer = v.parse(outerFactsSchema, JSON.parse(outerText));
-  if (outer.namespace.kind !== 'none' && process.env.C10M_PROBE_ISOLATED === '1') bringLoopbackUp();
-  print(`${JSON.stringify(collectFacts(outer))}\n`);
+  print(`${JSON.stringify(await collectFacts(outer, isolated))}\n`);
 }
 
 /** Facts as they will hold for a run: read by a short-lived child inside a namespace like the run's. */
 export async function probeHost(agentPath: string, isolation: 'netns' | 'host', outer: OuterFacts = collectOuterFacts()): Promise<HostFacts> {
   const kind = isolation === 'host' ? 'none' : outer.namespace.kind;
-  const node = [process.execPath, agentPath, 'probe', JSON.stringify(outer)];
+  const node = [process.execPath, agentPath, 'probe', JSON.stringify(outer), kind === 'none' ? 'shared' : 'isolated'];
   const unshare = kind === 'none' ? undefined : unshareCommand(kind);
   const [command, ...args] = unshare === undefined ? node : [unshare.command, ...unshare.args, ...node];
-  const text = await runForOutput(command!, args, { ...process.env, C10M_PROBE_ISOLATED: kind === 'none' ? '0' : '1' });
+  const text = await runForOutput(command!, args);
   return v.parse(hostFactsSchema, JSON.parse(text));
 }
 
-function runForOutput(command: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
+function runForOutput(command: string, args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env, timeout: probeTimeoutMs, killSignal: 'SIGKILL' });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: probeTimeoutMs, killSignal: 'SIGKILL' });
     let output = '';
     let errors = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -134,9 +157,4 @@ function runForOutput(command: string, args: string[], env: NodeJS.ProcessEnv): 
       else reject(new HumanError(`The probe of this host ended with ${signal ?? `code ${code ?? 'unknown'}`}: ${errors.trim()}`));
     });
   });
-}
-
-/** Where the workers' program lies: beside the agent. */
-export function workerPathBeside(agentPath: string): string {
-  return join(agentPath, '..', 'worker.cjs');
 }

@@ -101,7 +101,7 @@ export class Sampler {
 
   constructor(
     private readonly pool: WorkerPool,
-    private readonly options: { cores: number; guardBytes: number },
+    private readonly options: { cores: number; guardBytes: number; isTracked: boolean },
   ) {}
 
   /** Taken when the workers are ready and hold no connection. */
@@ -168,7 +168,7 @@ export class Sampler {
       },
       sockstat,
       netstat: this.netstatGrowth(),
-      limits: readLimits(),
+      limits: readLimits(this.options.isTracked),
       ...(latency === undefined ? {} : { latency }),
     };
   }
@@ -251,9 +251,9 @@ function readNetstat(): Record<string, number> {
 }
 
 /** Limits of the whole host or namespace, and how much of each is used. */
-export function readLimits(): Sample['limits'] {
+export function readLimits(isTracked: boolean): Sample['limits'] {
   const limits: Sample['limits'] = { fileMax: readFileNumbers() };
-  const conntrack = readConntrack();
+  const conntrack = isTracked ? readConntrack() : undefined;
   if (conntrack !== undefined) limits.conntrack = conntrack;
   const cgroup = readCgroupLimits();
   if (cgroup.memoryMaximumBytes !== null) limits.cgroupMemory = { used: cgroup.memoryCurrentBytes ?? 0, limit: cgroup.memoryMaximumBytes };

@@ -135,14 +135,14 @@ export class Supervisor {
     });
     this.guardian.start();
     if (this.options.isolated) bringLoopbackUp();
-    let facts = this.probe();
+    let facts = await this.probe();
     this.enter('planning');
     let plan = this.order.plan ?? planRun(spec, facts);
     this.emit({ type: 'plan', plan });
     this.enter('deploying');
     this.enter('tuning');
     if (spec.tuning === 'apply' && (await this.tune(plan)) && this.order.plan === undefined) {
-      facts = collectFacts(this.order.outer, this.sysctls);
+      facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
       plan = planRun(spec, facts);
       this.emit({ type: 'plan', plan });
     }
@@ -167,8 +167,8 @@ export class Supervisor {
   }
   private lock: HostLock | undefined;
 
-  private probe(): HostFacts {
-    const facts = collectFacts(this.order.outer, this.sysctls);
+  private async probe(): Promise<HostFacts> {
+    const facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
     this.emit({ type: 'facts', facts });
     if (this.order.spec.isolation === 'netns' && !this.options.isolated && this.order.plan === undefined) {
       const { reason } = facts.namespace;
@@ -204,7 +204,7 @@ export class Supervisor {
     });
     this.orders = new Orders(this.pool, plan, (event) => this.emit(event));
     await this.pool.start(plan, this.abort.signal);
-    this.sampler = new Sampler(this.pool, { cores: availableParallelism(), guardBytes: plan.guardBytes });
+    this.sampler = new Sampler(this.pool, { cores: availableParallelism(), guardBytes: plan.guardBytes, isTracked: facts.conntrack !== null });
     this.recogniser = new WallRecogniser(plan, facts);
     this.sampler.refreshProcesses();
     this.sampler.takeBaseline();
