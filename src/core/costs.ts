@@ -2,25 +2,29 @@ import type { ConnectionProtocol, Engine } from '../protocol/spec.js';
 
 /**
  * Measured costs (kernel 6.18, x86-64, Node 20; medians): what the planner predicts with. The kernel's part of an idle established
- * socket is the sum of its slab objects with the waste of their slabs: TCP 2,521 B, sock_inode_cache 862, dentry 192, filp 192,
+ * socket is the sum of its slab objects with the waste of their slabs: TCP 2,521 B, sock_inode_cache 862, dentry 195, filp 195,
  * epoll 208, security modules 56, descriptor table 8–14, and about 45 B in kmalloc caches.
  */
 export const kernelFloorBytesPerEnd = 4_140;
 
 /** The 2014 figures of the same experiment on Tornado: user and kernel together, per end. */
 export const bytesPerEndIn2014: Record<ConnectionProtocol, number> = { tcp: 10_500, websocket: 15_500 };
+/** What ten million connections were reckoned to need in 2014, in GiB (both ends on one host). */
+export const gibibytesForTenMillionIn2014 = 211;
 
 /** User memory a server adds for each connection. */
 const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
   epoll: { tcp: 70, websocket: 200 },
   node: { tcp: 3_700, websocket: 5_500 },
-  // Unknown before the run; a plain Go server (4 KiB buffer) stands in for it.
-  command: { tcp: 4_450, websocket: 9_000 },
+  // Unknown before the run; Tornado on CPython, as in 2014, stands in for it (Go with a 4 KiB buffer: 4,450 for TCP).
+  command: { tcp: 4_550, websocket: 13_900 },
 };
 const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 60, websocket: 60 };
 
 /** Share of a worker process (PSS) that does not depend on its connections, and its page tables and kernel stacks. */
 export const bytesPerWorker = 9_500_000;
+/** Threads of a worker at most: Node's own, V8's and libuv's pools. */
+export const threadsPerWorker = 14;
 
 /** Bytes that MemAvailable wrongly counts as available for each open socket: its inode (862) and dentry (192) are reclaimable slabs pinned by it. */
 export const pinnedBytesPerSocket = 1_054;
@@ -30,14 +34,20 @@ export function usableMemoryBytes(memAvailableBytes: number, socketsAllocated: n
   return Math.max(0, memAvailableBytes - socketsAllocated * pinnedBytesPerSocket);
 }
 
+/** Which ends of the connections live on a host. */
+export interface Ends {
+  server: boolean;
+  client: boolean;
+}
+
 /** Bytes of one more connection: both ends where the clients live on the same host, without the workers' fixed share. */
-export function bytesPerConnection(engine: Engine, protocol: ConnectionProtocol, ends: { server: boolean; client: boolean }): number {
+export function bytesPerConnection(engine: Engine, protocol: ConnectionProtocol, ends: Ends): number {
   return (
     (ends.server ? kernelFloorBytesPerEnd + serverUserBytes[engine][protocol] : 0) + (ends.client ? kernelFloorBytesPerEnd + clientUserBytes[protocol] : 0)
   );
 }
 
-/** The ramp stops below this: 10 % of memory, at least 512 MiB, so that sshd and the shell keep answering. */
+/** The memory that must stay free, without pinned inodes: 10 % of it, at least 512 MiB, at most 8 GiB, so that sshd and the shell keep answering. */
 export function guardBytesFor(totalBytes: number): number {
-  return Math.max(0.1 * totalBytes, 512 * 1024 * 1024);
+  return Math.min(8 * 1024 ** 3, Math.max(0.1 * totalBytes, 512 * 1024 ** 2));
 }

@@ -1,34 +1,37 @@
 import type { HostFacts } from '../protocol/facts.js';
-import type { PlannedWall } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { guardBytesFor, usableMemoryBytes } from './costs.js';
-import { formatBytes, formatCount } from './units.js';
-import { plannedWall } from './walls.js';
+import { parsePortList, widestPortRange, type PortRange } from './sysctls.js';
 
 /** Descriptors of a worker that are no connections: Node's own, the listeners, epoll, pipes, with room (measured: about 40). */
-export const reservedDescriptors = 500;
-/** Beyond about half of the port range the kernel's search for a free port goes from 20 µs to 3 ms (measured). */
+const reservedDescriptors = 500;
+/** Beyond about half of the port range the kernel's search for a free port goes from 20 µs to 3 ms (measured): 0.87 of the half. */
 const fastShareOfRange = 0.434;
 /** The most connections of one (source, destination, port) that the planner uses. */
 export const connectionsPerTuple = 28_000;
-/** The range that the clients get in a namespace of our own: all ports that need no privilege. */
-export const widePortRange = { first: 1_024, last: 65_535 };
-/** A file structure, for the machine's own use, that the run must leave. */
-const spareFiles = 1_000;
+/** As far as fs.nr_open is raised for one process: 2^30 made daemons that loop over their descriptors hang. */
+const largestUsefulNofile = 16_000_000;
 
-/** What holds for a run on one host, before and after tuning. */
+/** What holds for a run on one host. */
 export interface Limits {
+  /** The limit of open files that a process of the run can have, before and after tuning. */
+  nofile: { before: number; after: number };
   /** Descriptors of one worker that can be connections. */
-  descriptorsPerWorker: number;
-  nofile: number;
-  portRange: { first: number; last: number };
+  connectionsPerWorker: { before: number; after: number };
+  /** What sets `nofile.after`: the login's hard limit, fs.nr_open, or the profile. */
+  nofileCause: 'hardLimit' | 'nrOpen' | 'profile';
+  portRange: { before: PortRange; after: PortRange };
+  /** Local ports in the range that connections may start from. */
+  localPorts: { before: number; after: number };
   /** Connections that are quick to open from one source to one destination port. */
   perTuple: number;
   usableBytes: number;
+  /** What must stay free, see `guardBytesFor`. */
   guardBytes: number;
   canTune(key: string): boolean;
 }
 
+/** The first number of a key, or undefined where it is absent or none. */
 export function readNumber(facts: HostFacts, key: string): number | undefined {
   const text = facts.sysctls[key]?.value;
   if (text === undefined || text === null || text.trim() === '') return undefined;
@@ -36,124 +39,51 @@ export function readNumber(facts: HostFacts, key: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-export function readPortRange(facts: HostFacts): { first: number; last: number } {
+export function readPortRange(facts: HostFacts): PortRange {
   const [first, last] = (facts.sysctls['net.ipv4.ip_local_port_range']?.value ?? '32768 60999').trim().split(/\s+/).map(Number);
   return { first: first ?? 32_768, last: last ?? 60_999 };
 }
 
-export function limitsOf(spec: RunSpec, facts: HostFacts): Limits {
+/** The descriptors of a worker that are kept for other things: fewer where there are few. */
+export function reserveFor(nofile: number): number {
+  return Math.min(reservedDescriptors, Math.max(64, Math.floor(nofile / 8)));
+}
+
+/** What holds on the host before and after tuning. `widenPorts`: the range may be changed (own namespace, or nothing else helps). */
+export function limitsOf(spec: RunSpec, facts: HostFacts, widenPorts: boolean): Limits {
   const canTune = (key: string) => spec.tuning === 'apply' && facts.sysctls[key]?.access === 'writable';
-  const nrOpen = readNumber(facts, 'fs.nr_open') ?? 1_048_576;
-  // With the capability the limit can follow fs.nr_open, which can be raised; without, only what was tried holds.
-  const raisable = facts.capabilities.sysResource && canTune('fs.nr_open') ? Math.max(facts.nofile.raisable, nrOpen, 4_000_000) : facts.nofile.raisable;
-  const nofile = Math.min(spec.workerNofile ?? Number.POSITIVE_INFINITY, raisable);
+  const asked = spec.workerNofile ?? Number.POSITIVE_INFINITY;
+  // With the capability the limit can follow fs.nr_open. That key of the whole host is raised only where more workers do not help as well.
+  const cannotAddWorkers = spec.engine === 'command' || spec.ports !== undefined || spec.workerNofile !== undefined;
+  const canFollow = cannotAddWorkers && facts.capabilities.sysResource && canTune('fs.nr_open');
+  const raised = canFollow ? Math.max(facts.nofile.raisable, largestUsefulNofile) : facts.nofile.raisable;
+  const after = spec.tuning === 'apply' ? raised : facts.nofile.hard;
+  const nofile = { before: Math.min(asked, facts.nofile.hard), after: Math.min(asked, after) };
   const found = readPortRange(facts);
-  const portRange = canTune('net.ipv4.ip_local_port_range')
-    ? { first: Math.min(found.first, widePortRange.first), last: Math.max(found.last, widePortRange.last) }
-    : found;
+  const wide = widenPorts && canTune('net.ipv4.ip_local_port_range');
+  const portRange = { before: found, after: wide ? widerRange(found, widestPortRange) : found };
+  const reserved = parsePortList(facts.sysctls['net.ipv4.ip_local_reserved_ports']?.value ?? '');
+  const localPorts = { before: countPorts(portRange.before, reserved), after: countPorts(portRange.after, reserved) };
   const guardBytes = guardBytesFor(facts.memory.totalBytes);
+  const perWorker = (limit: number) => Math.max(1, limit - reserveFor(limit));
   return {
-    descriptorsPerWorker: Math.max(1, nofile - reservedDescriptors),
     nofile,
+    connectionsPerWorker: { before: perWorker(nofile.before), after: perWorker(nofile.after) },
+    nofileCause: asked <= after ? 'profile' : facts.capabilities.sysResource ? 'nrOpen' : 'hardLimit',
     portRange,
-    perTuple: Math.max(1, Math.min(connectionsPerTuple, Math.floor((portRange.last - portRange.first + 1) * fastShareOfRange))),
+    localPorts,
+    perTuple: Math.max(1, Math.min(connectionsPerTuple, Math.floor(localPorts.after * fastShareOfRange))),
     usableBytes: Math.max(0, usableMemoryBytes(facts.memory.availableBytes, facts.tcpSocketsAllocated) - guardBytes),
     guardBytes,
     canTune,
   };
 }
 
-/** What one connection takes on this host. */
-export interface ConnectionNeeds {
-  /** Sockets (and files, and epoll watches): 2 where both ends live here. */
-  sockets: number;
-  bytes: number;
-  /** Bytes of the workers' fixed share, spread over the connections. */
-  fixedBytes: number;
-  /** Connections for which one more pair of worker processes is needed. */
-  connectionsPerProcess: number;
-  /** Server ports when the user fixed their number. */
-  fixedPorts: number | undefined;
-  /** Sources the clients may use. */
-  sources: number;
-  /** One process holds all server ends (engine `command`). */
-  singleServer: boolean;
+function widerRange(a: PortRange, b: PortRange): PortRange {
+  return { first: Math.min(a.first, b.first), last: Math.max(a.last, b.last) };
 }
 
-/** Every limit with the count at which it stands. Unsorted. */
-export function wallsOf(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
-  const walls: PlannedWall[] = [];
-  const tunable = (key: string, at: number): number | null => (limits.canTune(key) ? null : at);
-  if (needs.singleServer) {
-    const before = Math.max(0, facts.nofile.hard - reservedDescriptors);
-    walls.push(plannedWall('nofile', before, limits.descriptorsPerWorker, `the server is one process with at most ${formatCount(limits.nofile)} open files`));
-  } else if (needs.fixedPorts !== undefined) {
-    const at = needs.fixedPorts * limits.descriptorsPerWorker;
-    walls.push(
-      plannedWall('nofile', at, at, `${formatCount(needs.fixedPorts)} ports, each served by one worker with at most ${formatCount(limits.nofile)} open files`),
-    );
-  }
-  if (needs.fixedPorts !== undefined) {
-    const range = readPortRange(facts);
-    const before = (range.last - range.first + 1) * needs.fixedPorts * needs.sources;
-    const after = (limits.portRange.last - limits.portRange.first + 1) * needs.fixedPorts * needs.sources;
-    walls.push(
-      plannedWall(
-        'portRange',
-        before,
-        after,
-        `${formatCount(limits.portRange.last - limits.portRange.first + 1)} local ports × ${formatCount(needs.fixedPorts)} server ports × ${formatCount(needs.sources)} sources`,
-      ),
-    );
-  }
-  const fileMax = readNumber(facts, 'fs.file-max');
-  if (fileMax !== undefined) {
-    const at = Math.max(0, Math.floor((fileMax - facts.filesInUse - spareFiles) / needs.sockets));
-    walls.push(plannedWall('fileMax', at, tunable('fs.file-max', at), `fs.file-max is ${formatCount(fileMax)}, ${formatCount(facts.filesInUse)} are in use`));
-  }
-  const watches = readNumber(facts, 'fs.epoll.max_user_watches');
-  if (watches !== undefined) {
-    const at = Math.floor(watches / needs.sockets);
-    walls.push(
-      plannedWall(
-        'epollWatches',
-        at,
-        tunable('fs.epoll.max_user_watches', at),
-        `fs.epoll.max_user_watches is ${formatCount(watches)}, each connection takes ${needs.sockets}`,
-      ),
-    );
-  }
-  if (facts.conntrack !== null && facts.conntrack.maximum > 0) {
-    const { count, maximum } = facts.conntrack;
-    const at = Math.max(0, Math.floor(maximum * 0.9 - count));
-    walls.push(
-      plannedWall(
-        'conntrack',
-        at,
-        tunable('net.netfilter.nf_conntrack_max', at),
-        `${formatCount(count)} of ${formatCount(maximum)} entries are in use; C10M stops at 90 %`,
-      ),
-    );
-  }
-  const { pidsMaximum, pidsCurrent, memoryMaximumBytes, memoryCurrentBytes } = facts.cgroup;
-  if (pidsMaximum !== null) {
-    const pairs = Math.max(0, Math.floor((pidsMaximum - (pidsCurrent ?? 0) - 10) / 14 / 2));
-    const at = pairs * needs.connectionsPerProcess;
-    walls.push(plannedWall('pids', at, at, `pids.max is ${formatCount(pidsMaximum)}; a worker has up to 14 threads`));
-  }
-  const bytes = needs.bytes + needs.fixedBytes;
-  if (memoryMaximumBytes !== null) {
-    const at = Math.max(0, Math.floor((memoryMaximumBytes * 0.9 - (memoryCurrentBytes ?? 0)) / bytes));
-    walls.push(plannedWall('cgroupMemory', at, at, `memory.max is ${formatBytes(memoryMaximumBytes)}, ${formatBytes(memoryCurrentBytes ?? 0)} are in use`));
-  }
-  const at = Math.floor(limits.usableBytes / bytes);
-  walls.push(
-    plannedWall(
-      'memory',
-      at,
-      at,
-      `${formatBytes(limits.usableBytes)} can be used (${formatBytes(limits.guardBytes)} stay free), a connection takes ${formatBytes(bytes)}`,
-    ),
-  );
-  return walls;
+function countPorts(range: PortRange, reserved: readonly number[]): number {
+  const excluded = reserved.filter((port) => port >= range.first && port <= range.last).length;
+  return Math.max(0, range.last - range.first + 1 - excluded);
 }

@@ -3,21 +3,36 @@
  * and networking/ip-sysctl.rst). Targets are formulas of the plan, never copied constants, and values are only ever raised.
  */
 export interface TuningInputs {
-  /** Sockets on this host when the plan is fulfilled: two a connection where both ends live here. */
+  /** Connections of the plan, and its sockets on this host: two a connection where both ends live here. */
+  connections: number;
   sockets: number;
-  /** The largest number of descriptors that one worker needs. */
-  descriptorsPerWorker: number;
+  /** The largest limit of open files that a process of the plan gets. */
+  largestNofile: number;
   /** File structures in use before the run (`/proc/sys/fs/file-nr`). */
   filesInUse: number;
-  /** Sockets in the accept queue of one port at worst. */
-  backlog: number;
-  /** Ports of our servers on this host, ascending. */
+  /** The accept queue that one port needs; undefined where this host runs no servers of ours. */
+  backlog: number | undefined;
+  /** Ports of our servers on this host. */
   serverPorts: readonly number[];
-  /** The range of local ports that the clients need; undefined where this host runs no clients. */
-  portRange: { first: number; last: number } | undefined;
+  /** The range of local ports that the clients need; undefined where this host runs no clients or nothing need change. */
+  portRange: PortRange | undefined;
   /** Tracked connections now; undefined where conntrack is not loaded or does not see this namespace. */
   conntrackCount: number | undefined;
+  /** The server closes without SO_LINGER {1,0}: closing all at once leaves orphans. */
+  leavesOrphans: boolean;
+  /** Bytes that may wait in socket buffers at once; 0 for idle connections. */
+  queuedBytes: number;
+  memoryBytes: number;
 }
+
+/** First and last port, both included. */
+export interface PortRange {
+  first: number;
+  last: number;
+}
+
+/** All ports that need no privilege; ends of different parity, as the kernel asks. */
+export const widestPortRange: PortRange = { first: 1_024, last: 65_535 };
 
 export interface SysctlDefinition {
   key: string;
@@ -30,7 +45,7 @@ export interface SysctlDefinition {
   target(inputs: TuningInputs): string | undefined;
 }
 
-/** Above this, a socket table entry of `nr_open` costs more than it is worth: 2^30 made daemons that loop over descriptors hang. */
+/** Files and watches for the programs that run beside us. */
 const descriptorHeadroom = 10_000;
 
 export const sysctlDefinitions: readonly SysctlDefinition[] = [
@@ -40,7 +55,7 @@ export const sysctlDefinitions: readonly SysctlDefinition[] = [
     scope: 'global',
     reason: 'upper limit of the open files of one process',
     danger: 'Programs that close every possible descriptor become slow when it is very large; it is raised to what the run needs only.',
-    target: ({ descriptorsPerWorker }) => String(descriptorsPerWorker + descriptorHeadroom),
+    target: ({ largestNofile }) => String(largestNofile),
   },
   {
     key: 'fs.file-max',
@@ -62,14 +77,14 @@ export const sysctlDefinitions: readonly SysctlDefinition[] = [
     kind: 'number',
     scope: 'netns',
     reason: 'upper limit of the accept queue of a port; what does not fit is dropped and tried again after a second',
-    target: ({ backlog, serverPorts }) => (serverPorts.length === 0 ? undefined : String(backlog)),
+    target: ({ backlog }) => (backlog === undefined ? undefined : String(backlog)),
   },
   {
     key: 'net.ipv4.tcp_max_syn_backlog',
     kind: 'number',
     scope: 'netns',
     reason: 'half-open connections of a port',
-    target: ({ backlog, serverPorts }) => (serverPorts.length === 0 ? undefined : String(backlog)),
+    target: ({ backlog }) => (backlog === undefined ? undefined : String(backlog)),
   },
   {
     key: 'net.ipv4.ip_local_port_range',
@@ -83,14 +98,10 @@ export const sysctlDefinitions: readonly SysctlDefinition[] = [
     kind: 'list',
     scope: 'netns',
     reason: 'keeps the ports of our servers out of the range of local ports; what it held before is kept',
-    target: ({ serverPorts }) => (serverPorts.length === 0 ? undefined : portList(serverPorts)),
-  },
-  {
-    key: 'net.ipv4.tcp_max_tw_buckets',
-    kind: 'number',
-    scope: 'netns',
-    reason: 'connections in TIME_WAIT; a run leaves none, other programs may',
-    target: () => undefined,
+    target: ({ serverPorts, portRange }) => {
+      const inRange = serverPorts.filter((port) => portRange !== undefined && port >= portRange.first && port <= portRange.last);
+      return inRange.length === 0 ? undefined : portList(inRange);
+    },
   },
   {
     key: 'net.netfilter.nf_conntrack_max',
@@ -98,19 +109,34 @@ export const sysctlDefinitions: readonly SysctlDefinition[] = [
     scope: 'global',
     reason: 'tracked connections; a full table drops packets of everybody, SSH too',
     danger: 'Each tracked connection takes about 300 B of kernel memory.',
-    target: ({ conntrackCount, sockets }) => (conntrackCount === undefined ? undefined : String(Math.ceil(conntrackCount + 1.2 * sockets))),
+    // Over loopback a pair is one entry; the guard stops at 90 %, so 1.2 leaves room.
+    target: ({ conntrackCount, connections }) => (conntrackCount === undefined ? undefined : String(Math.ceil(conntrackCount + 1.2 * connections))),
   },
   {
     key: 'net.ipv4.tcp_max_orphans',
     kind: 'number',
     scope: 'global',
     reason: 'sockets without a process while a run is torn down; more are reset',
-    target: ({ sockets }) => String(Math.ceil(sockets / 2)),
+    target: ({ leavesOrphans, connections }) => (leavesOrphans ? String(connections) : undefined),
+  },
+  {
+    key: 'net.ipv4.tcp_mem',
+    kind: 'triple',
+    scope: 'global',
+    reason: 'pages of all socket buffers together',
+    danger: 'Socket buffers cannot be swapped out.',
+    target: ({ queuedBytes, memoryBytes }) => {
+      if (queuedBytes === 0) return undefined;
+      // Half as much again as is queued, never over 40 % of the memory; three different numbers, as the kernel expects.
+      const maximum = Math.floor(Math.min(queuedBytes * 1.5, memoryBytes * 0.4) / 4_096);
+      return `${Math.floor(maximum * 0.5)} ${Math.floor(maximum * 0.75)} ${maximum}`;
+    },
   },
 ];
 
 const readOnlyKeys = [
-  'net.ipv4.tcp_mem',
+  'net.ipv4.tcp_max_tw_buckets',
+  'net.ipv4.ip_unprivileged_port_start',
   'net.ipv4.tcp_rmem',
   'net.ipv4.tcp_wmem',
   'net.core.rmem_max',
@@ -151,11 +177,18 @@ export function raiseOnly(key: string, current: string, target: string): string 
 }
 
 function raiseNumbers(kind: 'number' | 'triple' | 'range', current: string, target: string): string | undefined {
-  const before = current.trim().split(/\s+/).map(Number);
-  const wanted = target.trim().split(/\s+/).map(Number);
-  if (before.length !== wanted.length || before.some(Number.isNaN)) return undefined;
-  const raised = wanted.map((value, index) => (kind === 'range' && index === 0 ? Math.min(value, before[index]!) : Math.max(value, before[index]!)));
-  return raised.join(kind === 'number' ? '' : ' ');
+  const before = current.trim().split(/\s+/);
+  const wanted = target.trim().split(/\s+/);
+  if (before.length !== wanted.length || before.some((part) => !/^-?\d+$/.test(part))) return undefined;
+  // The texts are kept: fs.file-max is 2^63 − 1 on a fresh Debian, which no JavaScript number holds.
+  const raised = wanted.map((part, index) => {
+    const keeps = kind === 'range' && index === 0 ? BigInt(before[index]!) <= BigInt(part) : BigInt(before[index]!) >= BigInt(part);
+    return keeps ? before[index]! : part;
+  });
+  // The kernel wants ends of different parity, so that connect() and bind() share the ports evenly.
+  const [first, last] = raised.map(Number);
+  if (kind === 'range' && first! % 2 === last! % 2 && last! > Number(before[1])) raised[1] = String(last! - 1);
+  return raised.join(' ');
 }
 
 /** Parts of more than this are refused by nobody but no port list of ours reaches it: all ports there are. */

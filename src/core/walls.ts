@@ -36,8 +36,8 @@ export const wallCatalogue = {
   cgroupMemory: { title: 'Memory limit of the control group', remedy: 'Raise memory.max of the control group, or run outside of it.' },
   memory: { title: 'Memory of the machine', remedy: 'Use a machine with more memory, or an engine that needs less for each connection.' },
   pids: {
-    title: 'Process limit of the control group',
-    remedy: 'Raise pids.max of the control group, or allow more open files a process so that fewer workers are needed.',
+    title: 'Processes and threads',
+    remedy: 'Raise pids.max of the control group (or kernel.pid_max), or allow more open files a process so that fewer workers are needed.',
   },
   cpu: { title: 'All cores are busy', remedy: 'Lower --rate or use more cores: the count is not limited by this, only the speed.' },
   serverAccept: { title: 'The server accepts too slowly', remedy: 'Accept in batches or in more processes, or lower --rate.' },
