@@ -15,7 +15,7 @@ const production = process.argv.includes('--production');
 /** @type {import('esbuild').BuildOptions} */
 const shared = { bundle: true, sourcemap: production ? false : 'linked', minify: production, logLevel: 'warning', legalComments: 'none', target: 'node20' };
 /** @type {import('esbuild').BuildOptions} */
-const node = { ...shared, platform: 'node', format: 'cjs' };
+const node = { ...shared, platform: 'node', format: 'cjs', mainFields: ['module', 'main'] };
 const nativeExternals = ['cpu-features', '*.node', 'bufferutil', 'utf-8-validate'];
 
 const targets = [
