@@ -18,11 +18,28 @@ const shared = { bundle: true, sourcemap: production ? false : 'linked', minify:
 const node = { ...shared, platform: 'node', format: 'cjs', mainFields: ['module', 'main'] };
 const nativeExternals = ['cpu-features', '*.node', 'bufferutil', 'utf-8-validate'];
 
+/** Parts of the worker that few runs need are files of their own, loaded at their first use: every worker's memory counts. */
+const workerParts = { otherEngines: 'workerEngines.cjs', traffic: 'workerTraffic.cjs' };
+/** @type {import('esbuild').Plugin} */
+const loadPartsLater = {
+  name: 'loadPartsLater',
+  setup(builder) {
+    builder.onResolve({ filter: /\/(otherEngines|traffic)\.js$/ }, ({ path, kind }) => {
+      if (kind !== 'dynamic-import') return undefined;
+      const name = path.replace(/^.*\/|\.js$/g, '');
+      return { path: `./${workerParts[/** @type {keyof typeof workerParts} */ (name)]}`, external: true };
+    });
+  },
+};
+/** @type {import('esbuild').BuildOptions} */
+const host = { ...node, external: ['koffi', ...nativeExternals], plugins: [loadPartsLater] };
+
 const targets = [
   { ...node, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.cjs', external: ['vscode', ...nativeExternals] },
   { ...node, entryPoints: ['src/cli.ts'], outfile: 'dist/cli.js', external: nativeExternals, banner: { js: '#!/usr/bin/env node' } },
   { ...node, entryPoints: ['src/agent.ts'], outfile: 'dist/host/agent.cjs', external: ['koffi', ...nativeExternals] },
-  { ...node, entryPoints: ['src/worker.ts'], outfile: 'dist/host/worker.cjs', external: ['koffi', ...nativeExternals] },
+  { ...host, entryPoints: ['src/worker.ts'], outfile: 'dist/host/worker.cjs' },
+  ...Object.entries(workerParts).map(([name, file]) => ({ ...host, entryPoints: [`src/worker/${name}.ts`], outfile: `dist/host/${file}` })),
   {
     ...shared,
     target: 'es2022',

@@ -77,6 +77,13 @@ function load() {
       maximum: number,
       timeoutMs: number,
     ) => number,
+    timerCreate: declare('int timerfd_create(int clock, int flags)') as (clock: number, flags: number) => number,
+    timerSet: declare('int timerfd_settime(int fd, int flags, void *time, void *old)') as (
+      fd: number,
+      flags: number,
+      time: Uint8Array,
+      old: Uint8Array | null,
+    ) => number,
     getrlimit: declare('int getrlimit(int resource, void *limits)') as (resource: number, limits: Uint8Array) => number,
     setrlimit: declare('int setrlimit(int resource, void *limits)') as (resource: number, limits: Uint8Array) => number,
     prctl: declare('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)') as (

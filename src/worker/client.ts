@@ -1,0 +1,317 @@
+import { epollIn, epollOut } from '../linux/epoll.js';
+import { errnoName, errnos, explainErrno, isHardLimit } from '../linux/errno.js';
+import { lastErrno } from '../linux/libc.js';
+import { bindSource, connectSocket, openSocket, resetOnClose, setSendTimeout, socketError, timeValue } from '../linux/sockets.js';
+import { closeDescriptor, receive } from '../linux/syscalls.js';
+import type { ClientWorkerPlan } from '../protocol/plan.js';
+import { ConnectionTable, DescriptorList } from './connectionTable.js';
+import { Destinations, type Destination } from './destinations.js';
+import type { Exchange } from './exchange.js';
+import type { Loop } from './loop.js';
+import type { Output } from './output.js';
+import { Backoff, TokenBucket } from './ramp.js';
+import type { Stats } from './stats.js';
+import type { WebSocketClient } from './websocket/client.js';
+
+/** Connects between two looks at the events: about 2 ms at 30 µs each. */
+const connectsPerTurn = 64;
+/** Closes between two looks at the events. */
+const closesPerTurn = 512;
+/** Handshakes under way at once, of TCP to other hosts and of WebSocket: enough to hide a round trip, few enough to be bounded. */
+const windowSize = 256;
+/** A blocking connect() to a full accept queue would wait a second for its SYN to be repeated; the loop must not. */
+const connectTimeoutMs = 100;
+/** Until a connection must be established, the answer to the WebSocket handshake included. */
+const patienceMs = 30_000;
+/** Until a server must have answered our close frame. */
+const closingPatienceMs = 2_000;
+const sweepPeriodMs = 500;
+const readBytes = 64 * 1024;
+
+const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, closing: 5 } as const;
+
+/** What the client needs from its other halves; made by `clientWorker.ts`. */
+export interface ClientParts {
+  loop: Loop;
+  stats: Stats;
+  output: Output;
+  webSockets: WebSocketClient;
+  exchange: Exchange;
+}
+
+/** The epoll client: holds as many connections as it was told, and opens and closes them at the rate it was told. */
+export class EpollClient {
+  readonly open: DescriptorList;
+  private readonly table: ConnectionTable;
+  private readonly destinations: Destinations;
+  private readonly buffer = Buffer.alloc(readBytes);
+  private readonly timeout = timeValue(connectTimeoutMs);
+  private readonly bucket = new TokenBucket(0, performance.now());
+  private readonly backoff = new Backoff();
+  /** Connections that are not established yet, or that are closing, and until when they may be so. */
+  private readonly deadlines = new Map<number, number>();
+  private target = 0;
+  private nextSweepAt = 0;
+
+  constructor(
+    plan: ClientWorkerPlan,
+    websocketPath: string,
+    private readonly parts: ClientParts,
+  ) {
+    this.table = new ConnectionTable(plan.connections + 64);
+    this.open = new DescriptorList(plan.connections);
+    this.destinations = new Destinations(plan.targets, websocketPath, plan.connections + 64);
+  }
+
+  /** Go to this many connections at this rate per second, 0: as fast as possible. A new order tries again what was blocked. */
+  setTarget(connections: number, rate: number): void {
+    this.target = Math.min(connections, this.destinations.capacity);
+    this.bucket.setRate(rate, performance.now());
+    this.parts.stats.blocked = undefined;
+    this.destinations.forgetExhaustion();
+    this.backoff.forget();
+  }
+
+  isWebSocket(fd: number): boolean {
+    return this.table.get(fd) === states.webSocket;
+  }
+
+  onEvent(fd: number, flags: number): void {
+    switch (this.table.get(fd)) {
+      case states.tcp:
+        this.onTcp(fd, flags);
+        return;
+      case states.webSocket:
+      case states.handshake:
+      case states.closing:
+        this.onWebSocket(fd, flags);
+        return;
+      case states.connecting:
+        this.onConnected(fd);
+        return;
+    }
+  }
+
+  /** Opens or closes some. Returns the milliseconds until it has something to do without an event. */
+  onTurn(now: number): number {
+    const { stats } = this.parts;
+    const dueIn = this.deadlines.size === 0 ? Number.POSITIVE_INFINITY : this.sweep(now);
+    const missing = this.target - this.open.length - stats.connecting;
+    if (missing < 0 && this.open.length > 0) {
+      this.closeSome(-missing, now);
+      return 0;
+    }
+    const room = windowSize - stats.connecting;
+    if (missing <= 0 || room <= 0 || this.isBlocked()) return dueIn;
+    const pause = this.backoff.dueIn(now);
+    if (pause > 0) return Math.min(dueIn, pause);
+    const wanted = Math.min(missing, room, connectsPerTurn);
+    const allowed = this.bucket.take(wanted, now);
+    for (let count = 0; count < allowed; count++) if (!this.openOne(now)) break;
+    if (this.isBlocked() || (allowed === missing && this.open.length + stats.connecting >= this.target)) return dueIn;
+    return Math.min(dueIn, Math.max(this.bucket.dueIn(now), this.backoff.dueIn(now)));
+  }
+
+  /** Makes the end of this process reset all connections, so that no TIME_WAIT is left. */
+  prepareExit(): void {
+    for (let index = 0; index < this.open.length; index++) resetOnClose(this.open.at(index));
+  }
+
+  /** The answer to a WebSocket handshake was right. */
+  upgraded(fd: number): void {
+    const { stats } = this.parts;
+    this.deadlines.delete(fd);
+    stats.connecting--;
+    this.establish(fd, states.webSocket);
+    stats.opened(stats.websocket);
+  }
+
+  /** A connection failed before it was established. `name`: of the errno, or `handshake`. */
+  fail(fd: number, name: string): void {
+    const { stats } = this.parts;
+    stats.connecting--;
+    stats.fail(name);
+    this.backoff.fail(performance.now());
+    this.release(fd);
+  }
+
+  /** An established connection was ended by the other side, by a broken protocol or by an error. */
+  lose(fd: number): void {
+    const { stats } = this.parts;
+    stats.lost++;
+    this.backoff.fail(performance.now());
+    this.leaveOpen(fd);
+    // Whoever ends first keeps TIME_WAIT; a reset spares it on both sides.
+    resetOnClose(fd);
+    this.release(fd);
+  }
+
+  /** A connection that was closing is closed on both sides. */
+  closed(fd: number): void {
+    resetOnClose(fd);
+    this.release(fd);
+  }
+
+  private isBlocked(): boolean {
+    return this.parts.stats.blocked !== undefined;
+  }
+
+  private openOne(now: number): boolean {
+    const { stats } = this.parts;
+    const destination = this.destinations.choose();
+    if (destination === undefined) {
+      stats.blocked = { errno: 'EADDRNOTAVAIL', call: 'connect', text: explainErrno(errnos.EADDRNOTAVAIL) };
+      return false;
+    }
+    const fd = openSocket(destination.plan.address, !destination.isLoopback);
+    if (fd < 0) return this.refused('socket', lastErrno(), now);
+    if (destination.source !== null && bindSource(fd, destination.source) < 0) return this.giveUp(fd, 'bind', destination, now);
+    if (destination.isLoopback) setSendTimeout(fd, this.timeout);
+    if (connectSocket(fd, destination.address) < 0) {
+      if (lastErrno() !== errnos.EINPROGRESS) return this.giveUp(fd, 'connect', destination, now);
+      // On loopback this means that the accept queue is full: the server is behind.
+      if (destination.isLoopback) this.backoff.fail(now);
+      return this.watch(fd, epollOut, states.connecting, destination, now);
+    }
+    this.backoff.succeed();
+    if (destination.isWebSocket) return this.watch(fd, epollIn, states.handshake, destination, now) && this.parts.webSockets.begin(fd, destination.request);
+    if (!this.watch(fd, epollIn, states.tcp, destination, now)) return false;
+    this.establish(fd, states.tcp);
+    stats.opened(stats.tcp);
+    return true;
+  }
+
+  private watch(fd: number, flags: number, state: number, destination: Destination, now: number): boolean {
+    const { loop, stats } = this.parts;
+    if (!loop.epoll.add(fd, flags)) return this.giveUp(fd, 'epoll_ctl', destination, now);
+    this.table.set(fd, state);
+    this.destinations.take(fd, destination);
+    if (state !== states.tcp) {
+      stats.connecting++;
+      this.deadlines.set(fd, now + patienceMs);
+    }
+    return true;
+  }
+
+  private giveUp(fd: number, call: string, destination: Destination, now: number): boolean {
+    const errno = lastErrno();
+    closeDescriptor(fd);
+    if (errno === errnos.EADDRNOTAVAIL) {
+      // Another destination may still have ports; when none has, choose() says so.
+      destination.isExhausted = true;
+      this.parts.stats.fail(errnoName(errno));
+      return true;
+    }
+    return this.refused(call, errno, now);
+  }
+
+  private refused(call: string, errno: number, now: number): boolean {
+    const { stats } = this.parts;
+    stats.fail(errnoName(errno));
+    if (isHardLimit(errno)) stats.blocked = { errno: errnoName(errno), call, text: explainErrno(errno) };
+    else this.backoff.fail(now);
+    return false;
+  }
+
+  private onConnected(fd: number): void {
+    const { stats, loop, webSockets } = this.parts;
+    const errno = socketError(fd);
+    if (errno !== 0) {
+      this.fail(fd, errnoName(errno));
+      return;
+    }
+    this.backoff.succeed();
+    loop.epoll.modify(fd, epollIn);
+    const destination = this.destinations.of(fd);
+    if (destination.isWebSocket) {
+      this.table.set(fd, states.handshake);
+      webSockets.begin(fd, destination.request);
+      return;
+    }
+    this.deadlines.delete(fd);
+    stats.connecting--;
+    this.establish(fd, states.tcp);
+    stats.opened(stats.tcp);
+  }
+
+  private onTcp(fd: number, flags: number): void {
+    if ((flags & epollOut) !== 0 && this.parts.output.flush(fd) === 'gone') {
+      this.lose(fd);
+      return;
+    }
+    const count = receive(fd, this.buffer);
+    if (count > 0) this.parts.exchange.receivedBytes(fd, count);
+    else if (count === 0 || lastErrno() !== errnos.EAGAIN) this.lose(fd);
+  }
+
+  private onWebSocket(fd: number, flags: number): void {
+    const { output, webSockets } = this.parts;
+    if ((flags & epollOut) === 0 || output.flush(fd) !== 'gone') {
+      const count = receive(fd, this.buffer);
+      if (count > 0) {
+        webSockets.received(fd, this.buffer, count, this.table.get(fd) === states.handshake);
+        return;
+      }
+      if (count < 0 && lastErrno() === errnos.EAGAIN) return;
+    }
+    this.broken(fd);
+  }
+
+  /** A WebSocket connection came to its end, in whatever state it was. */
+  private broken(fd: number): void {
+    const state = this.table.get(fd);
+    if (state === states.handshake || state === states.connecting) this.fail(fd, state === states.connecting ? 'ETIMEDOUT' : 'handshake');
+    else if (state === states.webSocket) this.lose(fd);
+    else this.closed(fd);
+  }
+
+  private establish(fd: number, state: number): void {
+    this.table.set(fd, state);
+    this.open.add(fd);
+    this.parts.exchange.opened(fd);
+  }
+
+  private leaveOpen(fd: number): void {
+    const { stats, exchange } = this.parts;
+    exchange.closed(fd);
+    this.open.remove(fd);
+    stats.closed(this.isWebSocket(fd) ? stats.websocket : stats.tcp);
+  }
+
+  private closeSome(count: number, now: number): void {
+    const { webSockets } = this.parts;
+    for (let index = Math.min(count, this.open.length, closesPerTurn); index > 0; index--) {
+      const fd = this.open.last();
+      const isWebSocket = this.isWebSocket(fd);
+      this.leaveOpen(fd);
+      if (isWebSocket && webSockets.beginClosing(fd)) {
+        this.table.set(fd, states.closing);
+        this.deadlines.set(fd, now + closingPatienceMs);
+      } else {
+        this.release(fd);
+      }
+    }
+    // Too many only because some are still connecting: they are closed when they are open.
+  }
+
+  private sweep(now: number): number {
+    if (now >= this.nextSweepAt) {
+      this.nextSweepAt = now + sweepPeriodMs;
+      for (const [fd, deadline] of this.deadlines) {
+        if (now < deadline) continue;
+        if (this.table.get(fd) === states.handshake) this.fail(fd, 'ETIMEDOUT');
+        else this.broken(fd);
+      }
+    }
+    return this.nextSweepAt - now;
+  }
+
+  private release(fd: number): void {
+    this.table.set(fd, states.none);
+    if (this.deadlines.size !== 0) this.deadlines.delete(fd);
+    this.destinations.release(fd);
+    this.parts.output.forget(fd);
+    this.parts.webSockets.forget(fd);
+    closeDescriptor(fd);
+  }
+}

@@ -1,0 +1,75 @@
+import { isLoopback, socketAddress } from '../linux/sockets.js';
+import type { ClientTarget } from '../protocol/plan.js';
+import { grown } from './connectionTable.js';
+import { requestOf, type HandshakeRequest } from './websocket/handshake.js';
+
+/** One line of the plan: up to so many connections from one source to one port. */
+export interface Destination {
+  plan: ClientTarget;
+  address: Uint8Array;
+  source: Uint8Array | null;
+  isLoopback: boolean;
+  isWebSocket: boolean;
+  request: HandshakeRequest;
+  used: number;
+  /** The kernel has no port left for it. */
+  isExhausted: boolean;
+}
+
+/** Chooses where the next connection goes, in turn, and remembers where each open one went. */
+export class Destinations {
+  private readonly all: Destination[];
+  private chosen: Uint16Array;
+  private next = 0;
+
+  constructor(targets: readonly ClientTarget[], websocketPath: string, expected: number) {
+    this.chosen = new Uint16Array(Math.max(1024, expected));
+    this.all = targets.map((plan) => ({
+      plan,
+      address: socketAddress(plan.address, plan.port),
+      source: plan.source === null ? null : socketAddress(plan.source, 0),
+      isLoopback: isLoopback(plan.address),
+      isWebSocket: plan.protocol === 'websocket',
+      request: requestOf(plan.address, plan.port, websocketPath),
+      used: 0,
+      isExhausted: false,
+    }));
+  }
+
+  /** Connections that the plan has room for. */
+  get capacity(): number {
+    return this.all.reduce((sum, { plan }) => sum + plan.connections, 0);
+  }
+
+  /** The next one with room; undefined: all are full or exhausted. */
+  choose(): Destination | undefined {
+    const { all } = this;
+    for (let tries = 0; tries < all.length; tries++) {
+      const destination = all[this.next]!;
+      this.next = this.next + 1 === all.length ? 0 : this.next + 1;
+      if (destination.used < destination.plan.connections && !destination.isExhausted) return destination;
+    }
+    return undefined;
+  }
+
+  take(fd: number, destination: Destination): void {
+    if (fd >= this.chosen.length) this.chosen = grown(this.chosen, fd, Uint16Array);
+    this.chosen[fd] = this.all.indexOf(destination);
+    destination.used++;
+  }
+
+  of(fd: number): Destination {
+    return this.all[this.chosen[fd]!]!;
+  }
+
+  release(fd: number): void {
+    const destination = this.of(fd);
+    destination.used--;
+    destination.isExhausted = false;
+  }
+
+  /** A new order is a reason to try again. */
+  forgetExhaustion(): void {
+    for (const destination of this.all) destination.isExhausted = false;
+  }
+}

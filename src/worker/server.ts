@@ -1,0 +1,149 @@
+import { epollIn, epollOut } from '../linux/epoll.js';
+import { errnoName, errnos, explainErrno, isHardLimit } from '../linux/errno.js';
+import { lastErrno } from '../linux/libc.js';
+import { acceptConnection, acceptWithPeer, openListener, peerAddress } from '../linux/sockets.js';
+import { closeDescriptor, receive } from '../linux/syscalls.js';
+import type { ServerWorkerPlan } from '../protocol/plan.js';
+import { ConnectionTable } from './connectionTable.js';
+import type { Loop } from './loop.js';
+import { Output } from './output.js';
+import type { Stats } from './stats.js';
+import { WebSocketServer } from './websocket/server.js';
+
+/** Accepts in one turn of the loop: a flood of connections must not keep the open ones waiting for more than about 50 ms. */
+const acceptsPerTurn = 4096;
+/** One read; longer messages come in several. */
+const readBytes = 64 * 1024;
+/** After a hard limit was hit, accept is tried again this often: the limit may have been raised or connections closed. */
+const acceptPauseMs = 1_000;
+
+const states = { none: 0, tcpListener: 1, webSocketListener: 2, tcp: 3, webSocket: 4 } as const;
+
+/** The epoll echo server: TCP echoes bytes, WebSocket echoes messages. */
+export class EpollServer {
+  private readonly table: ConnectionTable;
+  private readonly buffer = Buffer.alloc(readBytes);
+  private readonly output: Output;
+  private readonly webSockets: WebSocketServer;
+  private readonly listeners: number[] = [];
+  private readonly allowed: ReadonlySet<string> | undefined;
+  private pausedUntil = 0;
+
+  constructor(
+    private readonly plan: ServerWorkerPlan,
+    websocketPath: string,
+    private readonly loop: Loop,
+    private readonly stats: Stats,
+  ) {
+    this.table = new ConnectionTable(plan.connections + plan.ports.length + 64);
+    this.output = new Output(loop.epoll);
+    this.allowed = plan.allowedSources.length === 0 ? undefined : new Set(plan.allowedSources);
+    this.webSockets = new WebSocketServer(websocketPath, this.output, stats, (fd) => this.close(fd));
+  }
+
+  /** Listens on all ports of the plan. Throws a SystemError for the first that cannot be had. */
+  listen(): void {
+    for (const { port, protocol } of this.plan.ports) {
+      const fd = openListener(this.plan.address, port, this.plan.backlog);
+      this.table.set(fd, protocol === 'tcp' ? states.tcpListener : states.webSocketListener);
+      this.loop.epoll.add(fd, epollIn);
+      this.listeners.push(fd);
+    }
+  }
+
+  onEvent(fd: number, flags: number): void {
+    const state = this.table.get(fd);
+    switch (state) {
+      case states.tcp:
+        this.onTcp(fd, flags);
+        return;
+      case states.webSocket:
+        this.onWebSocket(fd, flags);
+        return;
+      case states.tcpListener:
+      case states.webSocketListener:
+        this.accept(fd, state === states.tcpListener);
+        return;
+    }
+  }
+
+  /** Returns the milliseconds until it has something to do by itself. */
+  onTurn(now: number): number {
+    if (this.pausedUntil !== 0) {
+      if (now < this.pausedUntil) return this.pausedUntil - now;
+      this.pausedUntil = 0;
+      for (const listener of this.listeners) this.loop.epoll.modify(listener, epollIn);
+    }
+    return this.webSockets.onTurn(now);
+  }
+
+  private accept(listener: number, isTcp: boolean): void {
+    const { stats, table, loop, allowed } = this;
+    for (let turn = 0; turn < acceptsPerTurn; turn++) {
+      const fd = allowed === undefined ? acceptConnection(listener) : acceptWithPeer(listener);
+      if (fd < 0) {
+        const errno = lastErrno();
+        if (errno === errnos.EAGAIN) return;
+        if (errno === errnos.EINTR || errno === errnos.ECONNABORTED) continue;
+        stats.fail(errnoName(errno));
+        if (isHardLimit(errno)) this.block('accept4', errno);
+        return;
+      }
+      if (allowed !== undefined && !allowed.has(peerAddress())) {
+        closeDescriptor(fd);
+        stats.fail('notAllowed');
+        continue;
+      }
+      if (!loop.epoll.add(fd, epollIn)) {
+        const errno = lastErrno();
+        closeDescriptor(fd);
+        stats.fail(errnoName(errno));
+        this.block('epoll_ctl', errno);
+        return;
+      }
+      if (isTcp) {
+        table.set(fd, states.tcp);
+        stats.opened(stats.tcp);
+      } else {
+        table.set(fd, states.webSocket);
+        this.webSockets.accepted(fd);
+      }
+    }
+  }
+
+  /** Stops accepting for a while: a listener that cannot be served would otherwise report itself without end. */
+  private block(call: string, errno: number): void {
+    this.stats.blocked ??= { errno: errnoName(errno), call, text: explainErrno(errno) };
+    this.pausedUntil = performance.now() + acceptPauseMs;
+    for (const listener of this.listeners) this.loop.epoll.modify(listener, 0);
+  }
+
+  private onTcp(fd: number, flags: number): void {
+    const { stats } = this;
+    if ((flags & epollOut) !== 0 && this.output.flush(fd) !== 'gone') return;
+    const count = receive(fd, this.buffer);
+    if (count > 0) {
+      stats.tcpBytes += count;
+      // On TCP a message is what one read brings: there are no borders in the stream.
+      stats.tcpMessages++;
+      if (this.output.send(fd, this.buffer, count) !== 'gone') return;
+    } else if (count < 0 && lastErrno() === errnos.EAGAIN) {
+      return;
+    }
+    stats.closed(stats.tcp);
+    this.close(fd);
+  }
+
+  private onWebSocket(fd: number, flags: number): void {
+    if ((flags & epollOut) !== 0 && this.webSockets.flush(fd)) return;
+    const count = receive(fd, this.buffer);
+    if (count > 0) this.webSockets.received(fd, this.buffer, count);
+    else if (count === 0 || lastErrno() !== errnos.EAGAIN) this.webSockets.ended(fd);
+  }
+
+  private close(fd: number): void {
+    this.table.set(fd, states.none);
+    this.output.forget(fd);
+    closeDescriptor(fd);
+  }
+}

@@ -1,0 +1,54 @@
+import { SystemError } from '../linux/sockets.js';
+import { explainErrno, errnoName, isHardLimit } from '../linux/errno.js';
+import { setNofile } from '../linux/limits.js';
+import type { WorkerCommand } from '../protocol/worker.js';
+import type { CommandReader, WorkerChannel } from './channel.js';
+import { Loop } from './loop.js';
+import { EpollServer } from './server.js';
+import { ownCpuMicroseconds, Stats } from './stats.js';
+
+export type ServerConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'server' }>;
+
+/** Runs the engine `epoll` until it is told to stop or its supervisor is gone. */
+export function runEpollServer(configuration: ServerConfiguration, channel: WorkerChannel, reader: CommandReader): WorkerRun {
+  const { plan, websocketPath } = configuration;
+  const nofile = setNofile(plan.nofile);
+  const loop = new Loop();
+  const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
+  const server = new EpollServer(plan, websocketPath, loop, stats);
+  listen(server, channel);
+  const report = () => channel.send(stats.message(performance.now(), ownCpuMicroseconds()));
+  loop.start({
+    onEvent: (fd, flags) => server.onEvent(fd, flags),
+    onTurn: (now) => {
+      if (stats.dueIn(now) <= 0) report();
+      return Math.max(0, Math.min(server.onTurn(now), stats.dueIn(now)));
+    },
+    onInput: (bytes) => (bytes.length === 0 ? process.exit(0) : reader.push(bytes)),
+  });
+  channel.send({ type: 'ready', pids: [process.pid], nofile });
+  return {
+    onCommand(command) {
+      if (command.type !== 'stop') return;
+      report();
+      // The kernel closes the listeners and resets each connection (SO_LINGER {1,0}): faster than closing them one by one.
+      process.exit(0);
+    },
+  };
+}
+
+/** The running half of a worker, which takes the commands after `configure`. */
+export interface WorkerRun {
+  onCommand(command: WorkerCommand): void;
+}
+
+function listen(server: EpollServer, channel: WorkerChannel): void {
+  try {
+    server.listen();
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    const text = isHardLimit(error.errno) ? `${error.message}. ${explainErrno(error.errno)}` : error.message;
+    channel.send({ type: 'fatal', text, errno: errnoName(error.errno) });
+    process.exit(1);
+  }
+}

@@ -1,0 +1,111 @@
+import type { Output } from '../output.js';
+import { closeCodes, closePayload, frame, opcodes } from './frames.js';
+import { ClientHandshake, endOfHead, maximumHeadBytes, type HandshakeRequest } from './handshake.js';
+import { MaskSource } from './mask.js';
+import { MessageReader, type MessageHandler } from './messages.js';
+
+/** What happens to a connection, told to its owner. */
+export interface WebSocketClientOwner {
+  upgraded(fd: number): void;
+  fail(fd: number, name: string): void;
+  lose(fd: number): void;
+  closed(fd: number): void;
+  isWebSocket(fd: number): boolean;
+}
+
+/** The WebSocket side of the epoll client: handshake, messages, close. One object for all connections of a worker. */
+export class WebSocketClient implements MessageHandler {
+  private readonly handshake = new ClientHandshake();
+  private readonly reader = new MessageReader(false, this);
+  private readonly masks = new MaskSource();
+  private readonly heads = new Map<number, Buffer>();
+  private owner: WebSocketClientOwner | undefined;
+
+  constructor(
+    private readonly output: Output,
+    private readonly onMessage: (fd: number, bytes: number) => void,
+  ) {}
+
+  setOwner(owner: WebSocketClientOwner): void {
+    this.owner = owner;
+  }
+
+  /** Sends the request. True: go on; the owner was told when it failed. */
+  begin(fd: number, request: HandshakeRequest): boolean {
+    const bytes = this.handshake.prepare(fd, request);
+    if (this.output.send(fd, bytes, bytes.length) !== 'gone') return true;
+    this.owner?.fail(fd, 'handshake');
+    return true;
+  }
+
+  received(fd: number, bytes: Buffer, length: number, isHandshake: boolean): void {
+    if (isHandshake) this.readHead(fd, bytes, length);
+    else this.reader.receive(fd, bytes, 0, length);
+  }
+
+  /** Sends a close frame. False: the connection is broken. */
+  beginClosing(fd: number): boolean {
+    return this.transmit(fd, opcodes.close, closePayload(closeCodes.normal));
+  }
+
+  forget(fd: number): void {
+    this.reader.forget(fd);
+    this.handshake.forget(fd);
+    if (this.heads.size !== 0) this.heads.delete(fd);
+  }
+
+  message(fd: number, _opcode: number, _bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.owner?.isWebSocket(fd) !== true) return true;
+    this.onMessage(fd, end - start);
+    return this.owner.isWebSocket(fd);
+  }
+
+  ping(fd: number, payload: Uint8Array): boolean {
+    if (this.transmit(fd, opcodes.pong, payload)) return true;
+    this.end(fd);
+    return false;
+  }
+
+  pong(): void {
+    // We send no pings; an unsolicited pong means nothing (RFC 6455, section 5.5.3).
+  }
+
+  close(fd: number, code: number): void {
+    if (this.owner?.isWebSocket(fd) === true) this.transmit(fd, opcodes.close, closePayload(code));
+    this.end(fd);
+  }
+
+  violation(fd: number, code: number): void {
+    this.transmit(fd, opcodes.close, closePayload(code));
+    this.end(fd);
+  }
+
+  /** The connection is over: lost when it was wanted, closed when it was closing. */
+  private end(fd: number): void {
+    if (this.owner?.isWebSocket(fd) === true) this.owner.lose(fd);
+    else this.owner?.closed(fd);
+  }
+
+  private transmit(fd: number, opcode: number, payload: Uint8Array): boolean {
+    const bytes = frame(opcode, payload, this.masks.next());
+    return this.output.send(fd, bytes, bytes.length) !== 'gone';
+  }
+
+  private readHead(fd: number, bytes: Buffer, length: number): void {
+    const before = this.heads.size === 0 ? undefined : this.heads.get(fd);
+    const head = before === undefined ? bytes.subarray(0, length) : Buffer.concat([before, bytes.subarray(0, length)]);
+    const end = endOfHead(head, 0, Math.min(head.length, maximumHeadBytes));
+    if (end === -1) {
+      if (head.length >= maximumHeadBytes) this.owner?.fail(fd, 'handshake');
+      else this.heads.set(fd, before === undefined ? Buffer.from(head) : head);
+      return;
+    }
+    if (before !== undefined) this.heads.delete(fd);
+    if (!this.handshake.verify(fd, head, 0, end)) {
+      this.owner?.fail(fd, 'handshake');
+      return;
+    }
+    this.owner?.upgraded(fd);
+    if (head.length > end) this.reader.receive(fd, head, end, head.length);
+  }
+}
