@@ -4,6 +4,7 @@ import type { RunSpecInput } from '../../../src/protocol/spec.js';
 import type { Summary } from '../../../src/protocol/events.js';
 import { command } from '../support/lab.js';
 import type { HostVariants, TestHost } from '../support/host.js';
+import { pidsOf } from './hostSnapshot.js';
 import { stateDirectory, type RemoteRun } from './remoteRun.js';
 
 /** What a fault is done to, once the run holds its connections. */
@@ -38,7 +39,7 @@ const lowFileMax = { 'fs/file-max': '5000' };
 const readFileMax = async (host: TestHost) => (await host.exec('cat /proc/sys/fs/file-max')).stdout.trim();
 
 /** The process of the daemon that serves the run's session (inside the host): the parent's parent of the relay, or above. */
-const sessionDaemon = `p=$(ps -eo pid=,args= | awk '/agent.cjs relay/ && !/awk/ {print $1}' | tail -1); while [ -n "$p" ] && [ "$p" -gt 1 ]; do if grep -q sshd /proc/$p/comm; then echo $p; break; fi; p=$(awk '{print $4}' /proc/$p/stat); done`;
+const sessionDaemon = `p=$(${pidsOf('agent', 'relay')} | tail -1); while [ -n "$p" ] && [ "$p" -gt 1 ]; do if grep -q sshd /proc/$p/comm; then echo $p; break; fi; p=$(awk '{print $4}' /proc/$p/stat); done`;
 
 async function pidOfSession(host: TestHost): Promise<string> {
   const pid = (await host.exec(sessionDaemon)).stdout.trim();
@@ -118,7 +119,7 @@ export const faultCases: readonly FaultCase[] = [
   {
     name: 'kill -9 of the relay',
     async fault({ host, run }) {
-      await host.exec(`kill -9 $(ps -eo pid=,args= | awk '/agent.cjs relay/ && !/awk/ {print $1}')`);
+      await host.exec(`kill -9 $(${pidsOf('agent', 'relay')})`);
       await waitUntilClosed(run);
       await run.reattach();
     },
@@ -350,7 +351,7 @@ export const faultCases: readonly FaultCase[] = [
     variants: { fakeSysctls: { ...lowFileMax, 'kernel/random/boot_id': '11111111-1111-1111-1111-111111111111' } },
     async fault({ host, run }) {
       await host.exec(
-        `kill -STOP ${run.pidOf('supervisor')}; kill -9 ${run.pidOf('guardian')} ${run.pidOf('supervisor')} $(ps -eo pid=,args= | awk '/(worker|agent).cjs/ && !/awk/ {print $1}'); echo 22222222-2222-2222-2222-222222222222 > /proc/sys/kernel/random/boot_id; echo 6000 > /proc/sys/fs/file-max`,
+        `kill -STOP ${run.pidOf('supervisor')}; kill -9 ${run.pidOf('guardian')} ${run.pidOf('supervisor')} $(${pidsOf('any')}); echo 22222222-2222-2222-2222-222222222222 > /proc/sys/kernel/random/boot_id; echo 6000 > /proc/sys/fs/file-max`,
       );
       await run.reattach();
     },

@@ -4,6 +4,15 @@ import type { TestHost } from '../support/host.js';
 const volatileKeys =
   /file-nr|dentry-state|inode-(nr|state)|random\/|nf_conntrack_count|ns_last_pid|pty\/nr|tcp_available_ulp|aio-nr|route\/(gc|mtu)|kernel\/(cap_last_cap|core_pattern)|nr_inodes|\/keys\/|loadavg|stat_refresh|numa_stat|sched_domain|oops_count|warn_count|hung_task_detect/;
 
+/**
+ * A shell script that prints the pids of our programs whose arguments after `agent.cjs` or `worker.cjs` fit. Without ps, which a
+ * small Debian does not have.
+ */
+export function pidsOf(program: 'agent' | 'worker' | 'any', argument = ''): string {
+  const file = program === 'any' ? '(agent|worker)' : program;
+  return `for d in /proc/[0-9]*; do tr '\\0' ' ' < $d/cmdline 2>/dev/null | grep -qE '^[^ ]*node [^ ]*/${file}\\.cjs ?${argument}' && echo \${d#/proc/}; done`;
+}
+
 /** What a run may not change for good. */
 export interface HostSnapshot {
   sysctls: Record<string, string>;
@@ -19,7 +28,7 @@ export async function snapshotOf(host: TestHost): Promise<HostSnapshot> {
     `echo '#sysctls'`,
     `find /proc/sys/fs /proc/sys/net /proc/sys/kernel /proc/sys/vm -type f -readable ! -name stat_refresh -print0 2>/dev/null | xargs -0 grep -asH '' | sort`,
     `echo '#processes'`,
-    `ps -eo args= | grep -E 'agent\\.cjs|worker\\.cjs' | grep -v grep`,
+    `for p in $(${pidsOf('any')}); do tr '\\0' ' ' < /proc/$p/cmdline; echo; done`,
     `echo '#namespaces'`,
     `for p in /proc/[0-9]*; do readlink $p/ns/net 2>/dev/null; done | sort -u`,
     `echo '#files'`,

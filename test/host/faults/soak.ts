@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { startHost, type TestHost } from '../support/host.js';
-import { leftoversBetween, snapshotOf, type HostSnapshot } from './hostSnapshot.js';
+import { leftoversBetween, pidsOf, snapshotOf, type HostSnapshot } from './hostSnapshot.js';
 import { RemoteRun, specFor } from './remoteRun.js';
 import { agentPath } from './runCase.js';
 
@@ -29,7 +29,7 @@ interface SoakFault {
   strike(run: RemoteRun, host: TestHost): Promise<unknown>;
 }
 
-const hostKill = (host: TestHost, pattern: string) => host.exec(`kill -9 $(ps -eo pid=,args= | awk '/${pattern}/ && !/awk/ {print $1}')`);
+const hostKill = (host: TestHost, ...which: Parameters<typeof pidsOf>) => host.exec(`kill -9 $(${pidsOf(...which)})`);
 /** Kills who is there already; a process that the run has not started yet cannot be struck. */
 const strike = async (run: RemoteRun, who: 'supervisor' | 'guardian' | 'server' | 'client', signal = 'KILL') => {
   if (run.events.some((event) => (who === 'supervisor' ? event.type === 'hello' : event.type === 'worker' && event.role === who))) await run.kill(who, signal);
@@ -42,12 +42,12 @@ export const soakFaults: readonly SoakFault[] = [
     name: 'kill -9 supervisor and guardian',
     weight: 4,
     verdicts: ['failed', 'finished'],
-    strike: (_, host) => hostKill(host, 'agent.cjs (supervise|guard) '),
+    strike: (_, host) => hostKill(host, 'agent', '(supervise|guard) '),
   },
-  { name: 'kill -9 everything of ours', weight: 3, verdicts: ['failed', 'finished'], strike: (_, host) => hostKill(host, '(agent|worker).cjs') },
+  { name: 'kill -9 everything of ours', weight: 3, verdicts: ['failed', 'finished'], strike: (_, host) => hostKill(host, 'any') },
   { name: 'kill -9 server worker', weight: 3, verdicts: ['failed', 'finished'], strike: (run) => strike(run, 'server') },
   { name: 'kill -9 client worker', weight: 3, verdicts: ['failed', 'finished'], strike: (run) => strike(run, 'client') },
-  { name: 'kill -9 relay', weight: 3, verdicts: ['finished'], strike: (_, host) => hostKill(host, 'agent.cjs relay') },
+  { name: 'kill -9 relay', weight: 3, verdicts: ['finished'], strike: (_, host) => hostKill(host, 'agent', 'relay') },
   { name: 'stop', weight: 3, verdicts: ['stopped', 'finished'], strike: (run) => run.request((id) => ({ type: 'stop', id })).catch(() => undefined) },
   { name: 'SIGTERM supervisor', weight: 2, verdicts: ['stopped', 'finished'], strike: (run) => strike(run, 'supervisor', 'TERM') },
   { name: 'SIGSTOP supervisor', weight: 1, verdicts: ['failed', 'finished'], strike: (run) => strike(run, 'supervisor', 'STOP') },
