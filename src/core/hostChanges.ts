@@ -5,7 +5,7 @@ export const hostChangesMarks = { begin: '<!-- host changes: generated from src/
 
 /** The README's section *What it changes on your host*, from the list of keys, so that it cannot say less than is true. */
 export function hostChangesText(): string {
-  const inNamespace = sysctlDefinitions.filter((definition) => definition.scope === 'netns' && isEverSet(definition));
+  const inNamespace = sysctlDefinitions.filter((definition) => definition.scope === 'netns');
   const global = sysctlDefinitions.filter((definition) => definition.scope === 'global');
   return [
     'A run on one host lives in a network namespace of its own (as root, or through a user namespace). Keys of that namespace are set inside it and vanish with it; ' +
@@ -28,12 +28,6 @@ export function hostChangesText(): string {
 }
 
 type Definition = (typeof sysctlDefinitions)[number];
-
-/** Some keys are only watched. */
-function isEverSet(definition: Definition): boolean {
-  const inputs = { sockets: 2, descriptorsPerWorker: 1, filesInUse: 1, backlog: 1, serverPorts: [1], portRange: { first: 1, last: 2 }, conntrackCount: 0 };
-  return definition.target(inputs) !== undefined;
-}
 
 function table(definitions: readonly Definition[]): string {
   const rows = definitions.map(({ key, reason, danger }) => `| \`${key}\` | ${reason} | ${danger ?? ''} |`);
