@@ -1,21 +1,61 @@
 /**
- * Builds what runs:
- *   dist/extension.cjs            VS Code extension (external: vscode)
- *   dist/cli.js                   the terminal's door (CommonJS, see dist/package.json)
- *   dist/host/                    what is deployed on a host: agent.cjs, worker.cjs and koffi with its prebuilt library
- *   dist/dashboard/               what the webview loads
+ * Builds what runs, into `dist` (or `--outdir DIRECTORY`):
+ *   extension.cjs            VS Code extension (external: vscode)
+ *   cli.js                   the terminal's door (CommonJS, see the package.json beside it)
+ *   host/                    what is deployed on a host: agent.cjs, worker.cjs and koffi with its prebuilt libraries
+ *   dashboard/               what the webview loads
+ * `--production` minifies and leaves source maps out; `--watch` builds again at each change; `--inputs FILE` lists all files
+ * that went into it, as JSON.
  */
 import { build, context } from 'esbuild';
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 
-const watch = process.argv.includes('--watch');
-const production = process.argv.includes('--production');
+const { values } = parseArgs({
+  options: {
+    production: { type: 'boolean', default: false },
+    watch: { type: 'boolean', default: false },
+    outdir: { type: 'string', default: 'dist' },
+    inputs: { type: 'string' },
+  },
+});
+const { production, watch, outdir } = values;
+
+/** Lines that the problem matcher in .vscode/tasks.json reads. */
+const reporter = {
+  name: 'reporter',
+  setup({ initialOptions, onStart, onEnd }) {
+    const name = initialOptions.outfile ?? initialOptions.outdir;
+    onStart(() => {
+      if (watch) console.log(`[watch] build started: ${name}`);
+    });
+    onEnd(({ errors }) => {
+      if (!watch) return;
+      for (const { text, location } of errors) {
+        console.error(`✘ [ERROR] ${text}`);
+        if (location) console.error(`    ${location.file}:${location.line}:${location.column}:`);
+      }
+      console.log(`[watch] build finished: ${name}`);
+    });
+  },
+};
 
 /** @type {import('esbuild').BuildOptions} */
-const shared = { bundle: true, sourcemap: production ? false : 'linked', minify: production, logLevel: 'warning', legalComments: 'none', target: 'node20' };
+const shared = {
+  bundle: true,
+  sourcemap: production ? false : 'linked',
+  minify: production,
+  logLevel: watch ? 'silent' : 'warning',
+  legalComments: 'none',
+  target: 'node20',
+  plugins: [reporter],
+  metafile: values.inputs !== undefined,
+};
+// jsonc-parser's `main` is UMD, which cannot be bundled: take the ES module.
 /** @type {import('esbuild').BuildOptions} */
 const node = { ...shared, platform: 'node', format: 'cjs', mainFields: ['module', 'main'] };
+/** Optional native parts of ssh2 and ws, which both do without. */
 const nativeExternals = ['cpu-features', '*.node', 'bufferutil', 'utf-8-validate'];
 
 /** Parts of the worker that few runs need are files of their own, loaded at their first use: every worker's memory counts. */
@@ -32,46 +72,51 @@ const loadPartsLater = {
   },
 };
 /** @type {import('esbuild').BuildOptions} */
-const host = { ...node, external: ['koffi', ...nativeExternals], plugins: [loadPartsLater] };
+const host = { ...node, external: ['koffi', ...nativeExternals], plugins: [reporter, loadPartsLater] };
 
 const targets = [
-  { ...node, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.cjs', external: ['vscode', ...nativeExternals] },
-  { ...node, entryPoints: ['src/cli.ts'], outfile: 'dist/cli.js', external: nativeExternals, banner: { js: '#!/usr/bin/env node' } },
-  { ...node, entryPoints: ['src/agent.ts'], outfile: 'dist/host/agent.cjs', external: ['koffi', ...nativeExternals] },
-  { ...host, entryPoints: ['src/worker.ts'], outfile: 'dist/host/worker.cjs' },
-  ...Object.entries(workerParts).map(([name, file]) => ({ ...host, entryPoints: [`src/worker/${name}.ts`], outfile: `dist/host/${file}` })),
+  { ...node, entryPoints: ['src/extension.ts'], outfile: join(outdir, 'extension.cjs'), external: ['vscode', ...nativeExternals] },
+  { ...node, entryPoints: ['src/cli.ts'], outfile: join(outdir, 'cli.js'), external: nativeExternals, banner: { js: '#!/usr/bin/env node' } },
+  { ...host, entryPoints: ['src/agent.ts'], outfile: join(outdir, 'host', 'agent.cjs') },
+  { ...host, entryPoints: ['src/worker.ts'], outfile: join(outdir, 'host', 'worker.cjs') },
+  ...Object.entries(workerParts).map(([name, file]) => ({ ...host, entryPoints: [`src/worker/${name}.ts`], outfile: join(outdir, 'host', file) })),
   {
     ...shared,
     target: 'es2022',
     platform: 'browser',
     format: 'esm',
     entryPoints: ['media/dashboard/main.ts'],
-    outdir: 'dist/dashboard',
+    outdir: join(outdir, 'dashboard'),
     loader: { '.css': 'css' },
   },
 ].filter((target) => existsSync(target.entryPoints[0]));
 
 /** koffi cannot be bundled whole (it loads a native library): its loader and the library of each architecture go beside the agent. */
 function copyKoffi() {
-  const modules = join('dist', 'host', 'node_modules');
-  const koffi = join(modules, 'koffi');
+  const modules = join(outdir, 'host', 'node_modules');
   for (const file of ['package.json', 'index.cjs', 'LICENSE.txt', 'src/koffi/index.cjs', 'src/koffi/src/static.cjs', 'src/koffi/src/trampolines.cjs']) {
     const from = join('node_modules', 'koffi', file);
-    if (existsSync(from)) cpSync(from, join(koffi, file));
+    if (existsSync(from)) cpSync(from, join(modules, 'koffi', file));
   }
   for (const architecture of ['x64', 'arm64']) {
-    const from = join('node_modules', '@koromix', `koffi-linux-${architecture}`);
-    if (existsSync(from)) cpSync(from, join(modules, '@koromix', `koffi-linux-${architecture}`), { recursive: true });
+    const name = `koffi-linux-${architecture}`;
+    // npm installs the library of this machine only; `npm run package` puts the others in the cache.
+    const from = [join('node_modules', '@koromix', name), join(process.env.C10M_CACHE ?? '.cache', name, 'package')].find((path) => existsSync(path));
+    if (from !== undefined) cpSync(from, join(modules, '@koromix', name), { recursive: true });
   }
 }
 
-if (!watch) rmSync('dist', { recursive: true, force: true });
-mkdirSync('dist/host', { recursive: true });
-writeFileSync('dist/package.json', '{"type":"commonjs"}\n');
+if (!watch) rmSync(outdir, { recursive: true, force: true });
+mkdirSync(join(outdir, 'host'), { recursive: true });
 copyKoffi();
 
+// Written last when nothing failed: scripts take its time for the time of the build.
+const finish = () => writeFileSync(join(outdir, 'package.json'), '{"type":"commonjs"}\n');
 if (watch) {
-  for (const target of targets) await (await context({ ...target, logLevel: 'info' })).watch();
+  finish();
+  for (const target of targets) await (await context(target)).watch();
 } else {
-  await Promise.all(targets.map((target) => build(target)));
+  const results = await Promise.all(targets.map((target) => build(target)));
+  if (values.inputs !== undefined) writeFileSync(values.inputs, JSON.stringify(results.flatMap(({ metafile }) => Object.keys(metafile.inputs))));
+  finish();
 }
