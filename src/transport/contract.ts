@@ -47,9 +47,9 @@ export interface ConnectOptions {
   /** Cancels whatever is under way; a HumanError `cancelled` results. */
   signal: AbortSignal;
   /** One line for the log. Never holds a secret. */
-  log(line: string): void;
+  log: (line: string) => void;
   /** What is being done now, for a person who waits. */
-  progress(text: string): void;
+  progress: (text: string) => void;
   /** `auto` (the default): uses sudo over SSH when it can be had and goes on without; `never`; `required`: fails without. */
   sudo?: 'auto' | 'never' | 'required' | undefined;
   /** The machine we run on; tests inject another. */

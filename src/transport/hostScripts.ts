@@ -1,0 +1,219 @@
+import { shellQuoted } from './quote.js';
+import { minimumNodeMajor } from './runtime.js';
+
+/**
+ * The POSIX shell scripts that look at a host and put files there, and the reading of what they print. Each prints
+ * `key=value` lines between two marks, since shells and banners may print anything around them. Pure.
+ */
+const begin = 'C10M-BEGIN';
+const end = 'C10M-END';
+
+/** Free space that a payload needs, with room for the next version; KiB. */
+const neededKilobytes = 16 * 1024;
+
+/** What an inspection found. */
+export interface Inspection {
+  system: string;
+  machine: string;
+  libc: string;
+  userId: number;
+  home: string;
+  /** `passwordless`, `password` (may be had with one) or `none`. */
+  sudo: 'passwordless' | 'password' | 'none';
+  /** The first Node that is new enough: version and path. */
+  node: { version: string; path: string } | undefined;
+  /** Others that are too old or do not run. */
+  unusableNodes: string[];
+  /** Directory of the payload that is there, complete and verified. */
+  payload: string | undefined;
+  /** Directory in which a payload can be put. */
+  base: string | undefined;
+  /** Why better places were passed over: `path: reason`. */
+  rejected: string[];
+}
+
+/** A script that wraps `body` in marks. */
+function marked(body: string): string {
+  return `LC_ALL=C; export LC_ALL; umask 077\necho ${begin}\n${body}\necho ${end}\n`;
+}
+
+/**
+ * Looks at a host. `digests`: of the payload for each `uname -m`-libc, such as `x86_64-glibc`.
+ * `nodeDirectories`: names below the cache in which provisioned Nodes may be.
+ */
+export function inspectScript(digests: Readonly<Record<string, string>>, nodeDirectories: readonly string[], wantsSudo: boolean): string {
+  const cases = Object.entries(digests).map(([kind, digest]) => `  ${kind}) digest=${digest} ;;`);
+  return marked(`
+uid=$(id -u)
+machine=$(uname -m)
+libc=unknown
+if ls /lib/ld-musl-* >/dev/null 2>&1; then libc=musl; fi
+if getconf GNU_LIBC_VERSION >/dev/null 2>&1; then libc=glibc; fi
+echo "system=$(uname -s)"
+echo "machine=$machine"
+echo "libc=$libc"
+echo "uid=$uid"
+echo "home=$HOME"
+digest=
+case "$machine-$libc" in
+${cases.join('\n')}
+esac
+
+${baseFunctions}
+each_base() {
+  [ -n "$XDG_CACHE_HOME" ] && "$1" "$XDG_CACHE_HOME/c10m" own && return
+  [ -n "$HOME" ] && "$1" "$HOME/.cache/c10m" own && return
+  "$1" "/var/tmp/c10m-$uid" shared && return
+  "$1" "/tmp/c10m-$uid" shared && return
+  "$1" "/dev/shm/c10m-$uid" shared && return
+}
+find_payload() {
+  d="$1/$digest"
+  [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$1" ] || return 1
+  [ "$(sha256sum < "$d/manifest.sha256" 2>/dev/null)" = "$digest  -" ] || return 1
+  ( cd "$d" && sha256sum -c manifest.sha256 >/dev/null 2>&1 ) || return 1
+  touch "$d" 2>/dev/null
+  echo "payload=$d"
+}
+if [ -n "$digest" ]; then each_base find_payload; fi
+each_base find_base
+
+try_node() {
+  [ -f "$1" ] && [ -x "$1" ] || return 1
+  v=$("$1" --version 2>/dev/null </dev/null)
+  major=\${v#v}; major=\${major%%.*}
+  case "$major" in
+    ''|*[!0-9]*) echo "badnode=$1"; return 1 ;;
+  esac
+  if [ "$major" -ge ${minimumNodeMajor} ]; then echo "node=$v $1"; return 0; fi
+  echo "badnode=$1 ($v)"
+  return 1
+}
+find_node() {
+  old=$IFS; IFS=:
+  for d in $PATH; do
+    IFS=$old
+    case "$d" in /*) try_node "$d/node" && return ;; esac
+  done
+  IFS=$old
+  for n in "$HOME"/.nvm/versions/node/*/bin/node "$HOME"/.config/nvm/versions/node/*/bin/node \\
+    "$HOME"/.volta/tools/image/node/*/bin/node "$HOME"/.asdf/installs/nodejs/*/bin/node \\
+    "$HOME"/.local/share/mise/installs/node/*/bin/node "$HOME"/.local/share/fnm/node-versions/*/installation/bin/node \\
+    "$HOME"/.fnm/node-versions/*/installation/bin/node "$HOME"/.nodenv/versions/*/bin/node "$HOME"/n/bin/node "$HOME"/.local/bin/node \\
+    /usr/local/bin/node /usr/local/lib/nodejs/*/bin/node /usr/local/n/versions/node/*/bin/node /usr/local/node*/bin/node \\
+    /usr/bin/node /usr/bin/nodejs /opt/node*/bin/node /opt/*/bin/node /opt/nodejs/*/bin/node /snap/bin/node; do
+    try_node "$n" && return
+  done
+  for b in "$XDG_CACHE_HOME/c10m" "$HOME/.cache/c10m" "/var/tmp/c10m-$uid" "/tmp/c10m-$uid" "/dev/shm/c10m-$uid"; do
+    [ -O "$b" ] && [ ! -L "$b" ] || continue
+    for n in ${nodeDirectories.map((name) => `"$b/${name}/node"`).join(' ') || '""'}; do try_node "$n" && return; done
+  done
+}
+find_node
+${wantsSudo ? sudoProbe : 'echo sudo=none'}
+`);
+}
+
+const baseFunctions = `
+usable_base() {
+  # In a directory that others can write to, a name may have been taken by somebody else: the link or directory must be ours.
+  if [ -L "$1" ] && [ "$2" = shared ]; then echo "a symbolic link"; return 1; fi
+  mkdir -p "$1" 2>/dev/null || { echo "cannot be made"; return 1; }
+  [ -O "$1" ] || { echo "belongs to somebody else"; return 1; }
+  probe="$1/.probe-$$"
+  if ! { printf '#!/bin/sh\\nexit 7\\n' > "$probe"; } 2>/dev/null; then echo "cannot be written"; return 1; fi
+  chmod 700 "$probe"
+  "$probe" 2>/dev/null; rc=$?
+  rm -f "$probe"
+  [ "$rc" = 7 ] || { echo "does not allow programs (noexec)"; return 1; }
+  free=$(df -Pk "$1" 2>/dev/null | awk 'NR==2 {print $4}')
+  case "$free" in ''|*[!0-9]*) free=${neededKilobytes} ;; esac
+  [ "$free" -ge ${neededKilobytes} ] || { echo "has only $free KiB free"; return 1; }
+}
+find_base() {
+  reason=$(usable_base "$1" "$2") && { echo "base=$1"; return 0; }
+  echo "rejected=$1: $reason"
+  return 1
+}
+`;
+
+const sudoProbe = `
+if [ "$uid" = 0 ]; then echo sudo=none
+elif ! command -v sudo >/dev/null 2>&1; then echo sudo=none
+else
+  message=$(sudo -n true 2>&1 </dev/null) && echo sudo=passwordless || case "$message" in
+    *"password is required"*|*"assword"*) echo sudo=password ;;
+    *) echo sudo=none ;;
+  esac
+fi
+`;
+
+/** Reads what the inspection printed; undefined when it did not run to its end. */
+export function parseInspection(stdout: string): Inspection | undefined {
+  const lines = markedLines(stdout);
+  if (lines === undefined) return undefined;
+  const all = (key: string) => lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
+  const one = (key: string) => all(key)[0] ?? '';
+  const node = /^(v\S+) (\/.*)$/.exec(one('node'));
+  const sudo = one('sudo');
+  return {
+    system: one('system'),
+    machine: one('machine'),
+    libc: one('libc'),
+    userId: Number(one('uid')),
+    home: one('home'),
+    sudo: sudo === 'passwordless' || sudo === 'password' ? sudo : 'none',
+    node: node === null ? undefined : { version: node[1]!, path: node[2]! },
+    unusableNodes: all('badnode'),
+    payload: all('payload')[0],
+    base: all('base')[0],
+    rejected: all('rejected'),
+  };
+}
+
+function markedLines(stdout: string): string[] | undefined {
+  const lines = stdout.split('\n').map((line) => line.replace(/\r$/, ''));
+  const first = lines.lastIndexOf(begin);
+  const last = lines.lastIndexOf(end);
+  return first === -1 || last < first ? undefined : lines.slice(first + 1, last);
+}
+
+/** Makes the directories of an upload, and removes what interrupted uploads left more than a day ago. */
+export function prepareUploadScript(base: string, temporary: string, directories: readonly string[]): string {
+  const made = ['', ...directories].map((directory) => shellQuoted(`${temporary}/${directory}`)).join(' ');
+  return marked(`
+find ${shellQuoted(base)} -maxdepth 1 -name '.upload-*' -mtime +0 -exec rm -rf {} + 2>/dev/null
+mkdir -p ${made} && echo done=yes`);
+}
+
+/** Verifies an upload by its manifest and puts it in its place; keeps the five newest of earlier versions. */
+export function finishUploadScript(base: string, temporary: string, manifest: string, digest: string): string {
+  const target = shellQuoted(`${base}/${digest}`);
+  const from = shellQuoted(temporary);
+  return marked(`
+cd ${from} && cat > manifest.sha256 <<'C10M-MANIFEST'
+${manifest}C10M-MANIFEST
+if sha256sum -c manifest.sha256 >/dev/null 2>&1 && [ "$(sha256sum < manifest.sha256)" = "${digest}  -" ]; then
+  cd /
+  chmod -R go-rwx ${from}
+  rm -rf ${target}
+  mv ${from} ${target} && echo done=yes
+  # Longer ago than any run lasts, and not among the five newest.
+  ls -1dt ${shellQuoted(base)}/????????????????????????????????????????????????????????????????/ 2>/dev/null | tail -n +6 | while read -r old; do
+    [ -n "$(find "$old" -maxdepth 0 -mtime +14 2>/dev/null)" ] && rm -rf "$old"
+  done
+else
+  echo "free=$(df -Pk . | awk 'NR==2 {print $4}')"
+  echo damaged=yes
+fi`);
+}
+
+export function discardUploadScript(temporary: string): string {
+  return marked(`rm -rf ${shellQuoted(temporary)}`);
+}
+
+/** The values of a script that prints `key=value` lines. */
+export function parseValues(stdout: string): Record<string, string> {
+  const values = (markedLines(stdout) ?? []).map((line) => /^(\w+)=(.*)$/.exec(line)).filter((match) => match !== null);
+  return Object.fromEntries(values.map((match) => [match[1]!, match[2]!]));
+}

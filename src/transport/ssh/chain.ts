@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { Duplex } from 'node:stream';
+import { HumanError } from '../../core/errors.js';
+import { throwIfCancelled } from '../cancellation.js';
+import type { LaptopEnvironment } from '../environment.js';
+import { resolveHost, type ConfigSources } from './config.js';
+import { openLink, type Link, type LinkOptions } from './link.js';
+import { sshSettings, type SshSettings } from './settings.js';
+
+/** Jump hosts can name jump hosts of their own, and each other: far more than anyone has. */
+const maximumHops = 16;
+
+export interface ChainOptions extends LinkOptions {
+  sources: ConfigSources;
+  progress: (text: string) => void;
+  /** Whether the user lets this command of ssh_config be run; asked once per host. */
+  mayRun: (host: string, command: string) => Promise<boolean>;
+}
+
+/** A link to the last of several hosts; ending it ends them all. */
+export interface Chain extends Link {
+  settings: SshSettings;
+}
+
+/** Reaches a host through whatever ssh_config puts before it. Each hop is verified and authenticated by its own settings. */
+export async function openChain(name: string, options: ChainOptions): Promise<Chain> {
+  const hops = planHops(name, options);
+  const links: Link[] = [];
+  const endAll = () => {
+    for (const link of [...links].reverse()) link.end();
+  };
+  try {
+    for (const [index, settings] of hops.entries()) {
+      throwIfCancelled(options.signal);
+      options.progress(index === hops.length - 1 ? `Connecting to ${name}` : `Connecting to the jump host ${settings.name}`);
+      const previous = links.at(-1);
+      const sock = previous === undefined ? await proxyStream(settings, options) : await forward(previous, settings, hops[index - 1]!);
+      links.push(await openWithAttempts(settings, sock, options));
+    }
+  } catch (error) {
+    endAll();
+    throw error;
+  }
+  const last = links.at(-1)!;
+  const closed = Promise.race(
+    links.map((link, index) => link.closed.then((reason) => (index === links.length - 1 ? reason : `The jump host ${hops[index]!.name} is gone: ${reason}`))),
+  );
+  // A lost hop takes those behind it along; ssh2 does not tell them.
+  void closed.then(endAll);
+  return { client: last.client, settings: hops.at(-1)!, closed, end: endAll };
+}
+
+/** The hosts on the way, nearest first. Only the first of them may have a ProxyCommand. */
+function planHops(name: string, { sources, log }: ChainOptions): SshSettings[] {
+  const resolve = (host: string): SshSettings => {
+    const resolved = resolveHost(host, sources);
+    for (const problem of resolved.problems) log(`${problem.file}:${problem.line}: ${problem.text}`);
+    return sshSettings(resolved, sources.environment);
+  };
+  const expand = (settings: SshSettings, jumps: readonly string[], depth: number): SshSettings[] => {
+    const before: SshSettings[] = [];
+    jumps.forEach((jump, index) => {
+      if (depth >= maximumHops || before.length >= maximumHops) {
+        throw new HumanError(`The jump hosts of ${name} lead in a circle, or there are more than ${maximumHops}.`, {
+          code: 'usage',
+          remedy: 'Correct ProxyJump in ssh_config.',
+        });
+      }
+      const hop = resolve(jump);
+      // As OpenSSH: in a list, only the first host's own ProxyJump or ProxyCommand counts; the others are reached through it.
+      before.push(...(index === 0 ? expand(hop, hop.jumps, depth + 1) : [{ ...hop, jumps: [], proxyCommand: undefined }]));
+    });
+    return [...before, jumps.length > 0 ? { ...settings, proxyCommand: undefined } : settings];
+  };
+  const target = resolve(name);
+  return expand(target, target.jumps, 0);
+}
+
+async function openWithAttempts(settings: SshSettings, sock: Duplex | undefined, options: ChainOptions): Promise<Link> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openLink(settings, sock, options);
+    } catch (error) {
+      const again = sock === undefined && error instanceof HumanError && error.code === 'unreachable' && attempt < settings.connectionAttempts;
+      if (!again) throw error;
+    }
+  }
+}
+
+/** A channel through a jump host; the jump host resolves the name, as with OpenSSH. */
+function forward(through: Link, to: SshSettings, via: SshSettings): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const fail = (message: string) =>
+      reject(
+        new HumanError(`The jump host ${via.name} could not reach ${to.hostName} port ${to.port} (${message}).`, {
+          code: 'unreachable',
+          remedy: 'Check the name as the jump host sees it, and that its SSH server allows TCP forwarding.',
+        }),
+      );
+    void through.closed.then((reason) => fail(reason));
+    through.client.forwardOut('127.0.0.1', 0, to.hostName, to.port, (error, channel) => {
+      if (error === undefined) resolve(channel);
+      else fail(error.message);
+    });
+  });
+}
+
+/** The standard streams of the user's ProxyCommand as a socket; undefined without one. */
+async function proxyStream(settings: SshSettings, options: ChainOptions): Promise<Duplex | undefined> {
+  if (settings.proxyCommand === undefined) return undefined;
+  if (!(await options.mayRun(settings.name, settings.proxyCommand))) {
+    throw new HumanError(`The ProxyCommand of ${settings.name} was not allowed to run.`, {
+      code: 'accessRefused',
+      remedy: 'Allow it when asked, or use ProxyJump.',
+    });
+  }
+  return runProxyCommand(settings.proxyCommand, options.sources.environment, options.log);
+}
+
+function runProxyCommand(command: string, environment: LaptopEnvironment, log: (line: string) => void): Duplex {
+  const windows = environment.platform === 'win32';
+  const shell = windows ? (environment.variables['ComSpec'] ?? 'cmd.exe') : '/bin/sh';
+  // `exec`, as OpenSSH does, so that ending the child ends the program and not only its shell.
+  const shellArguments = windows ? ['/d', '/s', '/c', `"${command}"`] : ['-c', `exec ${command}`];
+  const child = spawn(shell, shellArguments, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: environment.variables,
+    windowsVerbatimArguments: windows,
+    windowsHide: true,
+  });
+  child.stderr.on('data', (chunk: Buffer) => log(`ProxyCommand: ${chunk.toString('utf8').trim().slice(0, 1_000)}`));
+  const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
+  child.once('error', (error) => stream.destroy(new Error(`the ProxyCommand could not be started: ${error.message}`)));
+  child.once('exit', (code) => {
+    if (code !== 0 && code !== null) stream.destroy(new Error(`the ProxyCommand ended with code ${code}`));
+  });
+  child.stdin.on('error', () => undefined);
+  // ssh2 listens too, but only from its connect on.
+  stream.on('error', (error) => log(error.message));
+  stream.once('close', () => child.kill());
+  return stream;
+}

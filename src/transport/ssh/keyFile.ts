@@ -1,0 +1,47 @@
+/**
+ * What can be learnt of a private key file without its passphrase. Pure.
+ */
+const magic = Buffer.from('openssh-key-v1\0', 'latin1');
+
+export interface KeyFileFacts {
+  encrypted: boolean;
+  /** The public half in wire format; undefined where the file does not show it (encrypted PEM). */
+  publicKey: Buffer | undefined;
+}
+
+/** Undefined for what is no private key. Bounded by the size of the text. */
+export function inspectKeyFile(text: string): KeyFileFacts | undefined {
+  const openSsh = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END OPENSSH PRIVATE KEY-----/.exec(text);
+  if (openSsh !== null) return inspectOpenSsh(Buffer.from(openSsh[1]!, 'base64'));
+  if (/-----BEGIN (RSA |EC |DSA )?PRIVATE KEY-----/.test(text)) return { encrypted: /^Proc-Type: 4,ENCRYPTED/m.test(text), publicKey: undefined };
+  // PKCS#8 that is encrypted: ssh2 cannot read it, but it is a key.
+  if (text.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) return { encrypted: true, publicKey: undefined };
+  return undefined;
+}
+
+/** PROTOCOL.key of OpenSSH: magic, cipher, kdf, kdf options, number of keys, public key, encrypted section. */
+function inspectOpenSsh(body: Buffer): KeyFileFacts | undefined {
+  if (!body.subarray(0, magic.length).equals(magic)) return undefined;
+  let at = magic.length;
+  const field = (): Buffer | undefined => {
+    if (at + 4 > body.length) return undefined;
+    const length = body.readUInt32BE(at);
+    if (at + 4 + length > body.length) return undefined;
+    const value = body.subarray(at + 4, at + 4 + length);
+    at += 4 + length;
+    return value;
+  };
+  const cipher = field();
+  const kdf = field();
+  const kdfOptions = field();
+  at += 4;
+  const publicKey = field();
+  if (cipher === undefined || kdf === undefined || kdfOptions === undefined) return undefined;
+  return { encrypted: cipher.toString('latin1') !== 'none', publicKey };
+}
+
+/** The key of a `.pub` file in wire format. */
+export function parsePublicKeyFile(text: string): Buffer | undefined {
+  const encoded = /^[\w@.-]+ ([A-Za-z0-9+/]+={0,2})(\s|$)/.exec(text.trim())?.[1];
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64');
+}

@@ -1,0 +1,118 @@
+import type { LaptopEnvironment } from '../environment.js';
+import { expandPath, tokenValues, type ResolvedHost } from './config.js';
+import { sshPaths } from './configFiles.js';
+import { expandTokens } from './tokens.js';
+
+/** What C10M follows of a resolved host, typed, with paths expanded. */
+export interface SshSettings {
+  /** As it was asked for: an alias or `user@name:port`. */
+  name: string;
+  hostName: string;
+  port: number;
+  user: string;
+  addressFamily: 'any' | 'inet' | 'inet6';
+  bindAddress: string | undefined;
+  /** For TCP and the handshake, without the time a person needs. */
+  connectTimeoutMs: number;
+  connectionAttempts: number;
+  identityFiles: string[];
+  identitiesOnly: boolean;
+  /** Socket or pipe of the agent; undefined for none. */
+  agent: string | undefined;
+  /** As written in ProxyJump; nearest first. */
+  jumps: string[];
+  /** With its tokens replaced, for a shell of the laptop. */
+  proxyCommand: string | undefined;
+  hostKeyAlias: string | undefined;
+  userKnownHostsFiles: string[];
+  globalKnownHostsFiles: string[];
+  strictHostKeyChecking: 'yes' | 'no' | 'ask' | 'accept-new';
+  hashKnownHosts: boolean;
+  /** Milliseconds, and how many may go unanswered. */
+  keepaliveIntervalMs: number;
+  keepaliveCountMax: number;
+  /** In this order. */
+  preferredAuthentications: string[];
+  numberOfPasswordPrompts: number;
+  batchMode: boolean;
+  compression: boolean;
+  /** As written: a list, or one that begins with `+`, `-` or `^`. */
+  algorithms: { kex?: string | undefined; cipher?: string | undefined; hmac?: string | undefined; serverHostKey?: string | undefined };
+}
+
+/** Without a ConnectTimeout: long enough for a far host behind two jumps, short enough to be told. */
+const defaultConnectTimeoutMs = 20_000;
+/** A dead link is noticed within 15 s, whatever the file says of longer intervals; 5 s × 3 survives an outage of 10 s. */
+const keepaliveIntervalMs = 5_000;
+const keepaliveCountMax = 3;
+const defaultAuthentications = ['publickey', 'keyboard-interactive', 'password'];
+
+/** Turns the words of ssh_config into what the connection needs. */
+export function sshSettings(resolved: ResolvedHost, environment: LaptopEnvironment): SshSettings {
+  const tokens = tokenValues(resolved.keys, environment);
+  const text = (key: string): string | undefined => (typeof resolved.keys[key] === 'string' ? resolved.keys[key] : undefined);
+  const list = (key: string): readonly string[] => (Array.isArray(resolved.keys[key]) ? (resolved.keys[key] as readonly string[]) : []);
+  const paths = (values: readonly string[]): string[] =>
+    values.flatMap((value) => (value.toLowerCase() === 'none' ? [] : (expandPath(value, environment, tokens) ?? [])));
+  const connectTimeout = Number(text('connecttimeout') ?? 'none');
+  const proxyCommand = text('proxycommand');
+  const allowed = {
+    publickey: text('pubkeyauthentication') !== 'false',
+    'keyboard-interactive': text('kbdinteractiveauthentication') !== 'no',
+    password: text('passwordauthentication') !== 'no',
+  };
+  const preferred = text('preferredauthentications')?.split(',') ?? defaultAuthentications;
+  return {
+    name: resolved.name,
+    hostName: text('hostname') ?? resolved.name,
+    port: Number(text('port')),
+    user: text('user') ?? environment.userName,
+    addressFamily: (text('addressfamily') ?? 'any') as SshSettings['addressFamily'],
+    bindAddress: text('bindaddress'),
+    connectTimeoutMs: connectTimeout > 0 ? connectTimeout * 1_000 : defaultConnectTimeoutMs,
+    connectionAttempts: Math.min(Math.max(Number(text('connectionattempts') ?? 1), 1), 10),
+    identityFiles: paths(list('identityfile')),
+    identitiesOnly: text('identitiesonly') === 'yes',
+    agent: agentPath(text('identityagent'), environment, (path) => expandPath(path, environment, tokens)),
+    jumps:
+      text('proxyjump')
+        ?.split(',')
+        .map((jump) => jump.trim()) ?? [],
+    proxyCommand: proxyCommand === undefined ? undefined : expandTokens(proxyCommand, tokens),
+    hostKeyAlias: text('hostkeyalias'),
+    userKnownHostsFiles: paths(list('userknownhostsfile')),
+    globalKnownHostsFiles: systemPaths(paths(list('globalknownhostsfile')), environment),
+    strictHostKeyChecking: strictness(text('stricthostkeychecking')),
+    hashKnownHosts: text('hashknownhosts') === 'yes',
+    keepaliveIntervalMs: Math.min(Number(text('serveraliveinterval')) * 1_000 || keepaliveIntervalMs, keepaliveIntervalMs),
+    keepaliveCountMax: Math.min(Math.max(Number(text('serveralivecountmax')) || keepaliveCountMax, 1), keepaliveCountMax),
+    preferredAuthentications: preferred.filter((method) => Object.hasOwn(allowed, method) && allowed[method as keyof typeof allowed]),
+    numberOfPasswordPrompts: Math.max(Number(text('numberofpasswordprompts') ?? 3), 1),
+    batchMode: text('batchmode') === 'yes',
+    compression: text('compression') === 'yes',
+    algorithms: { kex: text('kexalgorithms'), cipher: text('ciphers'), hmac: text('macs'), serverHostKey: text('hostkeyalgorithms') },
+  };
+}
+
+function strictness(word: string | undefined): SshSettings['strictHostKeyChecking'] {
+  if (word === 'true') return 'yes';
+  if (word === 'false') return 'no';
+  return word === 'accept-new' ? 'accept-new' : 'ask';
+}
+
+/** IdentityAgent: `none`, `SSH_AUTH_SOCK`, `$NAME` or a path; without it the agent of the session, which on Windows is a pipe. */
+function agentPath(setting: string | undefined, environment: LaptopEnvironment, expand: (path: string) => string | undefined): string | undefined {
+  if (setting === 'none') return undefined;
+  if (setting === undefined || setting === 'SSH_AUTH_SOCK') {
+    const socket = environment.variables['SSH_AUTH_SOCK'];
+    if (socket !== undefined && socket !== '') return socket;
+    return environment.platform === 'win32' ? '\\\\.\\pipe\\openssh-ssh-agent' : undefined;
+  }
+  if (/^\$\w+$/.test(setting)) return environment.variables[setting.slice(1)];
+  return expand(setting);
+}
+
+function systemPaths(paths: string[], environment: LaptopEnvironment): string[] {
+  if (environment.platform !== 'win32') return paths;
+  return paths.map((path) => path.replace(/^\/etc\/ssh\//, `${sshPaths(environment).systemDirectory}/`));
+}

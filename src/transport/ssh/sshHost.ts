@@ -1,0 +1,179 @@
+import { HumanError } from '../../core/errors.js';
+import { throwIfCancelled } from '../cancellation.js';
+import type { ConnectOptions, HostConnection, RelayChannel } from '../contract.js';
+import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';
+import { laptopEnvironment, type LaptopEnvironment } from '../environment.js';
+import type { Inspection } from '../hostScripts.js';
+import { readPayloads, type HostKind, type Payload } from '../payload.js';
+import { StreamRelayChannel } from '../relayChannel.js';
+import { openChain, type Chain } from './chain.js';
+import { PrivilegeRefused, startRelay, type Privilege } from './relayStart.js';
+import { Secrets } from './secrets.js';
+import { SshShell } from './sshShell.js';
+
+/** Connects to a host over SSH and equips it. Throws HumanErrors. */
+export async function connectSsh(name: string, options: ConnectOptions): Promise<HostConnection> {
+  const payloads = await readPayloads(options.payloadDirectory);
+  const host = new SshHost(name, options, options.environment ?? laptopEnvironment(), payloads);
+  try {
+    await host.equip();
+  } catch (error) {
+    await host.dispose();
+    throw error;
+  }
+  return host;
+}
+
+/** What is needed to start a relay. */
+interface Equipment {
+  node: string;
+  agent: string;
+  privilege: Privilege;
+}
+
+class SshHost implements HostConnection {
+  readonly kind = 'ssh';
+  private readonly secrets: Secrets;
+  private readonly channels = new Set<RelayChannel>();
+  private chain: Chain | undefined;
+  private equipment: Equipment | undefined;
+  private disposed = false;
+
+  constructor(
+    readonly name: string,
+    private readonly options: ConnectOptions,
+    private readonly environment: LaptopEnvironment,
+    private readonly payloads: ReadonlyMap<HostKind, Payload>,
+  ) {
+    this.secrets = new Secrets(options.prompts);
+  }
+
+  async openRelay(): Promise<RelayChannel> {
+    if (this.disposed) throw new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' });
+    const remembered = this.equipment;
+    const chain = await this.connectedChain();
+    try {
+      return await this.relayWith(chain, remembered ?? (await this.equip()));
+    } catch (error) {
+      // A host that was set up anew, or cleaned its temporary files, while the link was down has to be equipped again.
+      if (remembered === undefined || !(error instanceof HumanError) || error.code !== 'unsupported') throw error;
+      this.equipment = undefined;
+      return this.relayWith(chain, await this.equip());
+    }
+  }
+
+  dispose(): Promise<void> {
+    this.disposed = true;
+    for (const channel of [...this.channels]) channel.close();
+    this.chain?.end();
+    this.chain = undefined;
+    return Promise.resolve();
+  }
+
+  /** Looks at the host and brings what is missing. */
+  async equip(): Promise<Equipment> {
+    const { options, name } = this;
+    const shell = new SshShell(await this.connectedChain(), options.signal, options.log);
+    options.progress(`Looking at ${name}`);
+    const wantsSudo = options.sudo !== 'never';
+    const found = await inspectHost(shell, this.payloads, [], wantsSudo, this.deployOptions);
+    const kind = kindOfHost(found, name, this.payloads);
+    const node = found.node?.path ?? this.withoutNode(found);
+    let directory = found.payload;
+    if (directory === undefined) {
+      const base = requireBase(found, name);
+      for (const rejected of found.rejected) options.log(`${name}: not used for the agent: ${rejected}`);
+      directory = await deploy(shell, this.payloads.get(kind)!, base, 'the agent', this.deployOptions);
+    } else options.log(`${name}: the agent is there already (${directory})`);
+    this.equipment = { node, agent: `${directory}/agent.cjs`, privilege: wantsSudo ? privilegeOf(found) : 'none' };
+    return this.equipment;
+  }
+
+  private withoutNode(found: Inspection): never {
+    const others = found.unusableNodes.length === 0 ? '' : ` (found, but not usable: ${found.unusableNodes.join(', ')})`;
+    throw new HumanError(`${this.name} has no Node 20 or newer${others}. Nothing was changed there.`, {
+      code: 'unsupported',
+      remedy: 'Install Node on the host (PATH, nvm, volta, asdf, /usr/local and /opt are looked at).',
+    });
+  }
+
+  private get deployOptions() {
+    return { name: this.name, log: this.options.log, progress: this.options.progress };
+  }
+
+  /** The living chain, or a new one. Concurrent callers get the same. */
+  private async connectedChain(): Promise<Chain> {
+    if (this.chain !== undefined) return this.chain;
+    const { options } = this;
+    const chain = await openChain(this.name, {
+      prompts: options.prompts,
+      secrets: this.secrets,
+      signal: options.signal,
+      log: options.log,
+      progress: options.progress,
+      sources: { environment: this.environment },
+      mayRun: (host, command) => options.prompts.confirm({ title: `Run the ProxyCommand of ${host}?`, detail: command, accept: 'Run it' }),
+    });
+    if (this.disposed) {
+      chain.end();
+      throwIfCancelled(options.signal);
+      throw new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' });
+    }
+    this.chain = chain;
+    void chain.closed.then((reason) => {
+      options.log(`${this.name}: ${reason}`);
+      if (this.chain === chain) this.chain = undefined;
+    });
+    return chain;
+  }
+
+  private async relayWith(chain: Chain, equipment: Equipment): Promise<RelayChannel> {
+    const { options } = this;
+    const start = (privilege: Privilege) =>
+      startRelay(chain, equipment.node, equipment.agent, privilege, (attempt) => this.sudoPassword(chain, attempt), options.signal);
+    let streams;
+    try {
+      streams = await start(equipment.privilege);
+      if (equipment.privilege === 'password' && this.givenSudo !== undefined) this.secrets.remember(sudoKey(chain), this.givenSudo);
+    } catch (error) {
+      if (!(error instanceof PrivilegeRefused)) throw error;
+      if (options.sudo === 'required') {
+        throw new HumanError(`sudo on ${this.name} did not work: ${error.message}. Nothing was changed there.`, {
+          code: 'accessRefused',
+          remedy: 'Use an account that may use sudo, or root.',
+        });
+      }
+      options.log(`${this.name}: sudo cannot be used (${error.message})`);
+      options.progress(`${this.name}: going on without root: limits stay as they are, and memory figures are approximate`);
+      equipment.privilege = 'none';
+      streams = await start('none');
+    }
+    const channel = new StreamRelayChannel(streams);
+    this.channels.add(channel);
+    channel.onClose(() => this.channels.delete(channel));
+    return channel;
+  }
+
+  private givenSudo: string | undefined;
+
+  private async sudoPassword(chain: Chain, attempt: number): Promise<string | undefined> {
+    const remembered = attempt === 1 ? this.secrets.recall(sudoKey(chain)) : undefined;
+    this.givenSudo =
+      remembered ??
+      (await this.secrets.ask({
+        title: attempt === 1 ? `Root on ${this.name}` : 'sudo did not accept the password',
+        prompt: `Password of ${chain.settings.user} for sudo on ${this.name} (without it the run goes on with fewer rights)`,
+        kind: 'sudo',
+        echo: false,
+      }));
+    return this.givenSudo;
+  }
+}
+
+function sudoKey(chain: Chain): string {
+  return `${chain.settings.user}@${chain.settings.hostName}:${chain.settings.port} sudo`;
+}
+
+function privilegeOf(found: Inspection): Privilege {
+  return found.userId === 0 ? 'none' : found.sudo;
+}

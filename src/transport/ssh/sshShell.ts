@@ -1,0 +1,174 @@
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClientChannel, SFTPWrapper } from 'ssh2';
+import { HumanError } from '../../core/errors.js';
+import { cancelledError, throwIfCancelled } from '../cancellation.js';
+import type { HostShell, ShellResult, Upload } from '../hostShell.js';
+import { loginShellCommand, shellQuoted } from '../quote.js';
+import type { Link } from './link.js';
+
+/** A script that takes longer is hanging: the slowest, which unpacks Node on a slow disk, takes some ten seconds. */
+const scriptTimeoutMs = 120_000;
+/** A server that answers at all opens SFTP within a round trip; a chatty .bashrc makes it hang instead. */
+const sftpTimeoutMs = 15_000;
+/** What one script may print: bounds our memory against a host that prints without end. */
+const maximumOutputBytes = 4 * 1024 * 1024;
+
+/** Runs scripts and brings files over one SSH link, one channel at a time, since sshd may allow only one (MaxSessions). */
+export class SshShell implements HostShell {
+  constructor(
+    private readonly link: Link,
+    private readonly signal: AbortSignal,
+    private readonly log: (line: string) => void,
+  ) {}
+
+  async run(script: string): Promise<ShellResult> {
+    const channel = await openChannel(this.link, 'sh', this.signal);
+    channel.end(script);
+    return this.collect(channel);
+  }
+
+  async upload(files: readonly Upload[], onProgress: (bytes: number) => void): Promise<void> {
+    let done = 0;
+    try {
+      await this.withSftp(async (sftp) => {
+        for (const file of files) {
+          const before = done;
+          await this.race<undefined>((resolve, reject) => {
+            // 64 requests in flight: one at a time would bring a far host 32 KiB a round trip.
+            const options = { concurrency: 64, step: (total: number) => onProgress(before + total) };
+            sftp.fastPut(file.from, file.to, options, (error?: Error | null) => (error ? reject(error) : resolve(undefined)));
+          }, sftp);
+          done += file.bytes;
+        }
+      });
+    } catch (error) {
+      throwIfCancelled(this.signal);
+      if (error instanceof HumanError) throw error;
+      this.log(`SFTP does not work on this host (${error instanceof Error ? error.message : String(error)}); the files go through a shell instead`);
+      for (const file of files) await this.uploadByShell(file, onProgress);
+    }
+  }
+
+  private async uploadByShell(file: Upload, onProgress: (bytes: number) => void): Promise<void> {
+    const channel = await openChannel(this.link, loginShellCommand(`cat > ${shellQuoted(file.to)}`), this.signal);
+    const source = createReadStream(file.from);
+    let sent = 0;
+    source.on('data', (chunk) => onProgress((sent += chunk.length)));
+    const result = this.collect(channel);
+    await Promise.race([pipeline(source, channel), result.catch(() => undefined)]).catch(() => undefined);
+    source.destroy();
+    const { code, stderr } = await result;
+    if (code !== 0) {
+      throw new HumanError(`The file ${file.to} could not be written on the host: ${stderr.trim().slice(0, 300) || `code ${code}`}.`, {
+        code: 'unsupported',
+        remedy: 'Check the free space and the rights of that directory.',
+      });
+    }
+  }
+
+  private async withSftp(use: (sftp: SFTPWrapper) => Promise<void>): Promise<void> {
+    const sftp = await this.race<SFTPWrapper>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no answer within ${sftpTimeoutMs / 1_000} s`)), sftpTimeoutMs);
+      this.link.client.sftp((error, opened) => {
+        clearTimeout(timer);
+        if (error === undefined) resolve(opened);
+        else reject(error);
+      });
+    });
+    // After a failure the session may still say so by an event, which nobody waits for any more.
+    sftp.on('error', () => undefined);
+    try {
+      await use(sftp);
+    } finally {
+      const closed = new Promise((resolve) => sftp.once('close', resolve));
+      sftp.end();
+      // The next channel may only be opened when this one is gone.
+      await Promise.race([closed, this.link.closed, delay(2_000, undefined, { ref: false })]);
+    }
+  }
+
+  /** ssh2's transfers never call back when the link dies: the end of the link, of the session and of the user's patience are heard too. */
+  private race<T>(start: (resolve: (value: T) => void, reject: (error: Error) => void) => void, sftp?: SFTPWrapper): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const onAbort = () => reject(cancelledError());
+      this.signal.addEventListener('abort', onAbort, { once: true });
+      const settled = <V>(act: (value: V) => void) => {
+        return (value: V) => {
+          this.signal.removeEventListener('abort', onAbort);
+          act(value);
+        };
+      };
+      void this.link.closed.then((reason) => settled(reject)(new HumanError(reason, { code: 'unreachable' })));
+      sftp?.once('close', () => settled(reject)(new Error('the session was closed')));
+      throwIfCancelled(this.signal);
+      start(settled(resolve), settled(reject));
+    });
+  }
+
+  private collect(channel: ClientChannel): Promise<ShellResult> {
+    return new Promise((resolve, reject) => {
+      const stdout: Buffer[] = [];
+      const stderr: Buffer[] = [];
+      let bytes = 0;
+      let code: number | undefined;
+      const stop = (error: HumanError) => {
+        channel.close();
+        finish(() => reject(error));
+      };
+      const onAbort = () => stop(cancelledError());
+      const timer = setTimeout(
+        () => stop(new HumanError(`The host did not finish a step within ${scriptTimeoutMs / 1_000} s.`, { code: 'unreachable' })),
+        scriptTimeoutMs,
+      );
+      const finish = (act: () => void) => {
+        clearTimeout(timer);
+        this.signal.removeEventListener('abort', onAbort);
+        act();
+      };
+      this.signal.addEventListener('abort', onAbort, { once: true });
+      const keep = (list: Buffer[]) => (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes <= maximumOutputBytes) list.push(chunk);
+      };
+      channel.on('data', keep(stdout));
+      channel.stderr.on('data', keep(stderr));
+      channel.on('error', () => undefined);
+      channel.on('exit', (exitCode: number | null) => (code = exitCode ?? 255));
+      channel.once('close', () => {
+        finish(() => {
+          if (code === undefined) reject(new HumanError('The connection to the host was lost.', { code: 'unreachable' }));
+          else resolve({ code, stdout: Buffer.concat(stdout).toString('utf8'), stderr: Buffer.concat(stderr).toString('utf8') });
+        });
+      });
+    });
+  }
+}
+
+/** Opens an exec channel. A server that allows one session at a time may need a moment to notice that the last one is gone. */
+export async function openChannel(link: Link, command: string, signal: AbortSignal): Promise<ClientChannel> {
+  for (let attempt = 1; ; attempt++) {
+    throwIfCancelled(signal);
+    try {
+      return await new Promise<ClientChannel>((resolve, reject) => {
+        void link.closed.then((reason) => reject(new HumanError(reason, { code: 'unreachable' })));
+        try {
+          link.client.exec(command, (error, channel) => (error === undefined ? resolve(channel) : reject(error)));
+        } catch (error) {
+          // Thrown, not reported, when the link is gone already.
+          reject(new HumanError(`The connection to the host was lost (${error instanceof Error ? error.message : String(error)}).`, { code: 'unreachable' }));
+        }
+      });
+    } catch (error) {
+      if (error instanceof HumanError) throw error;
+      if (attempt >= 10) {
+        throw new HumanError(`The host opens no session (${error instanceof Error ? error.message : String(error)}).`, {
+          code: 'accessRefused',
+          remedy: 'Its SSH server may forbid commands for this account, or allow no more sessions (MaxSessions).',
+        });
+      }
+      await delay(100 * attempt);
+    }
+  }
+}
