@@ -53,7 +53,8 @@ export function kindOfHost(found: Inspection, name: string, payloads: ReadonlyMa
     });
   }
   const architecture = architectures[found.machine];
-  const kind = architecture === undefined || (found.libc !== 'glibc' && found.libc !== 'musl') ? undefined : (`${architecture}-${found.libc}`);
+  const libc = found.libc === 'glibc' || found.libc === 'musl' ? found.libc : undefined;
+  const kind: HostKind | undefined = architecture === undefined || libc === undefined ? undefined : `${architecture}-${libc}`;
   if (kind === undefined || !payloads.has(kind)) {
     const available = [...payloads.keys()].join(', ');
     throw new HumanError(

@@ -133,7 +133,7 @@ class SingleKeyAgent extends ssh2.BaseAgent {
 
   override sign(_key: unknown, data: Buffer, options: unknown, callback?: unknown): void {
     if (typeof options === 'function') this.signWith(data, {}, options as SignCallback);
-    else this.signWith(data, (options ?? {}), callback as SignCallback);
+    else this.signWith(data, options ?? {}, callback as SignCallback);
   }
 }
 

@@ -1,3 +1,5 @@
+import { typeOfKey } from './knownHosts.js';
+
 /**
  * What can be learnt of a private key file without its passphrase. Pure.
  */
@@ -40,8 +42,10 @@ function inspectOpenSsh(body: Buffer): KeyFileFacts | undefined {
   return { encrypted: cipher.toString('latin1') !== 'none', publicKey };
 }
 
-/** The key of a `.pub` file in wire format. */
+/** The key of a `.pub` file in wire format; undefined for anything else. */
 export function parsePublicKeyFile(text: string): Buffer | undefined {
-  const encoded = /^[\w@.-]+ ([A-Za-z0-9+/]+={0,2})(\s|$)/.exec(text.trim())?.[1];
-  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64');
+  const [type, encoded] = text.trim().split(/[ \t]+/, 2);
+  if (type === undefined || encoded === undefined) return undefined;
+  const key = Buffer.from(encoded, 'base64');
+  return typeOfKey(key) === type ? key : undefined;
 }

@@ -79,6 +79,8 @@ export class SshShell implements HostShell {
     });
     // After a failure the session may still say so by an event, which nobody waits for any more.
     sftp.on('error', () => undefined);
+    // Each transfer listens for its end.
+    sftp.setMaxListeners(0);
     try {
       await use(sftp);
     } finally {
