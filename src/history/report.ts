@@ -1,0 +1,253 @@
+import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../core/costs.js';
+import { ledgerItems } from '../core/ledger.js';
+import { metrics } from '../core/metrics.js';
+import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import type { Ledger, Sample } from '../protocol/events.js';
+import type { SavedRun } from '../protocol/result.js';
+import { type Chart, escapeHtml, svgChart } from './svgChart.js';
+
+/** A run with its samples, as read from the store. */
+export interface ReportedRun {
+  run: SavedRun;
+  samples: readonly Sample[];
+}
+
+export const reportFormats = ['html', 'md', 'csv', 'json'] as const;
+export type ReportFormat = (typeof reportFormats)[number];
+
+/** A report of one run, or of several side by side, as one self-contained text. CSV has the samples, all others the results too. */
+export function reportText(format: ReportFormat, runs: readonly ReportedRun[]): string {
+  switch (format) {
+    case 'html':
+      return htmlReport(runs);
+    case 'md':
+      return runs.map(markdownOf).join('\n');
+    case 'csv':
+      return csvReport(runs);
+    case 'json':
+      return `${JSON.stringify(
+        runs.map(({ run, samples }) => ({ run, samples })),
+        undefined,
+        1,
+      )}\n`;
+  }
+}
+
+export function titleOf(run: SavedRun): string {
+  return (
+    run.name ??
+    `${run.spec.protocol === 'tcp' ? 'TCP' : run.spec.protocol === 'websocket' ? 'WebSocket' : 'TCP and WebSocket'} on ${run.spec.host}, ${run.spec.engine}`
+  );
+}
+
+/** The result of a run as rows of name and value. */
+export function resultRows({ run }: ReportedRun): [name: string, value: string][] {
+  const { summary, spec, facts } = run;
+  const references =
+    spec.protocol === 'both'
+      ? `${formatKilobytesPerEnd(bytesPerEndIn2014.tcp)} and ${formatKilobytesPerEnd(bytesPerEndIn2014.websocket)}`
+      : formatKilobytesPerEnd(bytesPerEndIn2014[spec.protocol]);
+  const rows: [string, string][] = [
+    ['Run', run.id],
+    ['Started', run.startedAt],
+    [
+      'Host',
+      facts === undefined
+        ? spec.host
+        : `${spec.host}: ${facts.hostname}, ${facts.distribution}, kernel ${facts.kernel}, ${facts.cores} cores, ${formatBytes(facts.memory.totalBytes)}`,
+    ],
+    [
+      'Asked for',
+      `${spec.connections === 'max' ? 'as many as fit' : formatCount(spec.connections)} connections, ${spec.protocol}, engine ${spec.engine}${spec.command === undefined ? '' : ` (${spec.command})`}`,
+    ],
+  ];
+  if (summary === undefined) return [...rows, ['Result', 'its end was not seen']];
+  const { established, failed, connectRate, latency } = summary;
+  rows.push(
+    ['Result', `${summary.verdict}${summary.reason === undefined ? '' : `: ${summary.reason}`}, exit code ${summary.exitCode}`],
+    ['Established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
+    [
+      'Failed',
+      failed.total === 0
+        ? 'none'
+        : `${formatCount(failed.total)} (${Object.entries(failed.byErrno)
+            .map(([errno, count]) => `${errno} ${formatCount(count)}`)
+            .join(', ')})`,
+    ],
+    [
+      'Connect rate',
+      `${formatRate(connectRate.mean)} mean, ${formatRate(connectRate.p50)} median, ${formatRate(connectRate.max)} maximum, over ${formatDuration(summary.rampSeconds)}`,
+    ],
+    ['Bytes per end', `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}, in 2014 ${references})`],
+    ['Bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],
+    ['Explained', summary.explainedRatio === null ? 'too little grew to say' : `${(summary.explainedRatio * 100).toFixed(1)} % of the growth of memory`],
+  );
+  if (latency !== undefined)
+    rows.push([
+      'Latency',
+      `p50 ${latency.p50.toFixed(1)} ms, p99 ${latency.p99.toFixed(1)} ms, p99.9 ${latency.p999.toFixed(1)} ms, maximum ${latency.max.toFixed(1)} ms`,
+    ]);
+  for (const wall of summary.walls) rows.push(['Wall', `${wall.title} at ${formatCount(wall.at)}: ${wall.evidence}. ${wall.remedy}`]);
+  for (const threshold of summary.thresholds)
+    rows.push(['Threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'failed'} (${threshold.value ?? 'no value'})`]);
+  rows.push(['Host afterwards', summary.hostRestored ? 'as it was found' : 'not fully restored']);
+  return rows;
+}
+
+/** The ledger as rows of object, bytes, bytes per end and share, largest first. */
+export function ledgerRows(ledger: Ledger, ends: number): [object: string, bytes: string, perEnd: string, share: string][] {
+  const label = new Map(ledgerItems.map((item) => [item.id, item.label]));
+  const total = Math.max(1, ledger.explainedBytes);
+  const perEnd = (bytes: number) => (ends === 0 ? '–' : `${formatCount(bytes / ends)} B`);
+  const rows = Object.entries(ledger.entries)
+    .filter(([, bytes]) => bytes > 0)
+    .sort(([, a], [, b]) => b - a)
+    .map(([id, bytes]): [string, string, string, string] => [
+      label.get(id) ?? id,
+      formatBytes(bytes),
+      perEnd(bytes),
+      `${((100 * bytes) / total).toFixed(1)} %`,
+    ]);
+  return [...rows, ['Together', formatBytes(ledger.explainedBytes), perEnd(ledger.explainedBytes), '100 %']];
+}
+
+function endsOf({ run }: ReportedRun): number {
+  return run.summary === undefined ? 0 : run.summary.established.server + run.summary.established.client;
+}
+
+function markdownOf(reported: ReportedRun): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+  const rows = (lines: readonly (readonly string[])[]) => lines.map((line) => `| ${line.map(cell).join(' | ')} |`).join('\n');
+  const ledger = reported.run.summary?.ledger;
+  return `# ${titleOf(reported.run)}\n\n| | |\n|---|---|\n${rows(resultRows(reported))}\n${
+    ledger === null || ledger === undefined
+      ? ''
+      : `\n## Where each byte goes\n\n| Object | Bytes | Per end | Share |\n|---|---|---|---|\n${rows(ledgerRows(ledger, endsOf(reported)))}\n`
+  }`;
+}
+
+/** RFC 4180. One line a sample; all metrics of the one list, and the entries of the ledger. */
+function csvReport(runs: readonly ReportedRun[]): string {
+  const entries = ledgerItems.map((item) => item.id);
+  const quote = (value: string | number | null) =>
+    value === null ? '' : typeof value === 'number' ? String(value) : /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+  const header = [
+    'run',
+    'seconds',
+    'phase',
+    'target',
+    ...metrics.map((metric) => `${metric.id} (${metric.unit})`),
+    ...entries.map((id) => `ledger ${id} (bytes)`),
+  ];
+  const lines = runs.flatMap(({ run, samples }) =>
+    samples.map((sample) => [
+      run.id,
+      sample.t / 1000,
+      sample.phase,
+      sample.target,
+      ...metrics.map((metric) => metric.value(sample)),
+      ...entries.map((id) => sample.ledger.entries[id] ?? null),
+    ]),
+  );
+  return `${[header, ...lines].map((line) => line.map(quote).join(',')).join('\r\n')}\r\n`;
+}
+
+const colors = ['#1f77b4', '#d9730d', '#2a9d4f', '#b5179e', '#7a5195', '#8a6d3b'];
+const dashes = [undefined, '6 3', '2 3', '8 3 2 3'];
+
+/** The charts of a report: each metric of all runs on one time axis that begins with the ramp. */
+export function reportCharts(runs: readonly ReportedRun[]): Chart[] {
+  const groups: [title: string, ids: string[]][] = [
+    ['Established connections', ['establishedServer', 'establishedClient']],
+    ['Connect rate', ['connectRate']],
+    ['Bytes per end', ['bytesPerEnd']],
+    ['Memory of the run', ['ledgerBytes']],
+    ['CPU by role, in cores', ['cpuServer', 'cpuClient', 'cpuHost']],
+    ['Failed connections', ['failed']],
+    ['Messages per second', ['messagesPerSecond']],
+    ['Latency', ['latencyP50', 'latencyP99']],
+  ];
+  return groups.flatMap(([title, ids]) => {
+    const chosen = metrics.filter((metric) => ids.includes(metric.id));
+    const x = [...new Set(runs.flatMap(({ samples }) => relativeSeconds(samples)))].sort((a, b) => a - b);
+    const lines = runs.flatMap(({ run, samples }, runIndex) =>
+      chosen.map((metric, metricIndex) => {
+        const at = new Map(relativeSeconds(samples).map((seconds, index) => [seconds, metric.value(samples[index]!)]));
+        const dash = dashes[(runs.length > 1 ? runIndex : metricIndex) % dashes.length];
+        // Times of other runs are no gaps of this one: only its own points are drawn.
+        const values = x.map((seconds) => at.get(seconds) ?? null);
+        return {
+          label: runs.length > 1 ? `${metric.title}, ${titleOf(run)} (${run.id.slice(-6)})` : metric.title,
+          values,
+          color: colors[(runIndex * chosen.length + metricIndex) % colors.length]!,
+          ...(dash === undefined ? {} : { dash }),
+        };
+      }),
+    );
+    const isEmpty = lines.every((line) => line.values.every((value) => value === null || value === 0));
+    const first = chosen[0];
+    return isEmpty || first === undefined
+      ? []
+      : [
+          {
+            title,
+            x,
+            lines: lines.map((line) => ({ ...line, values: runs.length > 1 ? interpolate(x, line.values) : line.values })),
+            format: (value: number) => first.format(value),
+          },
+        ];
+  });
+}
+
+/** Seconds since the ramp began, rounded to a tenth so that runs share their axis. */
+function relativeSeconds(samples: readonly Sample[]): number[] {
+  const begin = samples.find((sample) => sample.phase === 'ramping')?.t ?? samples[0]?.t ?? 0;
+  return samples.map((sample) => Math.max(0, Math.round((sample.t - begin) / 100) / 10));
+}
+
+/** Fills points between two samples of the same run on a straight line, so that a shared axis draws no gaps. */
+function interpolate(x: readonly number[], values: readonly (number | null)[]): (number | null)[] {
+  const known = values.flatMap((value, index) => (value === null ? [] : [index]));
+  const result = [...values];
+  for (let position = 0; position + 1 < known.length; position++) {
+    const from = known[position]!;
+    const to = known[position + 1]!;
+    for (let index = from + 1; index < to; index++)
+      result[index] = values[from]! + ((values[to]! - values[from]!) * (x[index]! - x[from]!)) / (x[to]! - x[from]!);
+  }
+  return result;
+}
+
+const style = `:root{color-scheme:light dark}body{font:14px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;background:Canvas;color:CanvasText}
+table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid color-mix(in srgb,CanvasText 20%,transparent);vertical-align:top}
+th{font-weight:600}td.number{text-align:right;font-variant-numeric:tabular-nums}figure{margin:1.5rem 0}figcaption{font-weight:600}svg text{font-size:11px;fill:CanvasText}.grid{stroke:color-mix(in srgb,CanvasText 18%,transparent)}
+.legend span{margin-right:1.25rem;white-space:nowrap}`;
+
+function htmlReport(runs: readonly ReportedRun[]): string {
+  const title = runs.length === 1 ? titleOf(runs[0]!.run) : `Comparison of ${runs.length} runs`;
+  const sections = runs.map((reported) => {
+    const rows = resultRows(reported).map(([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);
+    const ledger = reported.run.summary?.ledger;
+    const ledgerTable =
+      ledger === null || ledger === undefined
+        ? ''
+        : `<h3>Where each byte goes</h3><table><thead><tr><th scope="col">Object</th><th scope="col">Bytes</th><th scope="col">Per end</th><th scope="col">Share</th></tr></thead><tbody>${ledgerRows(
+            ledger,
+            endsOf(reported),
+          )
+            .map(
+              ([object, ...cells]) =>
+                `<tr><th scope="row">${escapeHtml(object)}</th>${cells.map((cell) => `<td class="number">${escapeHtml(cell)}</td>`).join('')}</tr>`,
+            )
+            .join('')}</tbody></table>`;
+    return `<section><h2>${escapeHtml(titleOf(reported.run))}</h2><table><tbody>${rows.join('')}</tbody></table>${ledgerTable}</section>`;
+  });
+  const charts = reportCharts(runs).map(svgChart);
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>C10M: ${escapeHtml(title)}</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>${style}</style></head>
+<body><main><h1>${escapeHtml(title)}</h1>${sections.join('\n')}<h2>Over time</h2>${charts.length === 0 ? '<p>No samples.</p>' : charts.join('\n')}
+<p>Made by C10M. An end is one of the two sockets of a connection; a pair is both.</p></main></body></html>
+`;
+}

@@ -1,0 +1,90 @@
+/** One line of a chart. `values` beside the chart's `x`; null is a gap. */
+export interface ChartLine {
+  label: string;
+  values: readonly (number | null)[];
+  /** Told apart without colour too. */
+  dash?: string;
+  color: string;
+}
+
+export interface Chart {
+  title: string;
+  /** Seconds. */
+  x: readonly number[];
+  lines: readonly ChartLine[];
+  format(value: number): string;
+}
+
+const width = 880;
+const height = 240;
+const left = 92;
+const bottom = 28;
+const top = 10;
+/** Points of a line: more than the pixels there are cannot be seen. */
+const maximumPoints = 1_600;
+
+export function escapeHtml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
+
+/** A line chart as inline SVG that follows the colours of the page. Minimum and maximum of each bucket are kept, so no spike is lost. */
+export function svgChart(chart: Chart): string {
+  const all = chart.lines.flatMap((line) => line.values.filter((value): value is number => value !== null));
+  const maximum = Math.max(
+    1e-9,
+    all.reduce((a, b) => Math.max(a, b), 0),
+  );
+  const lastX = Math.max(1, chart.x.at(-1) ?? 1);
+  const xOf = (seconds: number) => left + (seconds / lastX) * (width - left - 10);
+  const yOf = (value: number) => top + (1 - value / maximum) * (height - top - bottom);
+  const grid = [0, 0.25, 0.5, 0.75, 1].map((share) => {
+    const y = yOf(maximum * share).toFixed(1);
+    return `<line x1="${left}" x2="${width - 10}" y1="${y}" y2="${y}" class="grid"/><text x="${left - 6}" y="${y}" dy="4" text-anchor="end">${escapeHtml(chart.format(maximum * share))}</text>`;
+  });
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map(
+    (share) => `<text x="${xOf(lastX * share).toFixed(1)}" y="${height - 8}" text-anchor="middle">${(lastX * share).toFixed(lastX < 20 ? 1 : 0)} s</text>`,
+  );
+  const lines = chart.lines.map(
+    (line) =>
+      `<path d="${pathOf(chart.x, line.values, xOf, yOf)}" fill="none" stroke="${line.color}" stroke-width="1.6"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/>`,
+  );
+  const legend = chart.lines.map(
+    (line) =>
+      `<span><svg width="26" height="8" aria-hidden="true"><line x1="0" x2="26" y1="4" y2="4" stroke="${line.color}" stroke-width="2"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/></svg> ${escapeHtml(line.label)}</span>`,
+  );
+  return `<figure><figcaption>${escapeHtml(chart.title)}</figcaption><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(textOf(chart))}">${grid.join('')}${ticks.join('')}${lines.join('')}</svg><div class="legend">${legend.join(' ')}</div></figure>`;
+}
+
+/** The text that stands for the chart. */
+function textOf(chart: Chart): string {
+  const parts = chart.lines.map((line) => {
+    const values = line.values.filter((value): value is number => value !== null);
+    const last = values.at(-1);
+    return last === undefined
+      ? `${line.label}: no values`
+      : `${line.label}: highest ${chart.format(values.reduce((a, b) => Math.max(a, b), 0))}, last ${chart.format(last)}`;
+  });
+  return `${chart.title} over ${(chart.x.at(-1) ?? 0).toFixed(0)} s. ${parts.join('. ')}.`;
+}
+
+function pathOf(x: readonly number[], values: readonly (number | null)[], xOf: (seconds: number) => number, yOf: (value: number) => number): string {
+  const step = Math.max(1, Math.ceil((2 * x.length) / maximumPoints));
+  const parts: string[] = [];
+  let pen = 'M';
+  const draw = (index: number) => {
+    const value = values[index];
+    if (value === null || value === undefined) {
+      pen = 'M';
+      return;
+    }
+    parts.push(`${pen}${xOf(x[index]!).toFixed(1)} ${yOf(value).toFixed(1)}`);
+    pen = 'L';
+  };
+  for (let from = 0; from < x.length; from += step) {
+    const indexes = Array.from({ length: Math.min(step, x.length - from) }, (_value, offset) => from + offset);
+    const byValue = [...indexes].sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
+    const ends = step === 1 ? indexes : [...new Set([byValue[0]!, byValue.at(-1)!])].sort((a, b) => a - b);
+    for (const index of ends) draw(index);
+  }
+  return parts.join('');
+}
