@@ -11,6 +11,7 @@ import { HostLock, lockPath } from './hostLock.js';
 import { collectOuterFacts } from './outerFacts.js';
 import { probeHost } from './probe.js';
 import { closeAbandoned, restoreHost } from './restore.js';
+import { isComplete } from './spool.js';
 import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateDirectory.js';
 import { describeHolder } from './supervisor.js';
 import { SysctlFiles } from './sysctlFiles.js';
@@ -22,6 +23,7 @@ type OrderCommand = Extract<ControllerCommand, { type: 'set' | 'burst' | 'remove
 export const supervisorLockFd = 3;
 const startTimeoutMs = 15_000;
 const startPollMs = 20;
+const endTimeoutMs = 10_000;
 
 /** Speaks with one controller over stdin and stdout. Ends with stdin; runs live on. */
 export class Relay {
@@ -160,6 +162,10 @@ export class Relay {
   private async forget(runId: string): Promise<null> {
     const run = this.state.run(runId);
     if (run.readOrder() === undefined) return null;
+    // The supervisor has said its last word, but may still be closing its files.
+    for (const deadline = performance.now() + endTimeoutMs; conditionOfRun(run) === 'running' && isComplete(run.spoolPath) && performance.now() < deadline;) {
+      await new Promise((resolve) => setTimeout(resolve, startPollMs));
+    }
     const condition = conditionOfRun(run);
     if (condition === 'running') throw new HumanError(`The run ${runId} has not ended.`, { code: 'usage', remedy: 'Stop it first.' });
     if (condition === 'abandoned' && !(await closeAbandoned(run, new SysctlFiles())).complete) {

@@ -97,6 +97,8 @@ export class Sampler {
   private turn = 0;
   private baseline: MemoryReading | undefined;
   private netstatBaseline: Record<string, number> = {};
+  /** What was lost and failed before the drain: what our own closing does is neither. */
+  private beforeDrain: Pick<Totals, 'failed' | 'lost'> | undefined;
   private previous: { atMs: number; totals: Totals; ticks: { total: number; busy: number }; own: NodeJS.CpuUsage } | undefined;
 
   constructor(
@@ -117,8 +119,14 @@ export class Sampler {
     for (const worker of this.pool.all) if (!worker.hasEnded) this.readShares(worker);
   }
 
+  /** From here on connections end because we end them. */
+  beginDrain(): void {
+    const { failed, lost } = totalsOf(this.pool);
+    this.beforeDrain = { failed, lost };
+  }
+
   sample(phase: Phase, target: number): SampleBody {
-    const totals = totalsOf(this.pool);
+    const totals = { ...totalsOf(this.pool), ...this.beforeDrain };
     const now = performance.now();
     const ticks = parseCpuTicks(readText('/proc/stat') ?? '');
     const own = process.cpuUsage();

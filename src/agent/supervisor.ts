@@ -32,6 +32,8 @@ const drainGracePerConnectionMs = 0.03;
 const guardIntervalMs = 250;
 const leaseCheckMs = 500;
 const pollMs = 50;
+/** Workers tell their counts each 250 ms. */
+const statsIntervalMs = 350;
 /** Without any growth for this long, while the target is not reached, the ramp has found its end. */
 const stallMs = 15_000;
 /** The server may still be accepting what the clients see as connected. */
@@ -271,6 +273,8 @@ export class Supervisor {
     const wasStopped = this.abort.signal.aborted;
     if (this.pool !== undefined) {
       if (this.phase !== undefined && ['starting', 'ramping', 'holding'].includes(this.phase)) this.enter('draining', this.end.reason);
+      if (this.end.verdict === 'failed') await this.countLosses();
+      this.sampler?.beginDrain();
       const open = this.pool.clients.reduce((sum, worker) => sum + worker.open, 0);
       await this.pool.end(wasStopped ? stopGraceMs : drainGraceMs + open * drainGracePerConnectionMs);
     }
@@ -296,6 +300,12 @@ export class Supervisor {
     await this.attachments?.close();
     await this.guardian?.release();
     this.lock?.release();
+  }
+
+  /** A worker that died took connections with it: the others have a moment to tell how many. */
+  private async countLosses(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, statsIntervalMs));
+    this.takeSample();
   }
 
   private obey(order: SupervisorOrder): unknown {
