@@ -1,10 +1,11 @@
 /**
  * `npm run package`: packs c10m-VERSION.vsix from a production build, and refuses when its contents are not what they should be.
- * A folder of its own is packed, so that `dist` of the developer stays as it is. vsce needs Node 22 or newer, hence a Node from the cache.
+ * `--out FILE` writes it elsewhere. A folder of its own is packed, so that `dist` of the developer stays as it is. vsce needs Node 22 or newer, hence a Node from the cache.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { ensureKoffi } from './support/koffi.mjs';
 import { cacheDirectory, ensureDependencies, fail, root, runOrFail } from './support/repository.mjs';
 import { thirdPartyNotices } from './support/thirdPartyNotices.mjs';
@@ -41,6 +42,8 @@ const required = [
   'dist/cli.js',
   'dist/host/agent.cjs',
   'dist/host/worker.cjs',
+  'dist/host/workerEngines.cjs',
+  'dist/host/workerTraffic.cjs',
   'dist/host/node_modules/koffi/package.json',
   'dist/host/node_modules/koffi/index.cjs',
   'dist/host/node_modules/@koromix/koffi-linux-x64/index.js',
@@ -77,7 +80,9 @@ for (const key of ['private', 'scripts', 'dependencies', 'devDependencies']) del
 writeFileSync(join(stage, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
 writeFileSync(join(stage, 'THIRD-PARTY-NOTICES.txt'), thirdPartyNotices(JSON.parse(readFileSync(join(work, 'inputs.json'), 'utf8')), ['koffi']));
 
-const vsix = join(root, `${manifest.name}-${manifest.version}.vsix`);
+const { values } = parseArgs({ options: { out: { type: 'string' } } });
+const vsix = resolve(values.out ?? join(root, `${manifest.name}-${manifest.version}.vsix`));
+mkdirSync(dirname(vsix), { recursive: true });
 const vsce = join(root, 'node_modules', '@vscode', 'vsce', 'vsce');
 const packed = spawnSync(
   node24Path(),

@@ -2,8 +2,10 @@
  * `npm test`: installs what the tests need and runs the suites in turn. `npm test -- unit host` runs only those.
  * The last line is "N passed, N failed" (", N skipped" may follow); the exit code is 1 when anything failed.
  */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { asRoot, canBeRoot, ensurePrograms, isRoot } from './support/debian.mjs';
-import { ensureBuild, ensureDependencies, fail, root } from './support/repository.mjs';
+import { ensureBuild, ensureDependencies, fail, resultsDirectory, root } from './support/repository.mjs';
 import { runSuite, testFiles } from './support/suite.mjs';
 
 /** Programs that the host tests call, and the Debian package of each. */
@@ -42,14 +44,21 @@ const suites = {
   },
   vscode: {
     obstacle: async () => (await import('./support/vscodeHost.mjs')).prepareVscodeTests(),
-    run: () =>
-      runSuite({
+    run: async () => {
+      // What is shipped is what is tested: the browser tests install the packed extension.
+      const vsix = join(resultsDirectory, 'c10m.vsix');
+      const packed = spawnSync(process.execPath, [join(root, 'scripts', 'package.mjs'), '--out', vsix], { stdio: 'inherit', timeout: 120_000 });
+      const result = await runSuite({
         name: 'vscode',
         // The browser tests drive code-server's page; the desktop build has none.
         files: testFiles('test/vscode/workbench').filter((file) => process.env.VSCODE_TEST !== 'desktop' || file.endsWith('extensionHost.test.ts')),
         concurrency: 1,
         limitSeconds: 270,
-      }),
+        env: { ...process.env, C10M_VSIX: vsix },
+      });
+      if (packed.status === 0) return { ...result, passed: result.passed + 1 };
+      return { ...result, failed: result.failed + 1, problems: [...result.problems, 'vscode: the VSIX could not be packed, or its contents are wrong'] };
+    },
   },
 };
 

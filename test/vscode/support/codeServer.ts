@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,13 @@ import { codeServerDirectory, node24Path } from '../../../scripts/support/vscode
 
 /** Root of the repository. */
 export const repository = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+
+/** The packed extension that `npm test` made before the suite; another one by C10M_VSIX. */
+export function packedExtension(): string {
+  const path = process.env['C10M_VSIX'] ?? join(repository, 'test-results', 'c10m.vsix');
+  if (!existsSync(path)) throw new Error(`${path} is missing: run "npm test -- vscode", or "npm run package -- --out ${path}"`);
+  return path;
+}
 
 /** Quiet and reproducible: without them screenshots catch fades, and pages of others open beside ours. */
 const quietSettings = {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { format } from 'node:util';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -38,8 +38,10 @@ async function runInCodeServer(testsPath: string, reportPath: string): Promise<v
       const ended = new Promise<void>((resolve) => {
         void window.page.exposeFunction('codeAutomationExit', () => resolve());
       });
+      // The console of the extension host: long, and interesting only after a failure.
+      const consoleLog = createWriteStream(reportPath.replace(/\.json$/, '.log'));
       await window.page.exposeFunction('codeAutomationLog', (_type: string, args: unknown[]) => {
-        console.log(format(...args));
+        consoleLog.write(`${format(...args)}\n`);
       });
       await window.page.goto(server.url(developmentPayload(server.port, testsPath)));
       const limit = new Promise<never>((_resolve, reject) => {
