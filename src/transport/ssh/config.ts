@@ -73,6 +73,8 @@ function printedKeys(reader: ConfigReader, originalHost: string, finalHost: stri
   keys['updatehostkeys'] ??= reader.values.has('userknownhostsfile') || keys['verifyhostkeydns'] === 'true' ? 'false' : 'true';
   const tokens = tokenValues(keys, environment);
   keys['userknownhostsfile'] = (keys['userknownhostsfile'] as string[]).map((path) => expandPath(path, environment, tokens) ?? path);
+  const agent = keys['identityagent'];
+  if (typeof agent === 'string' && !agent.startsWith('$')) keys['identityagent'] = expandPath(agent, environment, tokens) ?? agent;
   return keys;
 }
 
