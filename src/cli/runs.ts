@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs';
 import { HumanError } from '../core/errors.js';
 import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
+import { reportFormats, reportText } from '../history/report.js';
 import { RunStore } from '../history/store.js';
 import { defaultRunsDirectory } from './environment.js';
 import { parseOptions } from './options.js';
@@ -9,7 +11,7 @@ import { table } from './table.js';
 const runsOptions = { runs: { type: 'string' }, json: { type: 'boolean' }, format: { type: 'string' }, output: { type: 'string', short: 'o' } } as const;
 
 /** `c10m runs list|show|export|import|remove`. */
-export function runs(args: string[]): Promise<number> {
+export async function runs(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, runsOptions, 'runs');
   const [action = 'list', ...names] = positionals;
   const store = new RunStore(values.runs ?? defaultRunsDirectory());
@@ -31,10 +33,7 @@ export function runs(args: string[]): Promise<number> {
       break;
     }
     case 'export': {
-      const id = store.resolve(one());
-      if (values.output === undefined) throw new HumanError('c10m runs export needs --output PATH.', { code: 'usage' });
-      store.exportDirectory(id, values.output);
-      process.stdout.write(`${values.output}\n`);
+      await exportRuns(store, names, values.format ?? 'directory', values.output);
       break;
     }
     case 'import':
@@ -49,7 +48,32 @@ export function runs(args: string[]): Promise<number> {
     default:
       throw new HumanError(`"${action}" is not an action of c10m runs.`, { code: 'usage', remedy: 'Help: c10m runs --help' });
   }
-  return Promise.resolve(0);
+  return 0;
+}
+
+/** Writes a report of one or several runs, or copies the directory of one. Never overwrites. */
+async function exportRuns(store: RunStore, names: readonly string[], format: string, output: string | undefined): Promise<void> {
+  const ids = names.map((name) => store.resolve(name));
+  if (ids.length === 0 || output === undefined)
+    throw new HumanError('c10m runs export needs a run and --output PATH.', { code: 'usage', remedy: 'Help: c10m runs --help' });
+  if (format === 'directory') {
+    if (ids.length > 1) throw new HumanError('A directory is exported for one run at a time.', { code: 'usage' });
+    store.exportDirectory(ids[0]!, output);
+  } else {
+    const chosen = reportFormats.find((candidate) => candidate === format);
+    if (chosen === undefined) throw new HumanError(`--format is "${format}", but must be one of: directory, ${reportFormats.join(', ')}.`, { code: 'usage' });
+    const reported = await Promise.all(ids.map(async (id) => ({ run: store.read(id), samples: await store.samples(id) })));
+    try {
+      writeFileSync(output, reportText(chosen, reported), { flag: 'wx' });
+    } catch (error) {
+      throw new HumanError(`${output} cannot be written: ${error instanceof Error ? error.message : String(error)}.`, {
+        code: 'usage',
+        remedy: 'Nothing was overwritten; choose another name.',
+        cause: error,
+      });
+    }
+  }
+  process.stdout.write(`${output}\n`);
 }
 
 function listText(store: RunStore): string {
