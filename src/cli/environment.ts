@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ControllerDependencies } from '../run/controller.js';
 import { RunStore } from '../history/store.js';
 import { type ConnectOptions, connectHost } from '../transport/transport.js';
+import { addressOf } from './savedHosts.js';
 import { terminalPrompts } from './prompts.js';
 
 declare const C10M_VERSION: string | undefined;
@@ -32,7 +33,7 @@ export interface TerminalOptions {
 export function controllerDependencies(options: TerminalOptions): ControllerDependencies {
   return {
     connect: (name) =>
-      connectHost(name, {
+      connectHost(addressOf(name), {
         payloadDirectory: join(__dirname, 'host'),
         prompts: terminalPrompts({ acceptNewHostKeys: options.acceptNewHostKeys }),
         signal: options.signal,

@@ -52,7 +52,9 @@ While it runs in a terminal: q stop, + and - add or remove a tenth, b burst, x r
 
 ${spec}${reach}  --json                  print facts and plan as one JSON object
 `,
-  host: `c10m host list                 the names of ~/.ssh/config
+  host: `c10m host list                 saved hosts and the names of ~/.ssh/config
+c10m host add NAME ADDRESS     save user@name:port under a name
+c10m host remove NAME          forget a saved host
 c10m host show NAME [--json]   what a name resolves to
 c10m host test NAME            connect, probe, and the largest run that fits
 c10m host restore NAME [--dry-run] [--json]   put back what a dead run left behind

@@ -7,12 +7,15 @@ import { factsText, planText } from './check.js';
 import { provisionOf, sudoOf } from './choices.js';
 import { controllerDependencies } from './environment.js';
 import { hostOptions, parseOptions } from './options.js';
+import { addressOf, addSavedHost, readSavedHosts, removeSavedHost } from './savedHosts.js';
+import { laptopEnvironment } from '../transport/environment.js';
+import { listAliases, resolveHost } from '../transport/ssh/config.js';
 import { table } from './table.js';
 
-/** `c10m host test|restore`. */
+/** `c10m host list|show|add|remove|test|restore`. */
 export async function host(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, { ...hostOptions, 'dry-run': { type: 'boolean' } }, 'host');
-  const [action, name = 'local'] = positionals;
+  const [action, name = 'local', address] = positionals;
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   const log = (line: string) => {
@@ -29,6 +32,32 @@ export async function host(args: string[]): Promise<number> {
   });
   const print = (value: unknown, text: string) => process.stdout.write(values.json === true ? `${JSON.stringify(value)}\n` : text);
   switch (action) {
+    case 'list':
+      print(
+        knownHosts(),
+        knownHosts()
+          .map((known) => `${known.name}  ${known.source}\n`)
+          .join(''),
+      );
+      return exitCodes.done;
+    case 'show': {
+      const resolved = resolveHost(addressOf(name), { environment: laptopEnvironment() });
+      const lines = Object.entries(resolved.keys).flatMap(([key, value]) => (typeof value === 'string' ? [value] : value).map((one) => `${key} ${one}\n`));
+      print(resolved.keys, lines.join(''));
+      for (const problem of resolved.problems) process.stderr.write(`c10m: ${problem.file}, line ${problem.line}: ${problem.text}\n`);
+      return exitCodes.done;
+    }
+    case 'add':
+      if (address === undefined)
+        throw new HumanError('c10m host add needs a name and an address.', { code: 'usage', remedy: 'Such as: c10m host add web root@192.0.2.7:22' });
+      resolveHost(address, { environment: laptopEnvironment() });
+      addSavedHost(name, address);
+      process.stdout.write(`${name} is ${address}. Try it with: c10m host test ${name}\n`);
+      return exitCodes.done;
+    case 'remove':
+      removeSavedHost(name);
+      process.stdout.write(`${name} is forgotten.\n`);
+      return exitCodes.done;
     case 'test': {
       const { facts, plan } = await new RunController(dependencies, specFromInput({ host: name, connections: 'max' })).check(abort.signal);
       print({ facts, plan }, `${factsText(facts)}\n${planText(plan)}`);
@@ -52,6 +81,15 @@ export async function host(args: string[]): Promise<number> {
         remedy: 'Help: c10m host --help',
       });
   }
+}
+
+function knownHosts(): { name: string; source: string }[] {
+  const environment = laptopEnvironment();
+  return [
+    ...(environment.platform === 'linux' ? [{ name: 'local', source: 'this machine' }] : []),
+    ...Object.entries(readSavedHosts()).map(([name, saved]) => ({ name, source: saved.address })),
+    ...listAliases({ environment }).map((alias) => ({ name: alias.alias, source: `${alias.file}, line ${alias.line}` })),
+  ];
 }
 
 export function restoreText(report: RestoreReport): string {

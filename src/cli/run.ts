@@ -40,7 +40,7 @@ export async function run(args: string[]): Promise<number> {
     }),
     spec,
   );
-  const metricsFile = values['metrics-file'] === undefined ? undefined : new MetricsFile(values['metrics-file']);
+  const metricsFile = values['metrics-file'] === undefined ? undefined : metricsFileOf(values['metrics-file'], controller.state.runId, spec.host);
   controller.onEvent((event) => {
     if (event.type === 'sample') metricsFile?.write(event);
     if (json && event.type !== 'link') process.stdout.write(encodeLine(event));
@@ -62,6 +62,21 @@ export async function run(args: string[]): Promise<number> {
     view?.end();
     releaseSignals();
   }
+}
+
+/** Written once before anything begins, so that a path that cannot be written is told at once. */
+function metricsFileOf(path: string, run: string, hostName: string): MetricsFile {
+  const file = new MetricsFile(path, { run, host: hostName });
+  try {
+    file.write(null);
+  } catch (error) {
+    throw new HumanError(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}.`, {
+      code: 'usage',
+      remedy: 'Nothing was started; choose another --metrics-file.',
+      cause: error,
+    });
+  }
+  return file;
 }
 
 /** What stderr says of a run that is not simply done. */

@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
+import { compareRuns } from '../core/compare.js';
 import { HumanError } from '../core/errors.js';
 import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
 import { reportFormats, reportText } from '../history/report.js';
 import { RunStore } from '../history/store.js';
+import { compareText } from './compareText.js';
 import { defaultRunsDirectory } from './environment.js';
 import { parseOptions } from './options.js';
 import { summaryText } from './summaryText.js';
@@ -10,7 +12,7 @@ import { table } from './table.js';
 
 const runsOptions = { runs: { type: 'string' }, json: { type: 'boolean' }, format: { type: 'string' }, output: { type: 'string', short: 'o' } } as const;
 
-/** `c10m runs list|show|export|import|remove`. */
+/** `c10m runs list|show|compare|export|import|remove`. */
 export async function runs(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, runsOptions, 'runs');
   const [action = 'list', ...names] = positionals;
@@ -30,6 +32,15 @@ export async function runs(args: string[]): Promise<number> {
       process.stdout.write(
         values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, plan: run.plan, spec: run.spec, runId: id }, store.pathOf(id)),
       );
+      break;
+    }
+    case 'compare': {
+      if (names.length < 2) throw new HumanError('c10m runs compare takes two runs or more.', { code: 'usage', remedy: 'Help: c10m runs --help' });
+      const compared = await Promise.all(
+        names.map((name) => store.resolve(name)).map(async (id) => ({ run: store.read(id), samples: await store.samples(id) })),
+      );
+      const comparison = compareRuns(compared, store.summaries());
+      process.stdout.write(values.json === true ? `${JSON.stringify(comparison)}\n` : compareText(comparison));
       break;
     }
     case 'export': {

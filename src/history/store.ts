@@ -87,6 +87,14 @@ export class RunStore {
     return { ...readRunFile(this.pathOf(id)), id };
   }
 
+  /** The newest readable runs with a summary, for the noise of repetitions: at most `limit` of them are read. */
+  summaries(limit = 200): SavedRun[] {
+    return this.list()
+      .filter((entry) => entry.state === 'ok' && entry.verdict !== undefined)
+      .slice(0, limit)
+      .map((entry) => this.read(entry.id));
+  }
+
   async events(id: string): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
     await readEvents(this.pathOf(id), (event) => events.push(event));
