@@ -31,11 +31,14 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
   const bursts = new Bursts(exchange, client.open, (message) => channel.send(message));
   exchange.observe(bursts);
   const traffic = await makeTraffic(configuration, exchange, loop, stats, client);
-  let histogramAt = 0;
+  let histogram: string | undefined;
+  let histogramAt = Number.NEGATIVE_INFINITY;
   const report = (now: number) => {
-    const withHistogram = traffic !== undefined && now - histogramAt >= histogramPeriodMs;
-    if (withHistogram) histogramAt = now;
-    channel.send(stats.message(now, ownCpuMicroseconds(), withHistogram ? traffic.histogram() : undefined));
+    if (traffic !== undefined && now - histogramAt >= histogramPeriodMs) {
+      histogram = traffic.histogram();
+      histogramAt = now;
+    }
+    channel.send(stats.message(now, ownCpuMicroseconds(), histogram));
   };
   loop.start({
     onEvent: (fd, flags) => {
@@ -53,7 +56,7 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
       if (command.type === 'target') client.setTarget(command.connections, command.rate);
       else if (command.type === 'burst') bursts.order(command);
       else if (command.type === 'stop') {
-        histogramAt = 0;
+        histogramAt = Number.NEGATIVE_INFINITY;
         report(performance.now());
         client.prepareExit();
         process.exit(0);
