@@ -18,8 +18,10 @@ export function randomFrom(seed: number): () => number {
 }
 
 const leaseMs = 10_000;
-/** From the start command on: a run takes about 4 s when nobody disturbs it, so every phase is hit. */
+/** A run of the soak takes about 4 s when nobody disturbs it, so every phase is hit. */
 const latestFaultMs = 3_500;
+/** This share of the faults comes from the start command on, before anything lives; the others from the supervisor's first event on. */
+const earlyShare = 0.15;
 
 interface SoakFault {
   name: string;
@@ -71,22 +73,30 @@ export interface SoakRow {
   problems: string[];
 }
 
+interface Draw {
+  number: number;
+  fault: SoakFault;
+  atMs: number;
+  isEarly: boolean;
+}
+
 /** Runs killed at random moments by random faults, over a few hosts at a time. Resolves with a row for each. */
 export async function soak(options: { runs: number; seed: number; hosts: number; report(row: SoakRow): void }): Promise<SoakRow[]> {
   const random = randomFrom(options.seed);
   const bag = soakFaults.flatMap((fault) => Array.from({ length: fault.weight }, () => fault));
   // Drawn beforehand, so that the draw does not depend on which host is quicker.
-  const draws = Array.from({ length: options.runs }, (_, number) => ({
+  const draws: Draw[] = Array.from({ length: options.runs }, (_, number) => ({
     number,
     fault: bag[Math.floor(random() * bag.length)]!,
     atMs: Math.floor(random() * latestFaultMs),
+    isEarly: random() < earlyShare,
   }));
   const rows: SoakRow[] = [];
   const work = async (index: number) => {
     const host = await startHost({ name: `s${index}`, fakeSysctls: { 'fs/file-max': '5000' } });
     const before = await snapshotOf(host);
     for (let draw = draws.shift(); draw !== undefined; draw = draws.shift()) {
-      const row = await soakOnce(host, before, draw.number, draw.fault, draw.atMs);
+      const row = await soakOnce(host, before, draw);
       rows.push(row);
       options.report(row);
     }
@@ -96,7 +106,7 @@ export async function soak(options: { runs: number; seed: number; hosts: number;
   return rows;
 }
 
-async function soakOnce(host: TestHost, before: HostSnapshot, number: number, fault: SoakFault, atMs: number): Promise<SoakRow> {
+async function soakOnce(host: TestHost, before: HostSnapshot, { number, fault, atMs, isEarly }: Draw): Promise<SoakRow> {
   const run = new RemoteRun({ host, agentPath }, `soak-${number}`);
   const problems: string[] = [];
   let verdict = 'never began';
@@ -104,6 +114,7 @@ async function soakOnce(host: TestHost, before: HostSnapshot, number: number, fa
   try {
     // The fault may come before the reply.
     const started = run.start(specFor({ connections: 2_000, holdSeconds: 2 })).catch(() => undefined);
+    if (!isEarly) await run.waitFor('the first event', (event) => event.type === 'hello', 20_000);
     await delay(atMs);
     phase = run.events.flatMap((event) => (event.type === 'phase' ? [event.phase] : [])).at(-1) ?? 'none';
     await fault.strike(run, host);
