@@ -33,7 +33,12 @@ function feed(reader: MessageReader, bytes: Uint8Array, cuts: readonly number[])
   const ends = [...cuts.map((cut) => Math.floor(cut * bytes.length)), bytes.length].sort((a, b) => a - b);
   let start = 0;
   for (const end of ends) {
-    if (end > start) reader.receive(fd, Uint8Array.from(bytes.subarray(start, end)), 0, end - start);
+    if (end > start) {
+      // As a worker does: one Buffer for all reads.
+      const buffer = Buffer.from(bytes.subarray(start, end));
+      reader.receive(fd, buffer, 0, buffer.length);
+      buffer.fill(0xee);
+    }
     start = end;
   }
 }

@@ -109,7 +109,7 @@ export class MessageReader {
     if (partial.messageBytes + end - start > maximumMessageBytes) return this.refuse(fd, closeCodes.tooBig);
     if (partial.opcode === 0) partial.opcode = opcode;
     if (end > start) {
-      partial.fragments.push(bytes.slice(start, end));
+      partial.fragments.push(copyOf(bytes, start, end));
       partial.messageBytes += end - start;
       this.heldBytes += end - start;
       if (this.isOverfull(fd)) return false;
@@ -130,7 +130,7 @@ export class MessageReader {
   }
 
   private control(fd: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const payload = bytes.slice(start, end);
+    const payload = copyOf(bytes, start, end);
     if (this.header.opcode === opcodes.ping) return this.handler.ping(fd, payload);
     if (this.header.opcode === opcodes.pong) {
       this.handler.pong(fd, payload);
@@ -188,3 +188,8 @@ export class MessageReader {
 }
 
 const nothing = new Uint8Array(0);
+
+/** Never `slice`: that of a Buffer shares its memory, which the next read overwrites. */
+function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return Uint8Array.from(bytes.subarray(start, end));
+}
