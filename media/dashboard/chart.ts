@@ -6,7 +6,7 @@ import { formatDuration } from '../../src/core/units.js';
 import type { ChartDefinition } from './chartDefinitions.js';
 import { chartImage } from './chartImage.js';
 import { text } from './texts.js';
-import { color, cssColor, type ColorName } from './theme.js';
+import { color, gridColor, type ColorName } from './theme.js';
 
 /** Seconds since the run began; undefined: all of it, following its end. */
 export interface ChartView {
@@ -18,6 +18,8 @@ const heightPx = 180;
 /** Rows of the table equivalent: enough to see the shape, few enough to read. */
 const tableRows = 24;
 const syncKey = 'c10m';
+/** Steps of an axis that counts: half a connection is nothing. */
+const wholeSteps = Array.from({ length: 10 }, (_value, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
 /** A chart with its legend, keyboard cursor and table. Draws into the light DOM, so that one style sheet serves all. */
 export class ChartElement extends LitElement {
@@ -55,6 +57,7 @@ export class ChartElement extends LitElement {
   /** Draws again with the colours of a changed theme. */
   redraw(): void {
     this.plot?.redraw(false, true);
+    this.requestUpdate();
   }
 
   override render(): TemplateResult {
@@ -140,7 +143,9 @@ export class ChartElement extends LitElement {
 
   private range(): [number, number] {
     const seconds = this.samples.column('seconds');
-    const from = this.view?.from ?? seconds[0] ?? 0;
+    // A run is shown from its beginning, not from its first sample; a cut-out of a long one from where it begins.
+    const first = seconds[0] ?? 0;
+    const from = this.view?.from ?? (first < 15 ? Math.min(0, first) : first);
     const to = this.view?.to ?? seconds[seconds.length - 1] ?? 1;
     return [from, Math.max(to, from + 1)];
   }
@@ -186,7 +191,7 @@ export class ChartElement extends LitElement {
     const { definition } = this;
     const stacked = definition.stacked === true;
     const ordered = stacked ? [...definition.series].reverse() : definition.series;
-    const axis = { stroke: () => color('muted'), grid: { stroke: () => color('grid'), width: 1 }, ticks: { stroke: () => color('grid'), width: 1 } };
+    const axis = { stroke: () => color('muted'), grid: { stroke: () => gridColor(), width: 1 }, ticks: { stroke: () => gridColor(), width: 1 } };
     return {
       width,
       height: heightPx,
@@ -204,7 +209,12 @@ export class ChartElement extends LitElement {
       },
       axes: [
         { ...axis, size: 28, values: (_plot, splits) => splits.map((value) => formatDuration(value)) },
-        { ...axis, size: 76, values: (_plot, splits) => splits.map((value) => definition.format(value)) },
+        {
+          ...axis,
+          size: 76,
+          ...(definition.wholeNumbers === true ? { incrs: wholeSteps } : {}),
+          values: (_plot, splits) => splits.map((value) => definition.format(value)),
+        },
       ],
       series: [
         {},
@@ -336,11 +346,11 @@ export class ChartElement extends LitElement {
 customElements.define('c10m-chart', ChartElement);
 
 function stroke(name: ColorName, dash: readonly number[] | undefined): TemplateResult {
-  return svg`<line x1="0" x2="22" y1="5" y2="5" stroke-width="2" stroke=${cssColor(name)} stroke-dasharray=${dash?.join(' ') ?? 'none'} />`;
+  return svg`<line x1="0" x2="22" y1="5" y2="5" stroke-width="2" stroke=${color(name)} stroke-dasharray=${dash?.join(' ') ?? 'none'} />`;
 }
 
 function swatch(name: ColorName): TemplateResult {
-  return svg`<rect width="22" height="10" fill=${cssColor(name)} />`;
+  return svg`<rect width="22" height="10" fill=${color(name)} />`;
 }
 
 /** uPlot draws a gap where there is null. */

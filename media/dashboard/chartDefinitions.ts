@@ -21,6 +21,8 @@ export interface ChartDefinition {
   series: readonly ChartSeries[];
   /** The series are parts of a whole, the first at the bottom. */
   stacked?: boolean;
+  /** The values are counts. */
+  wholeNumbers?: boolean;
   /** Left out while this says so. */
   hidden?(store: SampleColumnStore): boolean;
 }
@@ -40,6 +42,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Connections'),
       description: text('Established connections over time, counted on the server by accepts and on the client by connects.'),
       format: formatCount,
+      wholeNumbers: true,
       series: [
         { label: text('Server'), color: 'blue', values: column('establishedServer') },
         { label: text('Client'), color: 'green', dash: [6, 4], values: column('establishedClient') },
@@ -51,6 +54,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Connect rate'),
       description: text('New connections per second, counted on the client.'),
       format: formatRate,
+      wholeNumbers: true,
       series: [{ label: text('Connections per second'), color: 'purple', values: column('connectRate') }],
     },
     {
@@ -78,6 +82,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Failures'),
       description: text('Connections that failed and connections that were lost, since the run began.'),
       format: formatCount,
+      wholeNumbers: true,
       series: [
         { label: text('Failed'), color: 'red', values: column('failed') },
         { label: text('Lost'), color: 'orange', dash: [6, 4], values: column('lost') },
@@ -88,6 +93,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Messages'),
       description: text('Echoed messages per second, counted where they come back.'),
       format: formatCount,
+      wholeNumbers: true,
       series: [{ label: text('Messages per second'), color: 'yellow', values: column('messagesPerSecond') }],
       hidden: (store) => isEmpty(store.column('messagesPerSecond')),
     },

@@ -55,7 +55,10 @@ export class DashboardElement extends LitElement {
     this.addEventListener('chart-zoom', (event) => this.change({ view: (event as CustomEvent<ChartView | undefined>).detail }));
     this.addEventListener('chart-series', (event) => this.toggleSeries((event as CustomEvent<string>).detail));
     this.addEventListener('chart-image', (event) => void this.keepImage((event as CustomEvent<{ id: string; image: Blob }>).detail));
-    onThemeChange(() => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw()));
+    onThemeChange(() => {
+      this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw());
+      this.requestUpdate();
+    });
   }
 
   override render(): TemplateResult {

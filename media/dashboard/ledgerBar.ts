@@ -6,7 +6,7 @@ import { formatBytes, formatKilobytesPerEnd } from '../../src/core/units.js';
 import type { Ledger } from '../../src/protocol/events.js';
 import { groupColors, groupLabel, groupOf } from './ledgerGroups.js';
 import { text } from './texts.js';
-import { cssColor } from './theme.js';
+import { color } from './theme.js';
 
 /** Bytes per end to compare with: what this experiment cost in 2014 (Tornado), and the kernel's own cost, measured without any process memory. */
 const marks = [
@@ -50,7 +50,7 @@ export function ledgerView(ledger: Ledger | null | undefined, ends: number): Tem
       role="img"
       aria-label=${text('Bytes per end by part; the table below has the same figures.')}
     >
-      ${boxes.map((box) => svg`<rect x=${box.x} y="26" width=${Math.max(0.5, box.width)} height="30" fill=${cssColor(groupColors[box.group])} class="part"><title>${box.label}: ${formatKilobytesPerEnd(box.bytes / ends)}</title></rect>`)}
+      ${boxes.map((box) => svg`<rect x=${box.x} y="26" width=${Math.max(0.5, box.width)} height="30" fill=${color(groupColors[box.group])} class="part"><title>${box.label}: ${formatKilobytesPerEnd(box.bytes / ends)}</title></rect>`)}
       ${marks.map((mark) => svg`<line class="mark" x1=${mark.bytes * scale} x2=${mark.bytes * scale} y1="18" y2="62" />`)}
     </svg>
     <ul class="ledger-marks">
@@ -74,7 +74,7 @@ export function ledgerView(ledger: Ledger | null | undefined, ends: number): Tem
           (box) =>
             html`<tr title=${box.description ?? ''}>
               <th scope="row">
-                <svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><rect width="10" height="10" fill=${cssColor(groupColors[box.group])} /></svg>
+                <svg class="swatch" viewBox="0 0 10 10" aria-hidden="true"><rect width="10" height="10" fill=${color(groupColors[box.group])} /></svg>
                 ${box.label}
               </th>
               <td>${groupLabel(box.group)}</td>

@@ -9,7 +9,6 @@ const variables = {
   foreground: '--vscode-foreground',
   muted: '--vscode-descriptionForeground',
   background: '--vscode-editor-background',
-  grid: '--vscode-charts-lines',
 } as const;
 export type ColorName = keyof typeof variables;
 
@@ -23,23 +22,24 @@ const fallbacks: Record<ColorName, string> = {
   foreground: '#888888',
   muted: '#888888',
   background: 'transparent',
-  grid: '#88888844',
 };
 
 let cache = new Map<ColorName, string>();
 
+/** A colour of the theme as text. Series are opaque: some themes give `charts.orange` an alpha meant for the minimap. */
 export function color(name: ColorName): string {
   let value = cache.get(name);
   if (value === undefined) {
-    value = getComputedStyle(document.body).getPropertyValue(variables[name]).trim() || fallbacks[name];
+    const found = getComputedStyle(document.body).getPropertyValue(variables[name]).trim() || fallbacks[name];
+    value = /^#[0-9a-f]{8}$/i.test(found) ? found.slice(0, 7) : found;
     cache.set(name, value);
   }
   return value;
 }
 
-/** For `style` bindings of elements, which follow the theme by themselves. */
-export function cssColor(name: ColorName): string {
-  return `var(${variables[name]}, ${fallbacks[name]})`;
+/** Lines behind the data: there when looked for, whatever the theme. */
+export function gridColor(): string {
+  return `color-mix(in srgb, ${color('foreground')} 16%, transparent)`;
 }
 
 /** VS Code changes classes and data attributes of the body, and the variables of the root, when the theme changes. */

@@ -42,7 +42,7 @@ export function createExtension(context: ExtensionContext): void {
     },
     {
       assets: Uri.joinPath(context.extensionUri, 'dist', 'dashboard'),
-      icon: Uri.joinPath(context.extensionUri, 'media', 'icon.svg'),
+      icon: { light: Uri.joinPath(context.extensionUri, 'media', 'icon-light.svg'), dark: Uri.joinPath(context.extensionUri, 'media', 'icon-dark.svg') },
       language: env.language,
       texts: panelTexts(),
       onFailure: (message, stack) => log.error(`Dashboard: ${message}${stack === undefined ? '' : `\n${stack}`}`),

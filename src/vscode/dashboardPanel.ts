@@ -16,7 +16,7 @@ export interface RunSource {
 
 export interface PanelDependencies {
   assets: Uri;
-  icon: Uri;
+  icon: { light: Uri; dark: Uri };
   language: string;
   texts: Record<string, string>;
   onFailure(message: string, stack: string | undefined): void;

@@ -73,6 +73,16 @@ export class Workbench {
     return this.page.locator(selectors.quickInput).filter({ hasText: title });
   }
 
+  /** Chooses a colour theme by its label, such as `Dark Modern` or `Dark High Contrast`. A theme named in settings.json may come late. */
+  async chooseTheme(label: string): Promise<void> {
+    await this.runCommand('Preferences: Color Theme');
+    // The box of the palette is the same element: only its placeholder tells that the list of themes has come.
+    const box = this.page.locator('.quick-input-widget input[placeholder*="Theme"]').first();
+    await box.fill(label);
+    await box.press('Enter');
+    await this.page.locator(selectors.quickInput).waitFor({ state: 'hidden' });
+  }
+
   /** Opens a view container, such as `C10M`, by its name in the activity bar. */
   async openContainer(name: string): Promise<void> {
     const item = this.page.locator(`${selectors.activityBarItem}[aria-label^="${name}"]`).first();
