@@ -12,7 +12,8 @@ interface PendingOrder {
 /** What the user orders while a run is on: more or fewer connections, another rate, a burst. Each order is told with its elapsed time. */
 export class Orders {
   target = 0;
-  private rate = 0;
+  /** Connections per second that are asked for; 0: as fast as possible. */
+  rate = 0;
   private changed = false;
   private pending: PendingOrder[] = [];
 

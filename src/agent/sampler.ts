@@ -9,7 +9,7 @@ import {
   parseSockstat,
   readCgroupLimits,
   readConntrack,
-  readDescriptorTableSize,
+  readProcessTables,
   readFileNumbers,
   readPageSize,
   readProportionalSetSize,
@@ -93,7 +93,8 @@ function addWorker(totals: Totals, role: 'server' | 'client', stats: WorkerStats
 export class Sampler {
   private readonly pageSize = readPageSize();
   private readonly shares = new Map<number, number>();
-  private readonly tables = new Map<number, number>();
+  private readonly descriptorTables = new Map<number, number>();
+  private readonly pageTables = new Map<number, number>();
   private turn = 0;
   private baseline: MemoryReading | undefined;
   private netstatBaseline: Record<string, number> = {};
@@ -184,13 +185,15 @@ export class Sampler {
   private readMemory(): MemoryReading {
     const slabText = readText('/proc/slabinfo');
     const sockstat = readSockstat();
+    const workers = [...this.processesOf('server'), ...this.processesOf('client')];
     const shareOf = (role: 'server' | 'client') => sum(this.processesOf(role).map((pid) => this.shares.get(pid) ?? 0));
     return {
       slab: slabText === undefined ? null : parseSlabinfo(slabText),
       meminfo: parseMeminfo(readText('/proc/meminfo') ?? ''),
       perCpuFreeBytes: parsePerCpuPages(readText('/proc/zoneinfo') ?? '') * this.pageSize,
       processes: { server: shareOf('server'), client: shareOf('client'), supervisor: this.shares.get(process.pid) ?? 0 },
-      fileTableBytes: sum([...this.processesOf('server'), ...this.processesOf('client')].map((pid) => this.tables.get(pid) ?? 0)),
+      fileTableBytes: sum(workers.map((pid) => this.descriptorTables.get(pid) ?? 0)),
+      pageTableBytes: sum(workers.map((pid) => this.pageTables.get(pid) ?? 0)),
       sockstatMemoryPages: sockstat.memoryPages,
       tcpAllocated: sockstat.allocated,
       timeWait: sockstat.timeWait,
@@ -213,9 +216,11 @@ export class Sampler {
   private readShares(worker: Worker): void {
     for (const pid of worker.pids) {
       this.shares.set(pid, readProportionalSetSize(pid) ?? 0);
+      const { descriptorSlots, pageTableBytes } = readProcessTables(pid);
+      this.pageTables.set(pid, pageTableBytes);
       // A pointer and two bits for each slot.
-      const bytes = readDescriptorTableSize(pid) * 8.25;
-      this.tables.set(pid, bytes > largestSlabBytes ? bytes : 0);
+      const bytes = descriptorSlots * 8.25;
+      this.descriptorTables.set(pid, bytes > largestSlabBytes ? bytes : 0);
     }
   }
 

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { HumanError } from '../core/errors.js';
 import { advance, isFinal } from '../core/phases.js';
 import { planRun } from '../core/plan.js';
-import { WallRecogniser } from '../core/recogniser.js';
+import { WallRecogniser, type WallEvidence } from '../core/recogniser.js';
 import { SummaryBuilder } from '../core/summary.js';
 import { identityOf, type ProcessIdentity } from '../linux/process.js';
 import { bringLoopbackUp, networkNamespaceOf } from '../linux/netns.js';
@@ -141,6 +141,7 @@ export class Supervisor {
     this.enter('planning');
     let plan = this.order.plan ?? planRun(spec, facts);
     this.emit({ type: 'plan', plan });
+    if (plan.connections === 0) throw nothingFits(plan);
     this.enter('deploying');
     this.enter('tuning');
     if (spec.tuning === 'apply' && (await this.tune(plan)) && this.order.plan === undefined) {
@@ -361,11 +362,11 @@ export class Supervisor {
   }
 
   /** What the samples do not hold but the recogniser needs. */
-  private evidence(): { blocked: { worker: string; role: 'server' | 'client'; errno: string; call: string; text: string }[]; guardTripped: boolean } {
+  private evidence(): WallEvidence {
     const blocked = (this.pool?.all ?? []).flatMap((worker) =>
       worker.stats?.blocked === undefined ? [] : [{ worker: worker.id, role: worker.role, ...worker.stats.blocked }],
     );
-    return { blocked, guardTripped: this.guard.tripped };
+    return { blocked, guardTripped: this.guard.tripped, rate: this.orders?.rate ?? 0 };
   }
 
   private failure(error: unknown): End {
@@ -424,6 +425,12 @@ export class Supervisor {
       // A full disk must not end the run; the guardian knows the processes by its pipe.
     }
   }
+}
+
+/** The first wall stands at nothing: told before anything is changed or started. */
+function nothingFits(plan: Plan): HumanError {
+  const wall = plan.walls.find((candidate) => candidate.atAfterTuning === 0);
+  return new HumanError(`Not one connection fits${wall === undefined ? '' : `. ${wall.title}: ${wall.evidence}`}.`, { remedy: wall?.remedy });
 }
 
 export function describeHolder(holder: { runId: string; owner: string } | undefined): string {

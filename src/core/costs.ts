@@ -3,9 +3,9 @@ import type { ConnectionProtocol, Engine } from '../protocol/spec.js';
 /**
  * Measured costs (kernel 6.18, x86-64, Node 20; medians): what the planner predicts with. The kernel's part of an idle established
  * socket is the sum of its slab objects with the waste of their slabs: TCP 2,521 B, sock_inode_cache 862, dentry 195, filp 195,
- * epoll 208, security modules 56, descriptor table 8–14, and about 45 B in kmalloc caches.
+ * epoll 208, security modules 56, descriptor table 8–14, and about 75 B in kmalloc caches.
  */
-export const kernelFloorBytesPerEnd = 4_140;
+export const kernelFloorBytesPerEnd = 4_160;
 
 /** The 2014 figures of the same experiment on Tornado: user and kernel together, per end. */
 export const bytesPerEndIn2014: Record<ConnectionProtocol, number> = { tcp: 10_500, websocket: 15_500 };
@@ -22,7 +22,7 @@ const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
 const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 60, websocket: 60 };
 
 /** Share of a worker process (PSS) that does not depend on its connections, and its page tables and kernel stacks. */
-export const bytesPerWorker = 9_500_000;
+export const bytesPerWorker = 11_200_000;
 /** Threads of a worker at most: Node's own, V8's and libuv's pools. */
 export const threadsPerWorker = 14;
 

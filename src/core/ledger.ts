@@ -20,6 +20,8 @@ export interface MemoryReading {
   processes: { server: number; client: number; supervisor: number };
   /** Descriptor tables of our processes. */
   fileTableBytes: number;
+  /** Page tables of our processes. */
+  pageTableBytes: number;
   sockstatMemoryPages: number;
   /** TCP sockets of the whole host. */
   tcpAllocated: number;
@@ -71,7 +73,7 @@ export const ledgerItems: readonly LedgerItem[] = [
   },
   { id: 'fdTable', label: 'Descriptor tables', description: 'the tables of open files of our processes' },
   { id: 'socketBuffers', label: 'Socket buffers', description: 'pages in socket queues (sockstat mem)' },
-  { id: 'pageTables', label: 'Page tables', description: 'page tables of all processes' },
+  { id: 'pageTables', label: 'Page tables', description: 'page tables of our processes' },
   { id: 'kernelStacks', label: 'Kernel stacks', description: 'stacks of the threads in the kernel' },
   { id: 'serverProcesses', label: 'Server processes', description: 'proportional share of memory (PSS) of the server workers' },
   { id: 'clientProcesses', label: 'Client processes', description: 'proportional share of memory (PSS) of the client workers' },
@@ -81,75 +83,113 @@ export const ledgerItems: readonly LedgerItem[] = [
 const foreignSocketsWorthTelling = 100;
 /** Below this growth a ratio says nothing: 32 MiB are within the noise of an idle machine. */
 const growthWorthARatioBytes = 32 * 1024 * 1024;
+/** Growth of others is told, and left out, from this share of the run's own growth on. Below, it stays in the unexplained rest. */
+const foreignShareWorthTelling = 0.02;
 
-function slabBytes(reading: SlabReading): number {
+/** Caches that fill when anybody reads files or lists /proc. They belong to no socket and the kernel gives them back. */
+const fileCaches = [
+  'proc_inode_cache',
+  'ext4_inode_cache',
+  'xfs_inode',
+  'btrfs_inode',
+  'ovl_inode',
+  'shmem_inode_cache',
+  'inode_cache',
+  'kernfs_node_cache',
+  'radix_tree_node',
+  'buffer_head',
+  'extent_status',
+  'jbd2_journal_head',
+] as const;
+/** One object a socket; what is beyond that belongs to files. */
+const sharedWithFiles = ['dentry', 'lsm_inode_cache'] as const;
+
+type Slab = Record<string, SlabReading>;
+
+function slabShareBytes(reading: SlabReading): number {
   return reading.objectsPerSlab === 0 ? reading.objectBytes : (reading.pagesPerSlab * pageBytes) / reading.objectsPerSlab;
 }
 
+function objectGrowth(name: string, before: Slab, now: Slab): number {
+  return (now[name]?.activeObjects ?? 0) - (before[name]?.activeObjects ?? 0);
+}
+
+function cacheGrowthBytes(name: string, before: Slab, now: Slab, objects = objectGrowth(name, before, now)): number {
+  const reading = now[name];
+  return reading === undefined ? 0 : objects * slabShareBytes(reading);
+}
+
 /** Growth of one item's caches in bytes, by active objects × their share of a slab. */
-function cacheGrowth(item: LedgerItem, before: Record<string, SlabReading>, now: Record<string, SlabReading>, sockets: number): number {
+function itemGrowthBytes(item: LedgerItem, before: Slab, now: Slab, sockets: number): number {
   let bytes = 0;
   for (const name of item.caches ?? []) {
-    const reading = now[name];
-    if (reading === undefined) continue;
-    const objects = reading.activeObjects - (before[name]?.activeObjects ?? 0);
-    bytes += Math.max(0, item.cappedBySockets === true ? Math.min(objects, sockets) : objects) * slabBytes(reading);
+    const objects = Math.max(0, objectGrowth(name, before, now));
+    bytes += cacheGrowthBytes(name, before, now, item.cappedBySockets === true ? Math.min(objects, sockets) : objects);
   }
   return bytes;
 }
 
-/** Memory in use that is not page cache: what processes and the kernel hold. */
-function usedBytes(reading: MemoryReading): number {
-  const { meminfo } = reading;
-  const cache = (meminfo['Cached'] ?? 0) - (meminfo['Shmem'] ?? 0) + (meminfo['Buffers'] ?? 0) + (meminfo['SwapCached'] ?? 0);
-  const free = (meminfo['MemFree'] ?? 0) + reading.perCpuFreeBytes;
-  return (meminfo['MemTotal'] ?? 0) - free - cache;
+/** Growth of the caches of files, and of what sockets share with them beyond one a socket: whole slabs, since used memory counts those. */
+function fileCacheGrowthBytes(before: Slab, now: Slab, sockets: number): number {
+  const slots = (name: string) => (now[name]?.totalObjects ?? 0) - (before[name]?.totalObjects ?? 0);
+  let bytes = 0;
+  for (const name of fileCaches) bytes += cacheGrowthBytes(name, before, now, slots(name));
+  for (const name of sharedWithFiles) bytes += cacheGrowthBytes(name, before, now, Math.min(0, slots(name)) + Math.max(0, slots(name) - sockets));
+  return bytes;
 }
 
-/** Memory of inodes of /proc that somebody listed meanwhile (proc_inode_cache with its dentries): not the run's. */
-function procInodeGrowth(before: Record<string, SlabReading>, now: Record<string, SlabReading>): number {
-  const reading = now['proc_inode_cache'];
-  if (reading === undefined) return 0;
-  const objects = Math.max(0, reading.activeObjects - (before['proc_inode_cache']?.activeObjects ?? 0));
-  const dentry = now['dentry'];
-  return objects * (slabBytes(reading) + (dentry === undefined ? 0 : slabBytes(dentry)));
+/** Memory in use that is not page cache: what processes and the kernel hold. */
+function usedBytes({ meminfo, perCpuFreeBytes }: MemoryReading): number {
+  const cache = (meminfo['Cached'] ?? 0) + (meminfo['Buffers'] ?? 0) + (meminfo['SwapCached'] ?? 0);
+  return (meminfo['MemTotal'] ?? 0) - (meminfo['MemFree'] ?? 0) - perCpuFreeBytes - cache;
+}
+
+/** What our processes hold of anonymous memory and page tables. */
+function ownBytes({ processes, pageTableBytes }: MemoryReading): number {
+  return processes.server + processes.client + processes.supervisor + pageTableBytes;
 }
 
 /**
  * The ledger of the growth between two readings. The processes count from zero (their fixed share is part of the cost), the kernel from
- * the baseline. `explainedRatio` compares what the items grew by with the growth of used memory measured independently
- * (MemTotal − MemFree − per-CPU free pages − page cache), since MemAvailable takes pinned socket inodes for reclaimable.
+ * the baseline. `growthBytes` is measured independently of the items (MemTotal − MemFree − per-CPU free pages − page cache; MemAvailable
+ * takes pinned socket inodes for reclaimable), without what others took meanwhile: caches of files, and anonymous memory and page tables that are not ours.
+ * Both are told in `contamination`.
  */
 export function computeLedger(baseline: MemoryReading, now: MemoryReading, established: { server: number; client: number }): Ledger {
   const ends = established.server + established.client;
-  const sockets = Math.max(ends, 0);
-  const memAvailableFallBytes = (baseline.meminfo['MemAvailable'] ?? 0) - (now.meminfo['MemAvailable'] ?? 0);
-  const fixedBytes = baseline.processes.server + baseline.processes.client;
-  const entries: Record<string, number> = {};
+  const grown = (name: string) => (now.meminfo[name] ?? 0) - (baseline.meminfo[name] ?? 0);
+  const memAvailableFallBytes = -grown('MemAvailable');
+  const fixedBytes = baseline.processes.server + baseline.processes.client + (baseline.slab === null ? 0 : baseline.pageTableBytes);
+  const entries: Record<string, number> = { serverProcesses: now.processes.server, clientProcesses: now.processes.client };
   const contamination: string[] = [];
   const approximate = baseline.slab === null || now.slab === null;
-  let growthBytes = usedBytes(now) - usedBytes(baseline) + fixedBytes;
-  entries['serverProcesses'] = now.processes.server;
-  entries['clientProcesses'] = now.processes.client;
+  let growthBytes: number;
   if (baseline.slab === null || now.slab === null) {
     entries['kernel'] = Math.max(0, memAvailableFallBytes - (now.processes.server + now.processes.client - fixedBytes));
     growthBytes = memAvailableFallBytes + fixedBytes;
   } else {
-    for (const item of ledgerItems) if (item.caches !== undefined) entries[item.id] = cacheGrowth(item, baseline.slab, now.slab, sockets);
-    const procInodeBytes = procInodeGrowth(baseline.slab, now.slab);
-    growthBytes -= procInodeBytes;
-    if (procInodeBytes > 0.02 * Math.max(growthBytes, growthWorthARatioBytes)) {
-      contamination.push(`Another process lists /proc: ${Math.round(procInodeBytes / 1_048_576)} MiB of its inodes are left out.`);
-    }
-    const grown = (name: string) => Math.max(0, (now.meminfo[name] ?? 0) - (baseline.meminfo[name] ?? 0));
+    for (const item of ledgerItems) if (item.caches !== undefined) entries[item.id] = itemGrowthBytes(item, baseline.slab, now.slab, ends);
     entries['fdTable'] = Math.max(0, now.fileTableBytes - baseline.fileTableBytes);
     entries['socketBuffers'] = Math.max(0, now.sockstatMemoryPages - baseline.sockstatMemoryPages) * pageBytes;
-    entries['pageTables'] = grown('PageTables');
-    entries['kernelStacks'] = grown('KernelStack');
+    entries['pageTables'] = now.pageTableBytes;
+    entries['kernelStacks'] = Math.max(0, grown('KernelStack'));
+    const files = fileCacheGrowthBytes(baseline.slab, now.slab, ends);
+    const others = grown('AnonPages') + grown('PageTables') - (ownBytes(now) - ownBytes(baseline));
+    growthBytes = usedBytes(now) - usedBytes(baseline) + fixedBytes - files;
+    const worthTelling = Math.max(growthWorthARatioBytes / 2, foreignShareWorthTelling * (growthBytes - others));
+    if (Math.abs(others) > worthTelling) {
+      growthBytes -= others;
+      contamination.push(`Other programs ${others > 0 ? 'took' : 'gave back'} ${mebibytes(others)} meanwhile: left out.`);
+    }
+    if (Math.abs(files) > worthTelling) {
+      const who = cacheGrowthBytes('proc_inode_cache', baseline.slab, now.slab) > files / 2 ? 'Another program lists /proc: ' : 'Other programs read files: ';
+      contamination.push(`${who}${mebibytes(files)} of the kernel's caches for it are left out.`);
+    }
   }
   const foreign = now.tcpAllocated - baseline.tcpAllocated - ends;
-  if (foreign > Math.max(foreignSocketsWorthTelling, ends * 0.01))
+  if (foreign > Math.max(foreignSocketsWorthTelling, ends * 0.01)) {
     contamination.push(`${foreign} more TCP sockets than ours were opened on this host meanwhile.`);
+  }
   const explainedBytes = Object.values(entries).reduce((sum, bytes) => sum + bytes, 0);
   const grownBytes = growthBytes - fixedBytes;
   const explainedRatio = approximate || grownBytes < growthWorthARatioBytes ? null : Math.min(1, Math.max(0, (explainedBytes - fixedBytes) / grownBytes));
@@ -164,4 +204,8 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
     approximate,
     contamination,
   };
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(Math.abs(bytes) / 1_048_576)} MiB`;
 }

@@ -1,7 +1,7 @@
 import type { HostFacts } from '../protocol/facts.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { guardBytesFor, usableMemoryBytes } from './costs.js';
-import { parsePortList, widestPortRange, type PortRange } from './sysctls.js';
+import { parsePortList, parsePortRange, widestPortRange, type PortRange } from './sysctls.js';
 
 /** Descriptors of a worker that are no connections: Node's own, the listeners, epoll, pipes, with room (measured: about 40). */
 const reservedDescriptors = 500;
@@ -39,9 +39,9 @@ export function readNumber(facts: HostFacts, key: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
+/** The range of local ports; the kernel's default where it cannot be read. */
 export function readPortRange(facts: HostFacts): PortRange {
-  const [first, last] = (facts.sysctls['net.ipv4.ip_local_port_range']?.value ?? '32768 60999').trim().split(/\s+/).map(Number);
-  return { first: first ?? 32_768, last: last ?? 60_999 };
+  return parsePortRange(facts.sysctls['net.ipv4.ip_local_port_range']?.value ?? null) ?? { first: 32_768, last: 60_999 };
 }
 
 /** The descriptors of a worker that are kept for other things: fewer where there are few. */

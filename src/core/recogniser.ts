@@ -1,36 +1,40 @@
-import type { HostFacts } from '../protocol/facts.js';
 import type { Sample, Wall } from '../protocol/events.js';
+import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
-import { formatCount } from './units.js';
+import { blockedWall, type Blocked, plannedHas, type Recognised } from './blockedWalls.js';
+import { formatBytes, formatCount } from './units.js';
 import { wallCatalogue, type WallId } from './walls.js';
 
 /** What the supervisor knows beside the samples. */
 export interface WallEvidence {
-  blocked: readonly { worker: string; role: 'server' | 'client'; errno: string; call: string; text: string }[];
+  blocked: readonly Blocked[];
+  /** The ramp was stopped by the guard. */
   guardTripped: boolean;
+  /** Connections per second that were asked for; 0 or absent: as fast as possible. */
+  rate?: number;
 }
 
 /** Overflows of the accept queue in one second from which on it is a wall: a few belong to any steep ramp. */
 const overflowsWorthTelling = 50;
+/** Failures of one kind in one second that are no accident, as a share of the connections made in it. */
+const failureShareWorthTelling = 0.02;
+const failuresWorthTelling = 20;
+/** A lag of the server, a busy machine: told after so many samples in a row, since a second of it is ordinary. */
+const patienceSamples = 5;
 
-/** errno and system call that stop a worker, with the wall they mean. The first line that fits counts. */
-const blockedRules: readonly { errno: string; call?: RegExp; id: WallId }[] = [
-  { errno: 'EMFILE', id: 'nofile' },
-  { errno: 'ENFILE', id: 'fileMax' },
-  { errno: 'EADDRNOTAVAIL', call: /bind/, id: 'bindWithoutNoPort' },
-  { errno: 'EADDRNOTAVAIL', id: 'portRange' },
-  { errno: 'ENOSPC', call: /epoll/, id: 'epollWatches' },
-  { errno: 'ENOBUFS', id: 'tcpMemory' },
-  { errno: 'ENOMEM', id: 'memory' },
-  { errno: 'EPERM', id: 'missingCapability' },
-  { errno: 'EACCES', id: 'missingCapability' },
-  { errno: 'ECONNREFUSED', id: 'serverRefusing' },
-];
+type Tell = (found: Recognised) => void;
 
-/** Names the wall that stopped or slowed a ramp, each once. Pure: fed with samples and errnos, live or recorded. */
+/**
+ * Names the wall that stopped or slowed a ramp, each once. Pure: fed with samples and errnos, live or recorded. When nothing fits it says
+ * `unknown`; a run that reaches what was asked for, at the speed that was asked for, names none.
+ */
 export class WallRecogniser {
-  private readonly told = new Set<WallId>();
+  private readonly told = new Set<string>();
+  private first: Sample | undefined;
   private previous: Sample | undefined;
+  private laggingSamples = 0;
+  private slowSamples = 0;
+  private unacceptedSamples = 0;
 
   constructor(
     private readonly plan: Plan,
@@ -40,46 +44,177 @@ export class WallRecogniser {
   /** The walls recognised with this sample that were not told before. */
   observe(sample: Sample, evidence: WallEvidence = { blocked: [], guardTripped: false }): Wall[] {
     const found: Wall[] = [];
-    const tell = (id: WallId, text: string) => {
+    const tell: Tell = ({ id, text }) => {
       if (this.told.has(id)) return;
       this.told.add(id);
       found.push({ id, ...wallCatalogue[id], at: Math.min(sample.established.server, sample.established.client), evidence: text });
     };
-    for (const block of evidence.blocked) {
-      const rule = blockedRules.find(({ errno, call }) => errno === block.errno && (call === undefined || call.test(block.call)));
-      tell(rule?.id ?? 'unknown', `${block.call} of ${block.worker} says ${block.errno}: ${block.text}`);
+    this.first ??= sample;
+    if (sample.phase === 'ramping' || sample.phase === 'holding') {
+      for (const block of evidence.blocked) tell(blockedWall(block, sample, this.plan, this.facts));
+      if (evidence.guardTripped) this.observeGuard(sample, tell);
+      this.observeQueues(sample, tell);
+      this.observeFailures(sample, tell);
+      this.observeSpeed(sample, evidence.rate ?? 0, tell);
+      this.observeServerBehind(sample, tell);
     }
-    this.observeCounters(sample, tell);
-    if (evidence.guardTripped) this.observeGuard(sample, tell);
+    this.observeMemory(sample, tell);
+    if (sample.phase === 'holding' && this.told.size === 0) this.observeShortfall(sample, tell);
+    if (found.some((wall) => movedByKey.has(wall.id)) && plannedHas(this.plan, 'readOnlySysctl')) {
+      tell({ id: 'readOnlySysctl', text: this.plan.walls.find((wall) => wall.id === 'readOnlySysctl')!.evidence });
+    }
     this.previous = sample;
     return found;
   }
 
-  private observeCounters(sample: Sample, tell: (id: WallId, text: string) => void): void {
-    const growth = (name: string) => (sample.netstat[name] ?? 0) - (this.previous?.netstat[name] ?? 0);
-    const overflows = growth('TcpExt.ListenOverflows');
-    if (overflows > overflowsWorthTelling)
-      tell('acceptQueue', `${formatCount(overflows)} connections found the accept queue full within a second (ListenOverflows)`);
-    const memoryAborts = growth('TcpExt.TCPAbortOnMemory');
-    if (memoryAborts > 0)
-      tell(sample.sockstat.orphan > 1_000 ? 'orphans' : 'tcpMemory', `${formatCount(memoryAborts)} sockets were reset for want of memory (TCPAbortOnMemory)`);
-    if (growth('TcpExt.TCPMemoryPressures') > 0) tell('tcpMemory', 'the kernel went into TCP memory pressure (TCPMemoryPressures)');
+  private growth(sample: Sample, name: string): number {
+    return (sample.netstat[name] ?? 0) - (this.previous?.netstat[name] ?? 0);
   }
 
-  private observeGuard(sample: Sample, tell: (id: WallId, text: string) => void): void {
+  private observeQueues(sample: Sample, tell: Tell): void {
+    const overflows = this.growth(sample, 'TcpExt.ListenOverflows');
+    if (overflows > overflowsWorthTelling) {
+      const queue = this.acceptQueue();
+      const text = `${formatCount(overflows)} connections found an accept queue full within a second (ListenOverflows); a queue holds ${queue === undefined ? 'what the server asked for' : formatCount(queue)}`;
+      // A queue that holds a second of the ramp and still overflows is not too short: nobody empties it.
+      tell({ id: queue !== undefined && queue >= 16_384 ? 'serverAccept' : 'acceptQueue', text });
+    }
+    // With cookies the kernel answers all the same, but each answer means that a queue was full.
+    const halfOpen = this.growth(sample, 'TcpExt.TCPReqQFullDrop') + this.growth(sample, 'TcpExt.TCPReqQFullDoCookies');
+    if (halfOpen > overflowsWorthTelling && overflows === 0) {
+      tell({ id: 'synBacklog', text: `${formatCount(halfOpen)} connections found the queue of half-open ones full within a second (TCPReqQFull)` });
+    }
+  }
+
+  /** What the accept queue of one port holds; undefined where the user's server chose it. */
+  private acceptQueue(): number | undefined {
+    const planned = this.plan.sysctls.find(({ key }) => key === 'net.core.somaxconn')?.target;
+    const limit = Number(planned ?? this.facts.sysctls['net.core.somaxconn']?.value ?? Number.NaN);
+    if (this.plan.engine !== 'epoll') return Number.isFinite(limit) && limit < 511 ? limit : undefined;
+    return Number.isFinite(limit) ? Math.min(limit, this.plan.serverWorkers[0]?.backlog ?? limit) : undefined;
+  }
+
+  private observeFailures(sample: Sample, tell: Tell): void {
+    const failures = (name: string) => (sample.failed.byErrno[name] ?? 0) - (this.previous?.failed.byErrno[name] ?? 0);
+    const opened = Math.max(0, sample.established.client - (this.previous?.established.client ?? 0));
+    const isMany = (count: number) => count >= Math.max(failuresWorthTelling, opened * failureShareWorthTelling);
+    for (const name of ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'handshake']) {
+      const count = failures(name);
+      if (!isMany(count) || this.told.has('acceptQueue')) continue;
+      const what = name === 'handshake' ? 'WebSocket handshakes were refused' : `connections failed with ${name}`;
+      tell({ id: 'serverRefusing', text: `${formatCount(count)} ${what} within a second` });
+    }
+    const lost = sample.lost - (this.previous?.lost ?? 0);
+    if (lost >= Math.max(failuresWorthTelling, sample.established.client * failureShareWorthTelling)) {
+      tell({ id: 'serverRefusing', text: `${formatCount(lost)} established connections were closed by the server within a second` });
+    }
+    if (failures('EADDRNOTAVAIL') >= failuresWorthTelling && opened > 0 && sample.established.client < sample.target) {
+      tell({
+        id: 'tupleFull',
+        text: `${formatCount(failures('EADDRNOTAVAIL'))} times no local port was free towards one port of the server, while others still had some`,
+      });
+    }
+    const conntrack = sample.limits['conntrack'];
+    if (conntrack !== undefined && conntrack.limit > 0 && conntrack.used >= conntrack.limit * 0.98) {
+      tell({ id: 'conntrack', text: `${formatCount(conntrack.used)} of ${formatCount(conntrack.limit)} tracked connections are in use` });
+    }
+  }
+
+  /** Slower than asked for with every core busy. Without a rate, busy cores are what a ramp is meant to have. */
+  private observeSpeed(sample: Sample, rate: number, tell: Tell): void {
+    const left = sample.target - sample.established.client;
+    const isSlow = sample.phase === 'ramping' && rate > 0 && left > rate && sample.connectRate < rate * 0.9 && sample.cpu.host > sample.cpu.cores * 0.95;
+    this.slowSamples = isSlow ? this.slowSamples + 1 : 0;
+    if (this.slowSamples < patienceSamples) return;
+    const own = sample.cpu.server + sample.cpu.client + sample.cpu.supervisor;
+    const cores = `${sample.cpu.host.toFixed(1)} of ${sample.cpu.cores} cores are busy, ${own.toFixed(1)} with this run`;
+    tell({ id: 'cpu', text: `${formatCount(sample.connectRate)} instead of ${formatCount(rate)} connections per second: ${cores}` });
+  }
+
+  private observeServerBehind(sample: Sample, tell: Tell): void {
+    const { server, client } = sample.established;
+    const behind = client - server;
+    const isBehind = behind > Math.max(2_000, client * 0.2);
+    this.laggingSamples = isBehind ? this.laggingSamples + 1 : 0;
+    if (this.laggingSamples >= patienceSamples) {
+      tell({
+        id: 'serverAccept',
+        text: `for ${patienceSamples} s the server has been ${formatCount(behind)} connections behind the clients, using ${sample.cpu.server.toFixed(1)} cores`,
+      });
+    }
+    if (this.plan.engine === 'command') this.observeUnaccepted(sample, tell);
+  }
+
+  /** A server of the user does not tell what it accepted, but an accepted socket is an open file and a waiting one is not. */
+  private observeUnaccepted(sample: Sample, tell: Tell): void {
+    const files = (of: Sample | undefined) => of?.limits['fileMax']?.used ?? 0;
+    const { client } = sample.established;
+    const accepted = files(sample) - files(this.first) - (client - (this.first?.established.client ?? 0));
+    const isWaiting = client - accepted > Math.max(500, client * 0.1);
+    this.unacceptedSamples = isWaiting ? this.unacceptedSamples + 1 : 0;
+    if (this.unacceptedSamples < patienceSamples) return;
+    const nofile = this.plan.serverWorkers[0]?.nofile ?? Number.POSITIVE_INFINITY;
+    const text = `the server has accepted about ${formatCount(Math.max(0, accepted))} of ${formatCount(client)} connections`;
+    if (accepted > nofile * 0.9 && accepted <= nofile) tell({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
+    else tell({ id: 'serverAccept', text });
+  }
+
+  private observeMemory(sample: Sample, tell: Tell): void {
+    const aborted = this.growth(sample, 'TcpExt.TCPAbortOnMemory');
+    const pages = this.facts.sysctls['net.ipv4.tcp_mem']?.value?.trim().split(/\s+/).map(Number) ?? [];
+    const maximumOrphans = Number(this.facts.sysctls['net.ipv4.tcp_max_orphans']?.value ?? Number.NaN);
+    if (aborted > 0) {
+      // Both ends in the same counter: too many orphans, or too many pages.
+      const isFull = pages[1] !== undefined && Math.max(sample.sockstat.memoryPages, this.previous?.sockstat.memoryPages ?? 0) >= pages[1];
+      const text = `${formatCount(aborted)} sockets were reset for want of memory (TCPAbortOnMemory)`;
+      if (isFull) tell({ id: 'tcpMemory', text: `${text} at ${formatCount(sample.sockstat.memoryPages)} pages` });
+      else tell({ id: 'orphans', text: `${text} with ${formatCount(sample.sockstat.orphan)} orphans; the limit is ${formatCount(maximumOrphans)}` });
+    }
+    if (this.growth(sample, 'TcpExt.TCPMemoryPressures') > 0) {
+      tell({
+        id: 'tcpMemory',
+        text: `the kernel went into TCP memory pressure at ${formatCount(sample.sockstat.memoryPages)} pages; tcp_mem is ${pages.join(' ')}`,
+      });
+    }
+  }
+
+  private observeGuard(sample: Sample, tell: Tell): void {
+    const { memory, limits } = sample;
     const share = (name: string) => {
-      const limit = sample.limits[name];
+      const limit = limits[name];
       return limit === undefined || limit.limit === 0 ? 0 : limit.used / limit.limit;
     };
-    const { cgroup } = this.facts;
-    if (sample.memory.availableBytes < sample.memory.guardBytes * 1.1)
-      tell(
-        'memory',
-        `${formatCount(sample.memory.availableBytes / 1_048_576)} MiB are available, ${formatCount(this.plan.guardBytes / 1_048_576)} MiB must stay free`,
-      );
-    else if (share('conntrack') > 0.85) tell('conntrack', 'the connection tracking table is 90 % full');
-    else if (share('fileMax') > 0.9) tell('fileMax', 'the open files of the machine are 95 % of fs.file-max');
-    else if (cgroup.memoryMaximumBytes !== null && (sample.memory.cgroupCurrentBytes ?? 0) > 0.85 * cgroup.memoryMaximumBytes)
-      tell('cgroupMemory', 'the control group uses 90 % of its memory.max');
+    const used = (name: string) => `${formatCount(limits[name]?.used ?? 0)} of ${formatCount(limits[name]?.limit ?? 0)} are in use`;
+    // Each a little below the guard's own mark, since the ramp stopped there and some of it was given back.
+    if (share('conntrack') > 0.88) tell({ id: 'conntrack', text: `tracked connections: ${used('conntrack')}` });
+    else if (share('fileMax') > 0.93) tell({ id: 'fileMax', text: `open files of the machine: ${used('fileMax')}` });
+    else if (share('cgroupMemory') > 0.85) {
+      const { used: current, limit } = limits['cgroupMemory']!;
+      tell({ id: 'cgroupMemory', text: `the control group uses ${formatBytes(current)} of its ${formatBytes(limit)}` });
+    } else if (memory.availableBytes < memory.guardBytes * 1.1) {
+      tell({ id: 'memory', text: `${formatBytes(memory.availableBytes)} are available, ${formatBytes(memory.guardBytes)} must stay free` });
+    } else tell({ id: 'unknown', text: 'the guard stopped the ramp, but what it saw is gone again' });
+  }
+
+  /** The ramp is over and there are fewer than asked for: what was known beforehand, or nothing that we know. */
+  private observeShortfall(sample: Sample, tell: Tell): void {
+    const { plan } = this;
+    if (sample.established.client < sample.target) {
+      const errnos = Object.entries(sample.failed.byErrno).sort((a, b) => b[1] - a[1]);
+      const failures = errnos.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ');
+      tell({
+        id: 'unknown',
+        text: `${formatCount(sample.target - sample.established.client)} connections are missing; failures: ${failures === '' ? 'none' : failures}`,
+      });
+      return;
+    }
+    if (plan.requested === 'max' || plan.connections >= plan.requested || sample.target < plan.connections) return;
+    const wall = plan.walls.find((candidate) => candidate.atAfterTuning === plan.largestFit.afterTuning);
+    if (wall !== undefined && wall.id in wallCatalogue) {
+      tell({ id: wall.id as WallId, text: `known beforehand, so that only ${formatCount(plan.connections)} were opened: ${wall.evidence}` });
+    }
   }
 }
+
+/** Walls that a key moves: when it could not be written, that is told too. */
+const movedByKey: ReadonlySet<string> = new Set<WallId>(['fileMax', 'epollWatches', 'conntrack', 'portRange', 'acceptQueue', 'synBacklog', 'tcpMemory']);

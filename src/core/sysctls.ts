@@ -218,3 +218,9 @@ export function portList(ports: readonly number[]): string {
   }
   return parts.join(',');
 }
+
+/** The text of `ip_local_port_range`; null when it is no range. */
+export function parsePortRange(text: string | null): PortRange | null {
+  const [first, last] = (text ?? '').trim().split(/\s+/).map(Number);
+  return first === undefined || last === undefined || !Number.isInteger(first) || !Number.isInteger(last) || last < first ? null : { first, last };
+}

@@ -91,9 +91,13 @@ export function readProportionalSetSize(pid: number): number | undefined {
   return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }
 
-/** Slots in the descriptor table of a process (`FDSize`); 0 when it is gone. */
-export function readDescriptorTableSize(pid: number): number {
-  return Number(/^FDSize:\s+(\d+)$/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1] ?? 0);
+/** Slots in the descriptor table of a process (`FDSize`) and the bytes of its page tables (`VmPTE`); 0 when it is gone. */
+export function readProcessTables(pid: number): { descriptorSlots: number; pageTableBytes: number } {
+  const status = readText(`/proc/${pid}/status`) ?? '';
+  return {
+    descriptorSlots: Number(/^FDSize:\s+(\d+)$/m.exec(status)?.[1] ?? 0),
+    pageTableBytes: Number(/^VmPTE:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024,
+  };
 }
 
 /** `/proc/sys/fs/file-nr`: file structures in use, and their limit. */

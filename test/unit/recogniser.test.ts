@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import * as v from 'valibot';
+import { explain } from '../../src/core/blockedWalls.js';
+import { planRun } from '../../src/core/plan.js';
+import { specFromInput, type SpecInput } from '../../src/core/profile.js';
+import { WallRecogniser, type WallEvidence } from '../../src/core/recogniser.js';
+import { wallCatalogue } from '../../src/core/walls.js';
+import { sampleSchema, type Sample } from '../../src/protocol/events.js';
+import { hostFactsSchema } from '../../src/protocol/facts.js';
+import { planSchema } from '../../src/protocol/plan.js';
+import { hostFacts, type FactsOptions, limitedFacts } from './builders/hostFacts.js';
+import { sample, type SampleChanges } from './builders/samples.js';
+
+interface Story {
+  input?: SpecInput;
+  facts?: FactsOptions;
+  samples: SampleChanges[];
+  evidence?: Partial<WallEvidence>;
+}
+
+const blocked = (errno: string, call: string, role: 'server' | 'client' = 'client') => ({
+  blocked: [{ worker: `${role}-1`, role, errno, call, text: errno }],
+});
+const repeat = (count: number, changes: (index: number) => SampleChanges) => Array.from({ length: count }, (_value, index) => changes(index));
+const counts = (server: number, client = server) => ({ established: { server, client } });
+const ramp = (index: number) => counts((index + 1) * 10_000);
+
+/** Ids in the order in which they are named. */
+function named({ input = { connections: '100k' }, facts = {}, samples, evidence = {} }: Story): string[] {
+  const host = facts.overrides?.capabilities === undefined ? limitedFacts(facts) : hostFacts(facts);
+  const recogniser = new WallRecogniser(planRun(specFromInput(input), host), host);
+  return samples
+    .map((changes, index) => sample({ t: index * 1_000, ...changes }))
+    .flatMap((one) => recogniser.observe(one, { blocked: [], guardTripped: false, ...evidence }))
+    .map((wall) => {
+      assert.ok(wall.evidence.length > 10 && wall.remedy.length > 10, wall.id);
+      return wall.id;
+    });
+}
+
+const cgroup = { cgroup: { memoryMaximumBytes: 400e6, memoryCurrentBytes: 10e6, pidsMaximum: null, pidsCurrent: null } };
+const root = { sysResource: true, netAdmin: true, sysAdmin: true };
+
+const stories: [string, Story, string[]][] = [
+  ['EMFILE of accept', { samples: [counts(19_500)], evidence: blocked('EMFILE', 'accept4', 'server') }, ['nofile']],
+  [
+    'EMFILE at fs.nr_open',
+    {
+      input: { connections: 'max', ports: 1, tuning: 'none' },
+      facts: { sysctls: { 'fs.nr_open': '1024' }, overrides: { capabilities: root } },
+      samples: [counts(1_000)],
+      evidence: blocked('EMFILE', 'socket'),
+    },
+    ['nrOpen'],
+  ],
+  ['ENFILE', { samples: [counts(30_000)], evidence: blocked('ENFILE', 'socket') }, ['fileMax']],
+  ['ENOSPC of epoll', { samples: [counts(15_000)], evidence: blocked('ENOSPC', 'epoll_ctl') }, ['epollWatches']],
+  ['EADDRNOTAVAIL everywhere', { samples: [counts(5_000)], evidence: blocked('EADDRNOTAVAIL', 'connect') }, ['portRange']],
+  [
+    'EADDRNOTAVAIL with one port, one source and the widest range',
+    { input: { connections: 20_000, ports: 1, engine: 'command', command: './s' }, samples: [counts(19_500)], evidence: blocked('EADDRNOTAVAIL', 'connect') },
+    ['tupleFull'],
+  ],
+  [
+    'EADDRNOTAVAIL with one port and a narrow range',
+    {
+      input: { connections: 5_000, ports: 1, engine: 'command', command: './s', tuning: 'none' },
+      samples: [counts(4_000)],
+      evidence: blocked('EADDRNOTAVAIL', 'connect'),
+    },
+    ['portRange'],
+  ],
+  [
+    'one destination full while others go on',
+    { samples: [counts(10_000), { ...counts(20_000), failed: { total: 500, byErrno: { EADDRNOTAVAIL: 500 } } }] },
+    ['tupleFull'],
+  ],
+  ['EADDRINUSE of bind', { samples: [counts(28_000)], evidence: blocked('EADDRINUSE', 'bind') }, ['bindWithoutNoPort']],
+  ['EACCES of bind', { samples: [counts(0)], evidence: blocked('EACCES', 'bind', 'server') }, ['missingCapability']],
+  ['a bound source that is not there has no name of ours', { samples: [counts(0)], evidence: blocked('EADDRNOTAVAIL', 'bind') }, ['unknown']],
+  ['EPERM of connect alone has no name of ours', { samples: [counts(0)], evidence: blocked('EPERM', 'connect') }, ['unknown']],
+  [
+    'EPERM of connect with a full table',
+    { samples: [{ ...counts(9_000), limits: { conntrack: { used: 9_990, limit: 10_000 } } }], evidence: blocked('EPERM', 'connect') },
+    ['conntrack'],
+  ],
+  [
+    'ENOMEM in a full control group',
+    { facts: { overrides: cgroup }, samples: [{ memory: { ...sample().memory, cgroupCurrentBytes: 395e6 } }], evidence: blocked('ENOMEM', 'socket') },
+    ['cgroupMemory'],
+  ],
+  [
+    'ENOBUFS with full buffers',
+    { samples: [{ sockstat: { ...sample().sockstat, memoryPages: 400_000 } }], evidence: blocked('ENOBUFS', 'connect') },
+    ['tcpMemory'],
+  ],
+  ['ENOMEM with memory left has no name of ours', { samples: [{}], evidence: blocked('ENOMEM', 'socket') }, ['unknown']],
+  ['the guard, memory', { samples: [{ memory: { ...sample().memory, availableBytes: 2.7e9 } }], evidence: { guardTripped: true } }, ['memory']],
+  ['the guard, control group', { samples: [{ limits: { cgroupMemory: { used: 91, limit: 100 } } }], evidence: { guardTripped: true } }, ['cgroupMemory']],
+  ['the guard, conntrack', { samples: [{ limits: { conntrack: { used: 901, limit: 1_000 } } }], evidence: { guardTripped: true } }, ['conntrack']],
+  ['the guard, files', { samples: [{ limits: { fileMax: { used: 951, limit: 1_000 } } }], evidence: { guardTripped: true } }, ['fileMax']],
+  [
+    'a short accept queue overflows',
+    {
+      input: { connections: '50k', tuning: 'none' },
+      facts: { sysctls: { 'net.core.somaxconn': '16' } },
+      samples: [{}, { netstat: { 'TcpExt.ListenOverflows': 900, 'TcpExt.TCPReqQFullDoCookies': 400 } }],
+    },
+    ['acceptQueue'],
+  ],
+  ['a long accept queue overflows: nobody empties it', { samples: [{}, { netstat: { 'TcpExt.ListenOverflows': 900 } }] }, ['serverAccept']],
+  ['a handful of overflows is no wall', { samples: [{}, { netstat: { 'TcpExt.ListenOverflows': 9 } }, { netstat: { 'TcpExt.ListenOverflows': 18 } }] }, []],
+  ['half-open connections', { samples: [{}, { netstat: { 'TcpExt.TCPReqQFullDrop': 900 } }] }, ['synBacklog']],
+  ['memory pressure of TCP', { samples: [{}, { netstat: { 'TcpExt.TCPMemoryPressures': 1 } }] }, ['tcpMemory']],
+  [
+    'sockets reset for want of buffers',
+    { samples: [{}, { netstat: { 'TcpExt.TCPAbortOnMemory': 5 }, sockstat: { ...sample().sockstat, memoryPages: 400_000 } }] },
+    ['tcpMemory'],
+  ],
+  [
+    'orphans while closing',
+    { samples: [{}, { phase: 'draining', netstat: { 'TcpExt.TCPAbortOnMemory': 5 }, sockstat: { ...sample().sockstat, orphan: 131_000 } }] },
+    ['orphans'],
+  ],
+  ['refused', { samples: [{}, { failed: { total: 900, byErrno: { ECONNREFUSED: 900 } } }] }, ['serverRefusing']],
+  ['handshakes refused', { samples: [{}, { failed: { total: 900, byErrno: { handshake: 900 } } }] }, ['serverRefusing']],
+  [
+    'closed by the server',
+    {
+      samples: [
+        { phase: 'holding', target: 50_000 },
+        { phase: 'holding', target: 50_000, lost: 5_000 },
+      ],
+    },
+    ['serverRefusing'],
+  ],
+  ['one reset among thousands is no wall', { samples: [counts(10_000), { ...counts(40_000), failed: { total: 1, byErrno: { ECONNRESET: 1 } } }] }, []],
+  ['a server far behind for long', { samples: repeat(6, (index) => counts(2_000, 10_000 * (index + 1))) }, ['serverAccept']],
+  ['a server behind for a moment', { samples: [...repeat(3, (index) => counts(2_000, 10_000 * (index + 1))), counts(40_000), counts(50_000)] }, []],
+  [
+    'busy cores below the rate that was asked for',
+    { samples: repeat(6, (index) => ({ ...ramp(index), connectRate: 10_000, cpu: { ...sample().cpu, host: 1.99 } })), evidence: { rate: 30_000 } },
+    ['cpu'],
+  ],
+  ['busy cores without a rate are what a ramp is for', { samples: repeat(9, (index) => ({ ...ramp(index), cpu: { ...sample().cpu, host: 2 } })) }, []],
+  [
+    'a slow ramp on idle cores keeps the rate that was asked for',
+    { samples: repeat(9, (index) => ({ ...ramp(index), connectRate: 10_000 })), evidence: { rate: 10_000 } },
+    [],
+  ],
+  [
+    'a server of the user out of files, which tells nobody',
+    {
+      input: { connections: 19_500, command: './s' },
+      samples: repeat(8, (index) => ({
+        ...counts(index === 0 ? 0 : 40_000),
+        limits: { fileMax: { used: index === 0 ? 1_000 : 1_000 + 40_000 + 19_990, limit: 1e6 } },
+      })),
+    },
+    ['nofile'],
+  ],
+  [
+    'a server of the user that accepts nothing',
+    {
+      input: { connections: 10_000, command: './s' },
+      samples: repeat(8, (index) => ({ ...counts(index === 0 ? 0 : 10_000), limits: { fileMax: { used: index === 0 ? 1_000 : 11_000, limit: 1e6 } } })),
+    },
+    ['serverAccept'],
+  ],
+  ['fewer than asked for, and no trace of a cause', { samples: [ramp(1), { ...ramp(1), phase: 'holding' }, { ...ramp(1), phase: 'holding' }] }, ['unknown']],
+  [
+    'fewer planned than asked for',
+    { input: { connections: '50k', ports: 1, tuning: 'none' }, samples: [{ ...counts(19_500), phase: 'holding', target: 19_500 }] },
+    ['nofile'],
+  ],
+  [
+    'a key that could not be written is told beside its wall',
+    {
+      input: { connections: '50k' },
+      facts: { sysctls: { 'fs.file-max': '40000' }, readOnlyKeys: ['fs.file-max'] },
+      samples: [counts(18_750)],
+      evidence: blocked('ENFILE', 'socket'),
+    },
+    ['fileMax', 'readOnlySysctl'],
+  ],
+  [
+    'after the drain began nothing is blamed for the connections that end',
+    { samples: [{ phase: 'draining' }, { phase: 'draining', lost: 50_000, failed: { total: 9_000, byErrno: { ECONNRESET: 9_000 } } }] },
+    [],
+  ],
+];
+
+describe('WallRecogniser', () => {
+  for (const [name, story, expected] of stories) it(`${name}: ${expected.join(', ') || 'none'}`, () => assert.deepEqual(named(story), expected));
+
+  it('covers every wall of the catalogue but those that stop a run before its first sample', () => {
+    const covered = new Set(stories.flatMap(([, , ids]) => ids));
+    const before = ['pids'];
+    assert.deepEqual(
+      Object.keys(wallCatalogue).filter((id) => !covered.has(id)),
+      before,
+    );
+    assert.equal(explain('EAGAIN', 'spawn'), 'pids');
+  });
+
+  it('tells each wall once', () => {
+    assert.deepEqual(named({ samples: [counts(19_500), counts(19_500), counts(19_500)], evidence: blocked('EMFILE', 'accept4', 'server') }), ['nofile']);
+  });
+
+  it('names none in a recorded healthy run', () => {
+    const recorded = JSON.parse(readFileSync(new URL('fixtures/recorded/healthyTcp.json', import.meta.url), 'utf8')) as Record<string, unknown>;
+    const recogniser = new WallRecogniser(v.parse(planSchema, recorded['plan']), v.parse(hostFactsSchema, recorded['facts']));
+    const samples: Sample[] = v.parse(v.array(sampleSchema), recorded['samples']);
+    assert.ok(samples.some((one) => one.established.server === 100_000));
+    assert.deepEqual(
+      samples.flatMap((one) => recogniser.observe(one)),
+      [],
+    );
+  });
+});
