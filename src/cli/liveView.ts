@@ -1,3 +1,4 @@
+import { firstWall } from '../core/plannedWalls.js';
 import { ledgerItems } from '../core/ledger.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { RunController } from '../run/controller.js';
@@ -99,7 +100,7 @@ export class LiveView implements RunView {
       .sort(([, a], [, b]) => b - a)
       .slice(0, 4)
       .map(([id, bytes]) => `${label.get(id) ?? id} ${formatBytes(bytes)}`);
-    const nextWall = state.plan?.walls.find((wall) => wall.atAfterTuning !== null);
+    const nextWall = state.plan === undefined ? undefined : firstWall(state.plan);
     const messages = state.messages.flatMap((event) => {
       if (event.type === 'wall') return [`wall: ${event.wall.title}. ${event.wall.evidence}. ${event.wall.remedy}`];
       return event.type === 'log' && event.level !== 'debug' ? [`${event.level}: ${event.text}`] : [];

@@ -133,6 +133,8 @@ function notesOf(spec: RunSpec, facts: HostFacts, draft: Draft): string[] {
   }
   if (spec.engine === 'command')
     notes.push('What your server needs for a connection is not known before the run; the prediction takes Tornado on CPython, as in 2014.');
+  if (facts.loadAverage > facts.cores)
+    notes.push(`The host is busy already: its load average is ${facts.loadAverage.toFixed(1)} on ${facts.cores} cores, so connect rates will be low.`);
   if (!facts.slabReadable) notes.push('The kernel keeps its object counts for root: bytes are approximate, from MemAvailable.');
   if (limits.usableBytes === 0) notes.push(`Less than ${formatBytes(limits.guardBytes)} of memory are available.`);
   return notes;

@@ -1,5 +1,5 @@
 import type { HostFacts } from '../protocol/facts.js';
-import type { PlannedWall } from '../protocol/plan.js';
+import type { Plan, PlannedWall } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { bytesPerWorker, threadsPerWorker } from './costs.js';
 import { type Limits, readNumber } from './limits.js';
@@ -37,6 +37,11 @@ const smallAcceptQueue = 1_024;
 /** Walls that slow a run or cost a few connections, but do not bound how many fit. */
 const slowingWalls: ReadonlySet<string> = new Set<WallId>(['acceptQueue', 'synBacklog', 'tcpMemory', 'orphans', 'readOnlySysctl', 'cpu']);
 
+/** The wall that will end the ramp first; undefined where none is known. Walls that only slow it down do not count. */
+export function firstWall(plan: Pick<Plan, 'walls'>): PlannedWall | undefined {
+  return plan.walls.find((wall) => wall.atAfterTuning !== null && !slowingWalls.has(wall.id));
+}
+
 /** Every limit with the count at which it stands before and after tuning, in the order in which they will be met. */
 export function planWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
   const walls = [
@@ -44,7 +49,7 @@ export function planWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs
     ...portWalls(facts, limits, needs),
     ...hostWalls(facts, limits, needs),
     ...memoryWalls(facts, limits, needs),
-    ...queueWalls(spec, facts, limits, needs),
+    ...queueWalls(facts, limits, needs),
   ];
   walls.push(...readOnlyWalls(spec, facts, walls));
   return sortWalls(walls);
@@ -164,7 +169,7 @@ function memoryWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): 
 }
 
 /** Walls that slow a ramp or cost connections while many come or go at once. */
-function queueWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
+function queueWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
   const walls: PlannedWall[] = [];
   const queue = (id: WallId, key: string) => {
     const value = readNumber(facts, key);
@@ -186,11 +191,6 @@ function queueWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs: Conn
   if (orphans !== undefined && needs.leavesOrphans) {
     const evidence = `tcp_max_orphans is ${formatCount(orphans)}: more are reset when all are closed at once`;
     walls.push(plannedWall('orphans', orphans, limits.canTune('net.ipv4.tcp_max_orphans') ? null : orphans, evidence));
-  }
-  if (spec.rate === undefined && facts.loadAverage > facts.cores) {
-    walls.push(
-      plannedWall('cpu', 0, 0, `the load average is ${facts.loadAverage.toFixed(1)} on ${facts.cores} cores before the run: connect rates will be low`),
-    );
   }
   return walls;
 }

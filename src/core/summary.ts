@@ -2,6 +2,7 @@ import type { KeyOutcome, RunEvent, RunEventBody, Sample, Summary, Verdict } fro
 import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { type ExitCode, exitCodes } from './errors.js';
+import { firstWall } from './plannedWalls.js';
 import { evaluateThresholds, parseThreshold } from './thresholds.js';
 
 export interface RunEnd {
@@ -91,6 +92,18 @@ export class SummaryBuilder {
     return requested === 'max' ? Math.max(this.peak?.established.client ?? 0, 0) : Math.max(requested, this.largestTarget);
   }
 
+  /** The wall that the plan stopped at beforehand: nothing was run into it, so no sample shows it. */
+  private plannedStop(): Summary['walls'] {
+    const { plan, peak } = this;
+    if (plan === undefined || peak === undefined || this.walls.length > 0) return [];
+    const reached = Math.min(peak.established.server, peak.established.client) >= plan.connections;
+    const isShort = plan.requested === 'max' || plan.connections < plan.requested;
+    const wall = firstWall(plan);
+    return reached && isShort && wall !== undefined
+      ? [{ id: wall.id, title: wall.title, at: plan.connections, evidence: wall.evidence, remedy: wall.remedy }]
+      : [];
+  }
+
   build(end: RunEnd): Summary {
     const { peak, last } = this;
     const sorted = [...this.rates].sort((a, b) => a - b);
@@ -119,7 +132,7 @@ export class SummaryBuilder {
       ...(messagesTotal === 0 ? {} : { messages: { total: messagesTotal, perSecondMaximum: this.perSecondMaximum, lost: 0 } }),
       rampSeconds,
       elapsedSeconds: this.lastT / 1000,
-      walls: this.walls,
+      walls: [...this.walls, ...this.plannedStop()],
       hostRestored: end.hostRestored,
       keys: end.keys,
     };
