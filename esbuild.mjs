@@ -22,21 +22,25 @@ const { values } = parseArgs({
 });
 const { production, watch, outdir } = values;
 
-/** Lines that the problem matcher in .vscode/tasks.json reads. */
+/** Builds that have not ended; the problem matcher in .vscode/tasks.json waits until there are none. */
+let building = 0;
+
+/** Says what happens in the lines that the problem matcher reads. */
 const reporter = {
   name: 'reporter',
-  setup({ initialOptions, onStart, onEnd }) {
-    const name = initialOptions.outfile ?? initialOptions.outdir;
+  setup({ onStart, onEnd }) {
     onStart(() => {
-      if (watch) console.log(`[watch] build started: ${name}`);
+      if (watch && building === 0) console.log('[watch] build started');
+      building += 1;
     });
     onEnd(({ errors }) => {
+      building -= 1;
       if (!watch) return;
       for (const { text, location } of errors) {
         console.error(`✘ [ERROR] ${text}`);
         if (location) console.error(`    ${location.file}:${location.line}:${location.column}:`);
       }
-      console.log(`[watch] build finished: ${name}`);
+      if (building === 0) console.log('[watch] ready');
     });
   },
 };
@@ -114,7 +118,8 @@ copyKoffi();
 const finish = () => writeFileSync(join(outdir, 'package.json'), '{"type":"commonjs"}\n');
 if (watch) {
   finish();
-  for (const target of targets) await (await context(target)).watch();
+  const contexts = await Promise.all(targets.map((target) => context(target)));
+  await Promise.all(contexts.map((each) => each.watch()));
 } else {
   const results = await Promise.all(targets.map((target) => build(target)));
   if (values.inputs !== undefined) writeFileSync(values.inputs, JSON.stringify(results.flatMap(({ metafile }) => Object.keys(metafile.inputs))));

@@ -9,8 +9,6 @@ export const kernelFloorBytesPerEnd = 4_160;
 
 /** The 2014 figures of the same experiment on Tornado: user and kernel together, per end. */
 export const bytesPerEndIn2014: Record<ConnectionProtocol, number> = { tcp: 10_500, websocket: 15_500 };
-/** What ten million connections were reckoned to need in 2014, in GiB (both ends on one host). */
-export const gibibytesForTenMillionIn2014 = 211;
 
 /** User memory a server adds for each connection. */
 const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {

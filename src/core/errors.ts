@@ -1,3 +1,5 @@
+import type { PlainError } from '../protocol/commands.js';
+
 /**
  * Exit codes of `c10m`. They are an API: scripts and CI depend on them (see README, "Exit codes").
  * 64, 69, 75 and 77 follow sysexits(3); 99 follows k6's code for a failed threshold.
@@ -17,7 +19,7 @@ export const exitCodes = {
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** Why something failed, as a stable word that code may branch on. */
-export type ErrorCode = 'usage' | 'unreachable' | 'accessRefused' | 'notRestored' | 'busy' | 'unsupported' | 'cancelled' | 'failed';
+export type ErrorCode = PlainError['code'];
 
 const exitCodeOf: Record<ErrorCode, ExitCode> = {
   usage: exitCodes.usage,
@@ -29,13 +31,6 @@ const exitCodeOf: Record<ErrorCode, ExitCode> = {
   cancelled: exitCodes.interrupted,
   failed: exitCodes.internal,
 };
-
-/** An error in the shape in which it crosses a process boundary. */
-export interface PlainError {
-  code: ErrorCode;
-  message: string;
-  remedy?: string | undefined;
-}
 
 /**
  * An error that a person is meant to read. `message` is one sentence that says what is wrong and what was left unchanged;

@@ -1,15 +1,6 @@
 import type { Sample } from '../protocol/events.js';
+import type { SampleColumns } from '../protocol/panel.js';
 import { metrics } from './metrics.js';
-
-/**
- * Samples of a run as columns: what the charts draw, at a twentieth of the size of the JSON. Values are 32-bit floats, exact
- * for counts up to 16.7 million; figures that are read as text come from the sample itself, never from here.
- */
-export interface SampleColumns {
-  /** Rows in use; each column has at least this many elements. */
-  length: number;
-  columns: Record<string, Float32Array>;
-}
 
 /** Beyond this many rows (36 hours at 1 Hz) every second one is dropped, so that a week's run stays below 40 MB. */
 export const maximumRows = 131_072;

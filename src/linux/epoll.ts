@@ -3,8 +3,6 @@ import { errnoName, errnos } from './errno.js';
 
 export const epollIn = 0x1;
 export const epollOut = 0x4;
-export const epollError = 0x8;
-export const epollHangUp = 0x10;
 
 const closeOnExec = 0x80000;
 const operationAdd = 1;

@@ -36,12 +36,6 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identityOf(identity.pid)?.startTime === identity.startTime;
 }
 
-/** True when the process is stopped by a signal or a tracer. */
-export function isStopped(identity: ProcessIdentity): boolean {
-  const stat = statOf(identity.pid);
-  return stat?.startTime === identity.startTime && (stat.state === 'T' || stat.state === 't');
-}
-
 /** Sends a signal to exactly this process. False when it is gone already or may not be signalled. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false;

@@ -49,24 +49,22 @@ export const controllerCommandSchema = v.variant('type', [
 ]);
 export type ControllerCommand = v.InferOutput<typeof controllerCommandSchema>;
 
+/** An error in the shape in which it crosses a process boundary. `code` says why, as a stable word that programs may branch on. */
+export const plainErrorSchema = v.object({
+  code: v.picklist(['usage', 'unreachable', 'accessRefused', 'notRestored', 'busy', 'unsupported', 'cancelled', 'failed']),
+  message: v.string(),
+  remedy: v.optional(v.string()),
+});
+export type PlainError = v.InferOutput<typeof plainErrorSchema>;
+
 export const replySchema = v.variant('ok', [
   v.object({ type: v.literal('reply'), id, ok: v.literal(true), value: v.unknown() }),
-  v.object({
-    type: v.literal('reply'),
-    id,
-    ok: v.literal(false),
-    error: v.object({
-      code: v.picklist(['usage', 'unreachable', 'accessRefused', 'notRestored', 'busy', 'unsupported', 'cancelled', 'failed']),
-      message: v.string(),
-      remedy: v.optional(v.string()),
-    }),
-  }),
+  v.object({ type: v.literal('reply'), id, ok: v.literal(false), error: plainErrorSchema }),
 ]);
 export type Reply = v.InferOutput<typeof replySchema>;
 
 /** A line from the relay: an event of the run it is attached to, or the reply to a request. */
 export const relayMessageSchema = v.union([replySchema, runEventSchema]);
-export type RelayMessage = v.InferOutput<typeof relayMessageSchema>;
 
 /** A run that a host knows of: one that lives, or one that ended and was not yet fetched. */
 export const hostRunSchema = v.object({

@@ -217,7 +217,6 @@ export const runEventSchema = v.variant('type', [
   summaryEventSchema,
 ]);
 export type RunEvent = v.InferOutput<typeof runEventSchema>;
-export type RunEventType = RunEvent['type'];
 type WithoutBase<T> = T extends unknown ? Omit<T, 'seq' | 't'> : never;
 /** An event before the supervisor numbers and times it. */
 export type RunEventBody = WithoutBase<RunEvent>;

@@ -1,9 +1,18 @@
-import type { SampleColumns } from '../core/sampleColumns.js';
-import type { PlainError } from '../core/errors.js';
+import type { PlainError } from './commands.js';
 import type { Phase, Sample, Summary, Wall } from './events.js';
 import type { HostFacts } from './facts.js';
 import type { Plan } from './plan.js';
 import type { RunSpec } from './spec.js';
+
+/**
+ * Samples of a run as columns: what the charts draw, at a twentieth of the size of the JSON. Values are 32-bit floats, exact
+ * for counts up to 16.7 million; figures that are read as text come from the sample itself, never from here.
+ */
+export interface SampleColumns {
+  /** Rows in use; each column has at least this many elements. */
+  length: number;
+  columns: Record<string, Float32Array>;
+}
 
 /**
  * Between the extension and a panel. The extension is the truth; a panel may die at any time and asks for everything with

@@ -74,4 +74,3 @@ export const runSpecSchema = v.strictObject({
 export type RunSpec = v.InferOutput<typeof runSpecSchema>;
 /** A run spec as written, with defaults left out. */
 export type RunSpecInput = v.InferInput<typeof runSpecSchema>;
-export type Stage = v.InferOutput<typeof stageSchema>;

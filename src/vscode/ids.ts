@@ -13,7 +13,6 @@ export const commandIds = {
   openRun: 'c10m.openRun',
   deleteRun: 'c10m.deleteRun',
 } as const;
-export type CommandId = (typeof commandIds)[keyof typeof commandIds];
 
 export const viewIds = { hosts: 'c10m.hosts', runs: 'c10m.runs' } as const;
 

@@ -1,4 +1,3 @@
-import { HumanError } from '../../core/errors.js';
 import type { Prompts, SecretQuestion } from '../contract.js';
 
 /**
@@ -28,9 +27,4 @@ export class Secrets {
   ask(question: SecretQuestion): Promise<string | undefined> {
     return this.prompts.secret(question);
   }
-}
-
-/** How an attempt to reach a host ended when the person that was asked did not want to go on. */
-export function declined(what: string): HumanError {
-  return new HumanError(`${what} was not given.`, { code: 'accessRefused' });
 }

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize, relative } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+interface Room {
+  floor: number;
+  /** Packages that its files may import; `node:` stands for Node's own modules. */
+  packages: string[];
+  /** Laptop and host never import each other: they meet only in protocol and core. */
+  side: 'laptop' | 'host' | 'both';
+}
+
+/** Twelve rooms on six floors; each imports only from floors below it. The map for people is in CONTRIBUTING.md. */
+const rooms: Record<string, Room> = {
+  extension: { floor: 6, packages: ['vscode'], side: 'laptop' },
+  vscode: { floor: 5, packages: ['vscode', 'node:'], side: 'laptop' },
+  cli: { floor: 5, packages: ['node:', 'valibot'], side: 'laptop' },
+  run: { floor: 4, packages: ['node:'], side: 'laptop' },
+  transport: { floor: 3, packages: ['node:', 'valibot'], side: 'laptop' },
+  history: { floor: 3, packages: ['node:', 'valibot'], side: 'laptop' },
+  dashboard: { floor: 3, packages: ['lit', 'uplot'], side: 'laptop' },
+  agent: { floor: 3, packages: ['node:', 'valibot', 'hdr-histogram-js'], side: 'host' },
+  worker: { floor: 3, packages: ['node:', 'ws', 'hdr-histogram-js', 'valibot'], side: 'host' },
+  core: { floor: 2, packages: ['valibot', '@valibot/to-json-schema', 'jsonc-parser'], side: 'both' },
+  linux: { floor: 1, packages: ['node:', 'koffi'], side: 'host' },
+  protocol: { floor: 1, packages: ['valibot'], side: 'both' },
+};
+
+/** Packages of one folder only, inside their room. */
+const folderOfPackage: Record<string, string> = { ssh2: 'src/transport/ssh/', 'ssh-config': 'src/transport/ssh/' };
+
+interface Source {
+  /** From the root of the repository. */
+  path: string;
+  room: string;
+  lines: number;
+  /** Paths of files, or names of packages. */
+  imports: string[];
+}
+
+function roomOf(path: string): string {
+  if (path.startsWith('media/dashboard/')) return 'dashboard';
+  return /^src\/(\w+)/.exec(path)?.[1] ?? path;
+}
+
+/** What a file imports, types and dynamic imports included; comments with such words would be found too, and none has them. */
+function importsOf(path: string, text: string): string[] {
+  const specifiers = [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;'"]*?from\s*'([^']+)'|(?:^|\n)import\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g)];
+  return specifiers
+    .map((match) => match[1] ?? match[2] ?? match[3]!)
+    .map((specifier) => (specifier.startsWith('.') ? normalize(join(dirname(path), specifier)).replace(/\.js$/, '.ts') : specifier));
+}
+
+const sources: Source[] = ['src', 'media']
+  .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, String(name))))
+  .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
+  .map((path) => {
+    const text = readFileSync(join(root, path), 'utf8');
+    return { path, room: roomOf(path), lines: text.split('\n').length - 1, imports: importsOf(path, text) };
+  });
+const sourceAt = new Map(sources.map((source) => [source.path, source]));
+
+/** The name of the package in an import such as `lit/directives/repeat.js` or `@scope/name/part.js`. */
+function packageName(specifier: string): string {
+  if (specifier.startsWith('node:')) return 'node:';
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+const isFile = (specifier: string) => specifier.startsWith('src/') || specifier.startsWith('media/');
+
+test('every file is in a known room', () => {
+  assert.deepEqual(
+    sources.filter(({ room }) => rooms[room] === undefined).map(({ path }) => path),
+    [],
+  );
+  assert.ok(sources.length > 50, 'the sources were found');
+});
+
+test('rooms import only from floors below them', () => {
+  const wrong = sources.flatMap(({ path, room, imports }) =>
+    imports
+      .filter(isFile)
+      .filter((target) => roomOf(target) !== room && rooms[roomOf(target)]!.floor >= rooms[room]!.floor)
+      .map((target) => `${path} → ${target}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('the laptop and the host meet only in protocol and core', () => {
+  const wrong = sources.flatMap(({ path, room, imports }) => {
+    const { side } = rooms[room]!;
+    return imports
+      .filter(isFile)
+      .filter((target) => rooms[roomOf(target)]!.side !== 'both' && rooms[roomOf(target)]!.side !== side)
+      .map((target) => `${path} → ${target}`);
+  });
+  assert.deepEqual(wrong, []);
+});
+
+test('each package is imported only where it belongs', () => {
+  const wrong = sources.flatMap(({ path, room, imports }) =>
+    imports
+      .filter((specifier) => !isFile(specifier))
+      .filter((specifier) => {
+        const name = packageName(specifier);
+        const folder = folderOfPackage[name];
+        return folder === undefined ? !rooms[room]!.packages.includes(name) : !path.startsWith(folder);
+      })
+      .map((specifier) => `${path} → ${specifier}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test('no file imports itself in a circle', () => {
+  const state = new Map<string, 'open' | 'done'>();
+  const circles: string[] = [];
+  const visit = (path: string, trail: string[]) => {
+    if (state.get(path) === 'done') return;
+    if (state.get(path) === 'open') {
+      circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
+      return;
+    }
+    state.set(path, 'open');
+    for (const target of sourceAt.get(path)?.imports.filter(isFile) ?? []) visit(target, [...trail, path]);
+    state.set(path, 'done');
+  };
+  for (const { path } of sources) visit(path, []);
+  assert.deepEqual(circles, []);
+});
+
+test('nothing is exported that nobody uses', () => {
+  const texts = ['src', 'media', 'test', 'scripts']
+    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, String(name))))
+    .filter((path) => /\.(ts|mjs)$/.test(path))
+    .map((path) => readFileSync(join(root, path), 'utf8'));
+  const uses = new Map<string, number>();
+  for (const text of texts) for (const [word] of text.matchAll(/\w+/g)) uses.set(word, (uses.get(word) ?? 0) + 1);
+  const unused = sources
+    .filter(({ path }) => path !== 'src/extension.ts')
+    .flatMap(({ path }) =>
+      [...readFileSync(join(root, path), 'utf8').matchAll(/^export (?:declare |abstract |async )*(?:const|function\*?|class|interface|type) (\w+)/gm)]
+        .map((match) => match[1]!)
+        .filter((name) => uses.get(name) === 1)
+        .map((name) => `${path}: ${name}`),
+    );
+  assert.deepEqual(unused, []);
+});
+
+test('files stay readable', (context) => {
+  const long = sources.filter(({ lines }) => lines > 300).sort((a, b) => b.lines - a.lines);
+  for (const { path, lines } of long) context.diagnostic(`${relative('.', path)} has ${lines} lines; about 300 are meant`);
+  assert.deepEqual(
+    long.filter(({ lines }) => lines > 500).map(({ path }) => path),
+    [],
+  );
+});
