@@ -46,6 +46,7 @@ interface End {
   verdict: Verdict;
   reason?: string;
   interrupted?: boolean;
+  abortedByThreshold?: boolean;
 }
 
 /** The long-lived process of one run: owns everything that the run has on the host, and ends it. */
@@ -65,6 +66,7 @@ export class Supervisor {
   private orders: Orders | undefined;
   private journal: Journal | undefined;
   private recogniser: WallRecogniser | undefined;
+  private rampBeganAt = 0;
   private lastHeartbeat = performance.now();
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly guard = { tripped: false };
@@ -150,6 +152,7 @@ export class Supervisor {
       this.emit({ type: 'plan', plan });
     }
     await this.startWorkers(plan, facts);
+    this.rampBeganAt = performance.now();
     await this.rampAndHold(plan);
   }
 
@@ -359,6 +362,17 @@ export class Supervisor {
     if (this.sampler === undefined || this.phase === undefined || isFinal(this.phase) || this.phase === 'restoring') return;
     const sample = this.emit(this.sampler.sample(this.phase, this.orders?.target ?? 0)) as Sample;
     for (const wall of this.recogniser?.observe(sample, this.evidence()) ?? []) this.emit({ type: 'wall', wall });
+    this.checkThresholds();
+  }
+
+  /** Ends the run early when the user asked for that: thresholds are judged from the end of the grace on, which begins with the ramp. */
+  private checkThresholds(): void {
+    const { abortOnThresholdSeconds } = this.order.spec;
+    if (abortOnThresholdSeconds === undefined || (this.phase !== 'ramping' && this.phase !== 'holding')) return;
+    if (performance.now() - this.rampBeganAt < abortOnThresholdSeconds * 1_000) return;
+    const failed = this.summary.build({ verdict: 'finished', hostRestored: true, keys: [] }).thresholds.find((threshold) => !threshold.passed);
+    if (failed === undefined) return;
+    this.stop({ verdict: 'failed', reason: `The threshold ${failed.expression} failed (${failed.value ?? 'no value'}).`, abortedByThreshold: true });
   }
 
   /** What the samples do not hold but the recogniser needs. */

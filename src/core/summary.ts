@@ -12,6 +12,8 @@ export interface RunEnd {
   keys: KeyOutcome[];
   /** Stopped by the user or a signal. */
   interrupted?: boolean;
+  /** Ended early because a threshold failed: that, and not the target it did not reach, is the result. */
+  abortedByThreshold?: boolean;
 }
 
 /** Connect rates kept for the median: a ramp of a day at one sample a second. */
@@ -137,7 +139,14 @@ export class SummaryBuilder {
       keys: end.keys,
     };
     const thresholds = evaluateThresholds((this.spec?.thresholds ?? []).map(parseThreshold), summary);
-    return { ...summary, thresholds, exitCode: exitCodeOf({ ...summary, thresholds }, end.interrupted === true, this.spec?.connections === 'max') };
+    return {
+      ...summary,
+      thresholds,
+      exitCode:
+        end.abortedByThreshold === true && end.hostRestored
+          ? exitCodes.thresholdFailed
+          : exitCodeOf({ ...summary, thresholds }, end.interrupted === true, this.spec?.connections === 'max'),
+    };
   }
 }
 
