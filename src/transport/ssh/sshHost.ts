@@ -1,5 +1,5 @@
 import { HumanError } from '../../core/errors.js';
-import { throwIfCancelled } from '../cancellation.js';
+import { cancelledError, throwIfCancelled } from '../cancellation.js';
 import type { ConnectOptions, HostConnection, RelayChannel } from '../contract.js';
 import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';
 import { laptopEnvironment, type LaptopEnvironment } from '../environment.js';
@@ -15,11 +15,17 @@ import { SshShell } from './sshShell.js';
 export async function connectSsh(name: string, options: ConnectOptions): Promise<HostConnection> {
   const payloads = await readPayloads(options.payloadDirectory);
   const host = new SshHost(name, options, options.environment ?? laptopEnvironment(), payloads);
+  // The signal ends the first connection only. A run that is being stopped may have to come back to its host to stop it.
+  const onAbort = () => void host.dispose();
+  options.signal.addEventListener('abort', onAbort, { once: true });
   try {
+    throwIfCancelled(options.signal);
     await host.equip();
   } catch (error) {
     await host.dispose();
     throw error;
+  } finally {
+    options.signal.removeEventListener('abort', onAbort);
   }
   return host;
 }
@@ -37,7 +43,7 @@ class SshHost implements HostConnection {
   private readonly channels = new Set<RelayChannel>();
   private chain: Chain | undefined;
   private equipment: Equipment | undefined;
-  private disposed = false;
+  private readonly lifetime = new AbortController();
 
   constructor(
     readonly name: string,
@@ -49,7 +55,7 @@ class SshHost implements HostConnection {
   }
 
   async openRelay(): Promise<RelayChannel> {
-    if (this.disposed) throw new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' });
+    if (this.lifetime.signal.aborted) throw new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' });
     const remembered = this.equipment;
     const chain = await this.connectedChain();
     try {
@@ -63,7 +69,7 @@ class SshHost implements HostConnection {
   }
 
   dispose(): Promise<void> {
-    this.disposed = true;
+    this.lifetime.abort();
     for (const channel of [...this.channels]) channel.close();
     this.chain?.end();
     this.chain = undefined;
@@ -73,7 +79,7 @@ class SshHost implements HostConnection {
   /** Looks at the host and brings what is missing. */
   async equip(): Promise<Equipment> {
     const { options, name } = this;
-    const shell = new SshShell(await this.connectedChain(), options.signal, options.log);
+    const shell = new SshShell(await this.connectedChain(), this.lifetime.signal, options.log);
     options.progress(`Looking at ${name}`);
     const wantsSudo = options.sudo !== 'never';
     const found = await inspectHost(shell, this.payloads, [], wantsSudo, this.deployOptions);
@@ -108,16 +114,15 @@ class SshHost implements HostConnection {
     const chain = await openChain(this.name, {
       prompts: options.prompts,
       secrets: this.secrets,
-      signal: options.signal,
+      signal: this.lifetime.signal,
       log: options.log,
       progress: options.progress,
       sources: { environment: this.environment },
       mayRun: (host, command) => options.prompts.confirm({ title: `Run the ProxyCommand of ${host}?`, detail: command, accept: 'Run it' }),
     });
-    if (this.disposed) {
+    if (this.lifetime.signal.aborted) {
       chain.end();
-      throwIfCancelled(options.signal);
-      throw new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' });
+      throw cancelledError();
     }
     this.chain = chain;
     void chain.closed.then((reason) => {
@@ -130,7 +135,7 @@ class SshHost implements HostConnection {
   private async relayWith(chain: Chain, equipment: Equipment): Promise<RelayChannel> {
     const { options } = this;
     const start = (privilege: Privilege) =>
-      startRelay(chain, equipment.node, equipment.agent, privilege, (attempt) => this.sudoPassword(chain, attempt), options.signal);
+      startRelay(chain, equipment.node, equipment.agent, privilege, (attempt) => this.sudoPassword(chain, attempt), this.lifetime.signal);
     let streams;
     try {
       streams = await start(equipment.privilege);
