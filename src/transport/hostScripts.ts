@@ -118,7 +118,18 @@ const baseFunctions = `
 usable_base() {
   # In a directory that others can write to, a name may have been taken by somebody else: the link or directory must be ours.
   if [ -L "$1" ] && [ "$2" = shared ]; then echo "a symbolic link"; return 1; fi
+  parent=$(dirname "$1"); new=; newparent=
+  [ -d "$parent" ] || newparent=yes
+  [ -d "$1" ] || new=yes
   mkdir -p "$1" 2>/dev/null || { echo "cannot be made"; return 1; }
+  why=$(usable_directory "$1"); rc=$?
+  # An inspection leaves nothing behind.
+  [ -n "$new" ] && rmdir "$1" 2>/dev/null
+  [ -n "$newparent" ] && rmdir "$parent" 2>/dev/null
+  [ "$rc" = 0 ] || echo "$why"
+  return "$rc"
+}
+usable_directory() {
   [ -O "$1" ] || { echo "belongs to somebody else"; return 1; }
   probe="$1/.probe-$$"
   if ! { printf '#!/bin/sh\\nexit 7\\n' > "$probe"; } 2>/dev/null; then echo "cannot be written"; return 1; fi
@@ -182,6 +193,9 @@ function markedLines(stdout: string): string[] | undefined {
 export function prepareUploadScript(base: string, temporary: string, directories: readonly string[]): string {
   const made = ['', ...directories].map((directory) => shellQuoted(`${temporary}/${directory}`)).join(' ');
   return marked(`
+mkdir -p ${shellQuoted(base)}
+# Looked at again: in a directory that others can write to, somebody may have been quicker.
+[ -O ${shellQuoted(base)} ] || exit
 find ${shellQuoted(base)} -maxdepth 1 -name '.upload-*' -mtime +0 -exec rm -rf {} + 2>/dev/null
 mkdir -p ${made} && echo done=yes`);
 }
@@ -216,4 +230,23 @@ export function discardUploadScript(temporary: string): string {
 export function parseValues(stdout: string): Record<string, string> {
   const values = (markedLines(stdout) ?? []).map((line) => /^(\w+)=(.*)$/.exec(line)).filter((match) => match !== null);
   return Object.fromEntries(values.map((match) => [match[1]!, match[2]!]));
+}
+
+/** Unpacks an uploaded archive of Node, verifies the program by its SHA-256, tries it, and puts it in its place. */
+export function installNodeScript(base: string, temporary: string, directory: string, nodeSha256: string): string {
+  const from = shellQuoted(temporary);
+  const target = shellQuoted(`${base}/${directory}`);
+  return marked(`
+free() { df -Pk . | awk 'NR==2 {print $4}'; }
+cd ${from} || exit
+if ! tar -xzf node.tgz package/bin/node 2>unpack.log; then
+  echo "problem=it could not be unpacked ($(tail -n 1 unpack.log); $(free) KiB are free)"
+elif [ "$(sha256sum < package/bin/node)" != "${nodeSha256}  -" ]; then
+  echo "problem=what arrived is not what was sent ($(free) KiB are free)"
+elif ! chmod 700 package/bin/node || ! package/bin/node --version >/dev/null 2>run.log </dev/null; then
+  echo "problem=it does not run here ($(tail -n 1 run.log))"
+else
+  mkdir done && mv package/bin/node done/node && rm -rf ${target} && mv done ${target} && echo done=yes
+  cd / && rm -rf ${from}
+fi`);
 }

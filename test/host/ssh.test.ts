@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { ConnectOptions } from '../../src/transport/contract.js';
 import { attempt, type Outcome, type Person } from './support/attempt.js';
 import { startHost, stopLab, testLab, type HostVariants, type TestHost } from './support/host.js';
 import { makeLaptop, type Laptop } from './support/laptop.js';
@@ -24,6 +25,7 @@ after(async () => {
 /** What a case needs and expects. Everything is optional but the name; the plain case is root with the lab's key. */
 interface Case {
   name: string;
+  options?: Partial<ConnectOptions>;
   host?: Omit<HostVariants, 'name'>;
   /** Lines of the alias `h` in ssh_config. */
   lines?: string[];
@@ -33,7 +35,7 @@ interface Case {
   sudo?: 'auto' | 'never' | 'required';
   variables?: Record<string, string>;
   /** Changes the laptop or the host before the attempt. */
-  prepare?: (laptop: Laptop, host: TestHost) => void | Promise<void>;
+  prepare?: (laptop: Laptop, host: TestHost) => unknown;
   /** The user that the agent runs as, or the code of the error. */
   expect: string;
   viaSudo?: boolean;
@@ -75,9 +77,9 @@ const cases: Record<string, Case[]> = {
   'keys and secrets': [
     { name: 'root by key', expect: 'root', asked: [] },
     { name: 'another port', host: { port: 2222 }, expect: 'root' },
-    { name: 'an ecdsa key', prepare: (l, h) => makeKey(l, h, 'ecdsa', '') as Promise<void>, lines: ownKey, expect: 'root' },
-    { name: 'an rsa key', prepare: (l, h) => makeKey(l, h, 'rsa', '') as Promise<void>, lines: ownKey, expect: 'root' },
-    { name: 'an rsa key in PEM', prepare: (l, h) => makeKey(l, h, 'rsa', '', ['-m', 'PEM']) as Promise<void>, lines: ownKey, expect: 'root' },
+    { name: 'an ecdsa key', prepare: (l, h) => makeKey(l, h, 'ecdsa', ''), lines: ownKey, expect: 'root' },
+    { name: 'an rsa key', prepare: (l, h) => makeKey(l, h, 'rsa', ''), lines: ownKey, expect: 'root' },
+    { name: 'an rsa key in PEM', prepare: (l, h) => makeKey(l, h, 'rsa', '', ['-m', 'PEM']), lines: ownKey, expect: 'root' },
     {
       name: 'an encrypted PEM key without its public half',
       prepare: async (l, h) => {
@@ -91,7 +93,7 @@ const cases: Record<string, Case[]> = {
     },
     {
       name: 'an encrypted key, first a wrong passphrase',
-      prepare: (l, h) => makeKey(l, h, 'ed25519', 'secret') as Promise<void>,
+      prepare: (l, h) => makeKey(l, h, 'ed25519', 'secret'),
       lines: ownKey,
       person: { secrets: { passphrase: ['wrong', 'secret'] } },
       expect: 'root',
@@ -99,7 +101,7 @@ const cases: Record<string, Case[]> = {
     },
     {
       name: 'an encrypted key, no passphrase given',
-      prepare: (l, h) => makeKey(l, h, 'ed25519', 'secret') as Promise<void>,
+      prepare: (l, h) => makeKey(l, h, 'ed25519', 'secret'),
       lines: ownKey,
       expect: 'accessRefused',
       asked: ['passphrase'],
@@ -142,7 +144,7 @@ const cases: Record<string, Case[]> = {
       lines: noKey,
       person: { secrets: { password: [password] } },
       expect: 'ann',
-      asked: ['password', 'sudo'].slice(0, 1),
+      asked: ['password'],
     },
     {
       name: 'password, first a wrong one',
@@ -161,7 +163,7 @@ const cases: Record<string, Case[]> = {
       person: { secrets: { password: ['a', 'b', 'c', 'd'] } },
       expect: 'accessRefused',
       asked: ['password', 'password', 'password'],
-      says: /tried: password; password; password/,
+      says: /password; password; password/,
     },
     { name: 'password, given up', host: withPassword, user: 'ann', lines: noKey, expect: 'accessRefused', asked: ['password'], says: /given up/ },
     { name: 'BatchMode asks nothing', host: withPassword, user: 'ann', lines: [...noKey, 'BatchMode yes'], expect: 'accessRefused', asked: [] },
@@ -507,8 +509,8 @@ const cases: Record<string, Case[]> = {
     {
       name: 'no answer',
       lines: ['ConnectTimeout 1'],
-      prepare: async (_, h) =>
-        void (await h.exec(`nft add table inet t; nft add chain inet t i '{ type filter hook input priority 0; }'; nft add rule inet t i tcp dport 22 drop`)),
+      prepare: (_, h) =>
+        h.exec(`nft add table inet t; nft add chain inet t i '{ type filter hook input priority 0; }'; nft add rule inet t i tcp dport 22 drop`),
       expect: 'unreachable',
       says: /did not answer within 1 s/,
     },
@@ -584,6 +586,41 @@ async function withAgent(laptop: Laptop): Promise<void> {
   writeFileSync(laptop.configFile, `${readFileSync(laptop.configFile, 'utf8').replace(/ {2}Identit.*\n/g, '')}  IdentityAgent ${socket}\n`);
 }
 
+describe('Node brought to a host that has none', { skip }, () => {
+  test('asked for, downloaded once, verified, used again; never without leave', async (t) => {
+    const host = await startHost({ name: 'nonode', setup: 'rm -f /usr/bin/node /usr/local/bin/node' });
+    const laptop = makeLaptop();
+    t.after(async () => {
+      await host.stop();
+      laptop.remove();
+    });
+    laptop.add('h', host);
+    const never = await attempt('h', laptop, payload, { confirm: true }, { provisionNode: 'never' });
+    assert.deepEqual([never.error?.code, never.asked], ['unsupported', []]);
+    const first = await attempt('h', laptop, payload, { confirm: true });
+    if (first.error?.message.includes('could not be downloaded') === true) {
+      t.skip(`no npm registry can be reached: ${first.error.message}`);
+      return;
+    }
+    assert.equal(first.error, undefined, first.error?.message);
+    assert.deepEqual(first.asked, ['confirm']);
+    assert.match(first.report!.node, /\.cache\/c10m\/node-22\.\d+\.\d+-[0-9a-f]{16}\/node$/);
+    assert.match(first.log.join('\n'), /Downloading Node 22\S+: 50 %[\s\S]*Bringing Node 22\S+ to h: 50 %/);
+    const second = await attempt('h', laptop, payload, {}, { provisionNode: 'never' });
+    assert.equal(second.report?.node, first.report!.node);
+    // Another host gets it from the laptop's own copy; a damaged copy is not used.
+    await host.exec('rm -rf /root/.cache');
+    const third = await attempt('h', laptop, payload, {}, { provisionNode: 'always', registry: 'http://127.0.0.1:9' });
+    assert.equal(third.report?.node, first.report!.node);
+    assert.doesNotMatch(third.log.join('\n'), /Downloading/);
+    await host.exec('rm -rf /root/.cache');
+    for (const name of readdirSync(join(laptop.home, '.cache/c10m/downloads'))) truncateSync(join(laptop.home, '.cache/c10m/downloads', name), 1_000_000);
+    const damaged = await attempt('h', laptop, payload, {}, { provisionNode: 'always', registry: 'http://127.0.0.1:9' });
+    assert.match(damaged.error?.message ?? '', /could not be downloaded/);
+    assert.equal((await host.exec('ls -A /root/.cache 2>/dev/null')).stdout, '');
+  });
+});
+
 let nextName = 0;
 for (const [group, list] of Object.entries(cases)) {
   describe(group, { skip, concurrency: 3 }, () => {
@@ -599,7 +636,9 @@ for (const [group, list] of Object.entries(cases)) {
             writeFileSync(laptop.configFile, [first, ...each.lines.map((line) => `  ${line}`), ...rest].join('\n'));
           }
           await each.prepare?.(laptop, host);
-          const outcome = await attempt('h', laptop, payload, each.person, each.sudo === undefined ? {} : { sudo: each.sudo });
+          const outcome = await attempt('h', laptop, payload, each.person, {
+            sudo: each.sudo ?? (group === 'sudo' || each.viaSudo !== undefined ? 'auto' : 'never'),
+          });
           const told = `${outcome.error === undefined ? '' : `${outcome.error.message} ${String(outcome.error.stack)}`}\n${outcome.log.join('\n')}\n${host.serverLog()}`;
           assert.equal(outcome.error?.code ?? outcome.report?.user, each.expect, told);
           if (each.viaSudo !== undefined) assert.equal(outcome.report?.viaSudo, each.viaSudo);

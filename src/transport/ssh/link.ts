@@ -32,6 +32,13 @@ export interface Link {
 export async function openLink(settings: SshSettings, sock: Duplex | undefined, options: LinkOptions): Promise<Link> {
   const judge = await HostKeyJudge.load(settings, options.prompts, options.log);
   const { identities, problems } = await loadIdentities(settings, options.secrets, options.log);
+  // A ProxyCommand may have failed while the files were read; its stream would not say so again.
+  if (sock?.destroyed === true || sock?.readableEnded === true) {
+    throw new HumanError(`The way to ${settings.hostName} was closed before the connection was made${sock.errored ? ` (${sock.errored.message})` : ''}.`, {
+      code: 'unreachable',
+      remedy: 'Run the ProxyCommand by hand to see what it says.',
+    });
+  }
   return new Handshake(settings, sock, options, judge, new Authenticator(settings, identities, options.secrets), problems).run();
 }
 

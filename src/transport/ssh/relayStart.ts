@@ -5,7 +5,7 @@ import { LineSplitter } from '../../protocol/lines.js';
 import { loginShellCommand, shellQuoted } from '../quote.js';
 import type { RelayStreams } from '../relayChannel.js';
 import type { Link } from './link.js';
-import { openChannel } from './sshShell.js';
+import { openChannel, type ExecChannel } from './sshShell.js';
 
 const readyMark = 'C10M-RELAY-READY';
 /** sudo prints this when, and only when, it reads a password from its standard input. */
@@ -30,8 +30,8 @@ export async function startRelay(link: Link, node: string, agent: string, privil
   const inner = `echo ${readyMark}; exec ${shellQuoted(node)} ${shellQuoted(agent)} relay`;
   const sudo = privilege === 'passwordless' ? 'sudo -n --' : `sudo -k -S -p ${shellQuoted(sudoPrompt)} --`;
   const command = privilege === 'none' ? inner : `exec ${sudo} sh -c ${shellQuoted(inner)}`;
-  const channel = await openChannel(link, loginShellCommand(command), signal);
-  return new RelayStart(channel, link, privilege, askSudo, signal).run();
+  const exec = await openChannel(link, loginShellCommand(command), signal);
+  return new RelayStart(exec, link, privilege, askSudo, signal).run();
 }
 
 class RelayStart {
@@ -43,7 +43,7 @@ class RelayStart {
   private ready = false;
 
   constructor(
-    private readonly channel: ClientChannel,
+    private readonly exec: ExecChannel,
     private readonly link: Link,
     private readonly privilege: Privilege,
     private readonly askSudo: AskSudo,
@@ -51,7 +51,7 @@ class RelayStart {
   ) {}
 
   run(): Promise<RelayStreams> {
-    const { channel } = this;
+    const { channel } = this.exec;
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       const startTimer = () => {
@@ -71,9 +71,8 @@ class RelayStart {
       const onAbort = () => fail(new HumanError('Cancelled.', { code: 'cancelled' }));
       this.signal.addEventListener('abort', onAbort, { once: true });
       const ended = new Promise<string>((resolveEnded) => {
-        let code: number | undefined;
-        channel.on('exit', (exitCode: number | null) => (code = exitCode ?? undefined));
         channel.once('close', () => {
+          const code = this.exec.exitCode;
           if (!this.ready) fail(this.explainFailure(code));
           this.output.end();
           this.errors.end();
@@ -118,7 +117,7 @@ class RelayStart {
           return;
         }
         startTimer();
-        this.channel.write(`${password}\n`);
+        this.exec.channel.write(`${password}\n`);
       },
       (error: unknown) => fail(error instanceof Error ? error : new Error(String(error))),
     );

@@ -4,12 +4,14 @@ import type { ConnectOptions, HostConnection, RelayChannel } from '../contract.j
 import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';
 import { laptopEnvironment, type LaptopEnvironment } from '../environment.js';
 import type { Inspection } from '../hostScripts.js';
+import { downloadNode, provisionedDirectory, provisionedNodes } from '../nodeDownload.js';
 import { readPayloads, type HostKind, type Payload } from '../payload.js';
+import { installNode } from '../provision.js';
 import { StreamRelayChannel } from '../relayChannel.js';
 import { openChain, type Chain } from './chain.js';
 import { PrivilegeRefused, startRelay, type Privilege } from './relayStart.js';
 import { Secrets } from './secrets.js';
-import { SshShell } from './sshShell.js';
+import { SftpHoldsSession, SshShell } from './sshShell.js';
 
 /** Connects to a host over SSH and equips it. Throws HumanErrors. */
 export async function connectSsh(name: string, options: ConnectOptions): Promise<HostConnection> {
@@ -42,6 +44,7 @@ class SshHost implements HostConnection {
   private readonly secrets: Secrets;
   private readonly channels = new Set<RelayChannel>();
   private chain: Chain | undefined;
+  private withoutSftp = false;
   private equipment: Equipment | undefined;
   private readonly lifetime = new AbortController();
 
@@ -57,14 +60,15 @@ class SshHost implements HostConnection {
   async openRelay(): Promise<RelayChannel> {
     if (this.lifetime.signal.aborted) throw new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' });
     const remembered = this.equipment;
-    const chain = await this.connectedChain();
     try {
-      return await this.relayWith(chain, remembered ?? (await this.equip()));
+      const equipment = remembered ?? (await this.equip());
+      return await this.relayWith(await this.connectedChain(), equipment);
     } catch (error) {
       // A host that was set up anew, or cleaned its temporary files, while the link was down has to be equipped again.
       if (remembered === undefined || !(error instanceof HumanError) || error.code !== 'unsupported') throw error;
       this.equipment = undefined;
-      return this.relayWith(chain, await this.equip());
+      const equipment = await this.equip();
+      return this.relayWith(await this.connectedChain(), equipment);
     }
   }
 
@@ -78,13 +82,25 @@ class SshHost implements HostConnection {
 
   /** Looks at the host and brings what is missing. */
   async equip(): Promise<Equipment> {
+    try {
+      return await this.equipOver(await this.connectedChain());
+    } catch (error) {
+      if (!(error instanceof SftpHoldsSession)) throw error;
+      this.withoutSftp = true;
+      this.chain?.end();
+      this.chain = undefined;
+      return this.equipOver(await this.connectedChain());
+    }
+  }
+
+  private async equipOver(chain: Chain): Promise<Equipment> {
     const { options, name } = this;
-    const shell = new SshShell(await this.connectedChain(), this.lifetime.signal, options.log);
+    const shell = new SshShell(chain, this.lifetime.signal, options.log, this.withoutSftp);
     options.progress(`Looking at ${name}`);
     const wantsSudo = options.sudo !== 'never';
-    const found = await inspectHost(shell, this.payloads, [], wantsSudo, this.deployOptions);
+    const found = await inspectHost(shell, this.payloads, Object.values(provisionedNodes).map(provisionedDirectory), wantsSudo, this.deployOptions);
     const kind = kindOfHost(found, name, this.payloads);
-    const node = found.node?.path ?? this.withoutNode(found);
+    const node = found.node?.path ?? (await this.provision(shell, found, kind));
     let directory = found.payload;
     if (directory === undefined) {
       const base = requireBase(found, name);
@@ -95,12 +111,29 @@ class SshHost implements HostConnection {
     return this.equipment;
   }
 
-  private withoutNode(found: Inspection): never {
+  /** Brings Node to a host that has none, if the user wants that. */
+  private async provision(shell: SshShell, found: Inspection, kind: HostKind): Promise<string> {
+    const { options, name } = this;
     const others = found.unusableNodes.length === 0 ? '' : ` (found, but not usable: ${found.unusableNodes.join(', ')})`;
-    throw new HumanError(`${this.name} has no Node 20 or newer${others}. Nothing was changed there.`, {
-      code: 'unsupported',
-      remedy: 'Install Node on the host (PATH, nvm, volta, asdf, /usr/local and /opt are looked at).',
-    });
+    const [architecture, libc] = kind.split('-') as ['x64' | 'arm64', string];
+    const choice = options.provisionNode ?? 'ask';
+    const node = provisionedNodes[architecture];
+    // Node's own releases are built for glibc.
+    const possible = libc === 'glibc' && choice !== 'never';
+    const detail = `It has no Node 20 or newer${others}. ${Math.round(node.archiveBytes / 1e6)} MB are downloaded once to this machine and put into ${found.base ?? 'its cache directory'} there; nothing else changes.`;
+    if (
+      !possible ||
+      (choice === 'ask' && !(await options.prompts.confirm({ title: `Bring Node ${node.version} to ${name}?`, detail, accept: 'Bring Node' })))
+    ) {
+      throw new HumanError(`${name} has no Node 20 or newer${others}. Nothing was changed there.`, {
+        code: 'unsupported',
+        remedy: `Install Node on the host (PATH, nvm, volta, asdf, /usr/local and /opt are looked at)${possible ? ', or let C10M bring one (in a terminal: --provision-node always)' : ''}.`,
+      });
+    }
+    const base = requireBase(found, name);
+    const { signal } = this.lifetime;
+    const archive = await downloadNode(node, { environment: this.environment, registry: options.registry, signal, progress: options.progress });
+    return installNode(shell, node, archive, base, this.deployOptions);
   }
 
   private get deployOptions() {

@@ -15,21 +15,32 @@ const sftpTimeoutMs = 15_000;
 /** What one script may print: bounds our memory against a host that prints without end. */
 const maximumOutputBytes = 4 * 1024 * 1024;
 
+/**
+ * SFTP failed, and its session, which ssh2 leaves open then, is the only one that the host allows (MaxSessions 1). Over a
+ * new connection the files can go through a shell.
+ */
+export class SftpHoldsSession extends Error {}
+
 /** Runs scripts and brings files over one SSH link, one channel at a time, since sshd may allow only one (MaxSessions). */
 export class SshShell implements HostShell {
   constructor(
     private readonly link: Link,
     private readonly signal: AbortSignal,
     private readonly log: (line: string) => void,
+    private readonly withoutSftp = false,
   ) {}
 
   async run(script: string): Promise<ShellResult> {
-    const channel = await openChannel(this.link, 'sh', this.signal);
-    channel.end(script);
-    return this.collect(channel);
+    const exec = await openChannel(this.link, 'sh', this.signal);
+    exec.channel.end(script);
+    return this.collect(exec);
   }
 
   async upload(files: readonly Upload[], onProgress: (bytes: number) => void): Promise<void> {
+    if (this.withoutSftp) {
+      await this.uploadAllByShell(files, onProgress);
+      return;
+    }
     let done = 0;
     try {
       await this.withSftp(async (sftp) => {
@@ -47,17 +58,30 @@ export class SshShell implements HostShell {
       throwIfCancelled(this.signal);
       if (error instanceof HumanError) throw error;
       this.log(`SFTP does not work on this host (${error instanceof Error ? error.message : String(error)}); the files go through a shell instead`);
-      for (const file of files) await this.uploadByShell(file, onProgress);
+      try {
+        await this.uploadAllByShell(files, onProgress);
+      } catch (shellError) {
+        throw shellError instanceof NoSession ? new SftpHoldsSession() : shellError;
+      }
+    }
+  }
+
+  private async uploadAllByShell(files: readonly Upload[], onProgress: (bytes: number) => void): Promise<void> {
+    let done = 0;
+    for (const file of files) {
+      const before = done;
+      await this.uploadByShell(file, (bytes) => onProgress(before + bytes));
+      done += file.bytes;
     }
   }
 
   private async uploadByShell(file: Upload, onProgress: (bytes: number) => void): Promise<void> {
-    const channel = await openChannel(this.link, loginShellCommand(`cat > ${shellQuoted(file.to)}`), this.signal);
+    const exec = await openChannel(this.link, loginShellCommand(`cat > ${shellQuoted(file.to)}`), this.signal);
     const source = createReadStream(file.from);
     let sent = 0;
     source.on('data', (chunk) => onProgress((sent += chunk.length)));
-    const result = this.collect(channel);
-    await Promise.race([pipeline(source, channel), result.catch(() => undefined)]).catch(() => undefined);
+    const result = this.collect(exec);
+    await Promise.race([pipeline(source, exec.channel), result.catch(() => undefined)]).catch(() => undefined);
     source.destroy();
     const { code, stderr } = await result;
     if (code !== 0) {
@@ -109,12 +133,12 @@ export class SshShell implements HostShell {
     });
   }
 
-  private collect(channel: ClientChannel): Promise<ShellResult> {
+  private collect(exec: ExecChannel): Promise<ShellResult> {
+    const { channel } = exec;
     return new Promise((resolve, reject) => {
       const stdout: Buffer[] = [];
       const stderr: Buffer[] = [];
       let bytes = 0;
-      let code: number | undefined;
       const stop = (error: HumanError) => {
         channel.close();
         finish(() => reject(error));
@@ -137,9 +161,9 @@ export class SshShell implements HostShell {
       channel.on('data', keep(stdout));
       channel.stderr.on('data', keep(stderr));
       channel.on('error', () => undefined);
-      channel.on('exit', (exitCode: number | null) => (code = exitCode ?? 255));
       channel.once('close', () => {
         finish(() => {
+          const code = exec.exitCode;
           if (code === undefined) reject(new HumanError('The connection to the host was lost.', { code: 'unreachable' }));
           else resolve({ code, stdout: Buffer.concat(stdout).toString('utf8'), stderr: Buffer.concat(stderr).toString('utf8') });
         });
@@ -148,15 +172,33 @@ export class SshShell implements HostShell {
   }
 }
 
+/** A program that runs on the host. */
+export interface ExecChannel {
+  channel: ClientChannel;
+  /** 255 for one that a signal ended; undefined while it runs, and when the link was lost. */
+  exitCode: number | undefined;
+}
+
+class NoSession extends HumanError {}
+
 /** Opens an exec channel. A server that allows one session at a time may need a moment to notice that the last one is gone. */
-export async function openChannel(link: Link, command: string, signal: AbortSignal): Promise<ClientChannel> {
+export async function openChannel(link: Link, command: string, signal: AbortSignal): Promise<ExecChannel> {
   for (let attempt = 1; ; attempt++) {
     throwIfCancelled(signal);
     try {
-      return await new Promise<ClientChannel>((resolve, reject) => {
+      return await new Promise<ExecChannel>((resolve, reject) => {
         void link.closed.then((reason) => reject(new HumanError(reason, { code: 'unreachable' })));
         try {
-          link.client.exec(command, (error, channel) => (error === undefined ? resolve(channel) : reject(error)));
+          link.client.exec(command, (error, channel) => {
+            if (error !== undefined) {
+              reject(error);
+              return;
+            }
+            const exec: ExecChannel = { channel, exitCode: undefined };
+            // Listened to at once: a program that ends immediately says so in the same packet that opens the channel.
+            channel.on('exit', (code: number | null) => (exec.exitCode = code ?? 255));
+            resolve(exec);
+          });
         } catch (error) {
           // Thrown, not reported, when the link is gone already.
           reject(new HumanError(`The connection to the host was lost (${error instanceof Error ? error.message : String(error)}).`, { code: 'unreachable' }));
@@ -164,13 +206,13 @@ export async function openChannel(link: Link, command: string, signal: AbortSign
       });
     } catch (error) {
       if (error instanceof HumanError) throw error;
-      if (attempt >= 10) {
-        throw new HumanError(`The host opens no session (${error instanceof Error ? error.message : String(error)}).`, {
+      if (attempt >= 8) {
+        throw new NoSession(`The host opens no session (${error instanceof Error ? error.message : String(error)}).`, {
           code: 'accessRefused',
           remedy: 'Its SSH server may forbid commands for this account, or allow no more sessions (MaxSessions).',
         });
       }
-      await delay(100 * attempt);
+      await delay(50 * attempt);
     }
   }
 }
