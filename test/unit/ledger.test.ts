@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { computeLedger, ledgerItems, type MemoryReading, type SlabReading } from '../../src/core/ledger.js';
+
+const cache = (objectBytes: number, objectsPerSlab: number, pagesPerSlab: number, objects: number): SlabReading => ({
+  activeObjects: objects,
+  totalObjects: objects,
+  objectBytes,
+  objectsPerSlab,
+  pagesPerSlab,
+});
+const mebibyte = 1024 ** 2;
+const quiet = { sockets: 0, processInodes: 0, anonymous: 0, workers: 20 * mebibyte, fileCache: 0 };
+
+/** A reading of a host with so many sockets of ours, and of others so much. Slabs and objects are those of kernel 6.18. */
+function reading(changes: Partial<typeof quiet> = {}): MemoryReading {
+  const { sockets, processInodes, anonymous, workers, fileCache } = { ...quiet, ...changes };
+  const slab = {
+    TCP: cache(2_368, 13, 8, 40 + sockets),
+    sock_inode_cache: cache(832, 19, 4, 300 + sockets),
+    dentry: cache(192, 21, 1, 60_000 + sockets + processInodes),
+    filp: cache(192, 21, 1, 2_000 + sockets),
+    eventpoll_epi: cache(128, 32, 1, 100 + sockets),
+    anon_vma_chain: cache(64, 64, 1, 5_000 + sockets),
+    lsm_inode_cache: cache(32, 128, 1, 100_000 + sockets + processInodes),
+    proc_inode_cache: cache(696, 23, 4, 7_000 + processInodes),
+  };
+  const slabBytes = Object.values(slab).reduce((sum, one) => sum + one.activeObjects * ((one.pagesPerSlab * 4_096) / one.objectsPerSlab), 0);
+  const free = 20_000 * mebibyte - slabBytes - anonymous - (workers - 20 * mebibyte) - fileCache;
+  return {
+    slab,
+    meminfo: {
+      MemTotal: 24_000 * mebibyte,
+      MemFree: free,
+      MemAvailable: free + 300 * mebibyte,
+      Cached: 500 * mebibyte + fileCache,
+      Buffers: 0,
+      AnonPages: 900 * mebibyte + anonymous + workers,
+      PageTables: 20 * mebibyte,
+      KernelStack: 4 * mebibyte,
+    },
+    perCpuFreeBytes: 0,
+    processes: { server: workers / 2, client: workers / 2, supervisor: 0 },
+    fileTableBytes: 0,
+    pageTableBytes: mebibyte,
+    sockstatMemoryPages: 0,
+    tcpAllocated: 40 + sockets,
+    timeWait: 0,
+  };
+}
+
+const both = (count: number) => ({ server: count, client: count });
+const measured = reading({ sockets: 200_000, workers: 40 * mebibyte });
+
+describe('computeLedger', () => {
+  it('explains the growth of a quiet host by objects and processes', () => {
+    const ledger = computeLedger(reading(), measured, both(100_000));
+    assert.ok(ledger.explainedRatio! > 0.999, `${ledger.explainedRatio!}`);
+    assert.equal(ledger.entries['tcpSock'], (200_000 * 8 * 4_096) / 13);
+    assert.equal(ledger.entries['serverProcesses'], 20 * mebibyte);
+    assert.ok(Math.abs(ledger.bytesPerEnd! - (3_997 + 215)) < 20, `${ledger.bytesPerEnd!}`);
+    assert.equal(ledger.bytesPerPair, ledger.bytesPerEnd! * 2);
+    assert.deepEqual(ledger.contamination, []);
+  });
+
+  const disturbances: [string, Partial<typeof quiet>, RegExp][] = [
+    ['somebody lists /proc', { processInodes: 200_000 }, /lists \/proc: 17\d MiB/],
+    ['another program takes memory', { anonymous: 1_600 * mebibyte }, /Other programs took 1600 MiB/],
+    ['another program ends', { anonymous: -500 * mebibyte }, /Other programs gave back 500 MiB/],
+  ];
+  for (const [name, changes, told] of disturbances) {
+    it(`${name}: the same bytes, and told`, () => {
+      const ledger = computeLedger(reading(), reading({ sockets: 200_000, workers: 40 * mebibyte, ...changes }), both(100_000));
+      assert.equal(ledger.bytesPerEnd, computeLedger(reading(), measured, both(100_000)).bytesPerEnd);
+      assert.ok(ledger.explainedRatio! > 0.97, `${ledger.explainedRatio!}`);
+      assert.match(ledger.contamination.join('; '), told);
+    });
+  }
+
+  it('does not take page cache for growth', () => {
+    const ledger = computeLedger(reading(), reading({ sockets: 200_000, workers: 40 * mebibyte, fileCache: 3_000 * mebibyte }), both(100_000));
+    assert.ok(ledger.explainedRatio! > 0.99);
+  });
+
+  it('shows what it cannot explain', () => {
+    const now = reading({ sockets: 200_000 });
+    now.meminfo['MemFree']! -= 400 * mebibyte;
+    const ledger = computeLedger(reading(), now, both(100_000));
+    assert.ok(ledger.explainedRatio! > 0.6 && ledger.explainedRatio! < 0.7, `${ledger.explainedRatio!}`);
+  });
+
+  it('tells foreign sockets', () => {
+    const ledger = computeLedger(reading(), measured, both(90_000));
+    assert.match(ledger.contamination.join(), /20000 more TCP sockets than ours/);
+  });
+
+  it('falls back to MemAvailable without slabinfo, and says so', () => {
+    const ledger = computeLedger({ ...reading(), slab: null }, { ...measured, slab: null }, both(100_000));
+    assert.ok(ledger.approximate);
+    assert.equal(ledger.explainedRatio, null);
+    assert.ok(ledger.bytesPerEnd! > 4_000);
+  });
+
+  it('says nothing of bytes per end before the first connection', () => {
+    const ledger = computeLedger(reading(), reading(), both(0));
+    assert.deepEqual([ledger.bytesPerEnd, ledger.bytesPerPair, ledger.explainedRatio], [null, null, null]);
+  });
+});
+
+it('every item of the ledger has a label and a description', () => {
+  assert.equal(new Set(ledgerItems.map(({ id }) => id)).size, ledgerItems.length);
+  assert.ok(ledgerItems.every(({ label, description }) => label.length > 3 && description.length > 5));
+});
