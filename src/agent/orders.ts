@@ -1,6 +1,6 @@
 import { HumanError } from '../core/errors.js';
+import { formatCount } from '../core/units.js';
 import type { RunEventBody } from '../protocol/events.js';
-import type { Plan } from '../protocol/plan.js';
 import type { Burst, WorkerPool } from './workers.js';
 
 interface PendingOrder {
@@ -19,7 +19,6 @@ export class Orders {
 
   constructor(
     private readonly pool: WorkerPool,
-    private readonly plan: Plan,
     private readonly emit: (event: RunEventBody) => void,
   ) {}
 
@@ -30,10 +29,10 @@ export class Orders {
     this.apply();
   }
 
-  /** From the user. Throws a HumanError when the plan cannot hold the target. */
+  /** From the user. Throws a HumanError when the workers cannot hold the target. */
   set(target: number | undefined, rate: number | undefined): { target: number; rate: number } {
-    if (target !== undefined && target > this.plan.connections) {
-      throw new HumanError(`This run was planned for at most ${this.plan.connections} connections.`, {
+    if (target !== undefined && target > this.pool.capacity) {
+      throw new HumanError(`The workers of this run can hold at most ${formatCount(this.pool.capacity)} connections.`, {
         code: 'usage',
         remedy: 'Start a new run with more connections.',
       });

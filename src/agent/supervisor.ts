@@ -17,6 +17,7 @@ import { Journal } from './journal.js';
 import { Orders } from './orders.js';
 import { collectFacts, readBootId } from './probe.js';
 import { judgeGuard, readGuard } from './rampGuard.js';
+import { withRoom, type Room } from './room.js';
 import { Sampler, totalsOf } from './sampler.js';
 import { Spool } from './spool.js';
 import { type RunDirectory, type RunOrder, type RunState } from './stateDirectory.js';
@@ -208,14 +209,21 @@ export class Supervisor {
       onLost: (reason) => this.stop({ verdict: 'failed', reason }),
       onProcesses: (identities) => this.saveProcesses(identities),
     });
-    this.orders = new Orders(this.pool, plan, (event) => this.emit(event));
-    await this.pool.start(plan, this.abort.signal);
+    this.orders = new Orders(this.pool, (event) => this.emit(event));
+    await this.pool.start(this.order.plan ?? withRoom(plan, this.roomOf(facts)), this.abort.signal);
     this.sampler = new Sampler(this.pool, { cores: availableParallelism(), guardBytes: plan.guardBytes, isTracked: facts.conntrack !== null });
     this.recogniser = new WallRecogniser(plan, facts);
     this.sampler.refreshProcesses();
     this.sampler.takeBaseline();
     this.scheduleSample();
     this.timers.push(setInterval(() => this.checkGuard(plan), guardIntervalMs));
+  }
+
+  private roomOf(facts: HostFacts): Room {
+    const [first = 32_768, last = 60_999] = (this.sysctls.read('net.ipv4.ip_local_port_range') ?? '').split(/\s+/).map(Number);
+    const nofile = Math.min(this.order.spec.workerNofile ?? Number.POSITIVE_INFINITY, facts.nofile.raisable);
+    // A third of the range, of which the kernel takes the half of one parity first: its search slows down past that half.
+    return { nofile, perTuple: Math.floor((last - first) / 3) };
   }
 
   private async rampAndHold(plan: Plan): Promise<void> {

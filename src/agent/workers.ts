@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
 import { readOutOfMemoryKills } from '../linux/procfs.js';
 import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../linux/process.js';
+import { capacityOf } from './room.js';
 import type { RunEventBody } from '../protocol/events.js';
 import { encodeLine, LineSplitter } from '../protocol/lines.js';
 import type { Plan } from '../protocol/plan.js';
@@ -60,6 +61,8 @@ export class Worker {
   constructor(
     readonly id: string,
     readonly role: 'server' | 'client',
+    readonly planned: number,
+    /** Connections it can hold at most. */
     readonly capacity: number,
     options: { workerPath: string; directory: string; runId: string },
     onMessage: (worker: Worker, message: WorkerMessage) => void,
@@ -153,6 +156,10 @@ export class WorkerPool {
   get clients(): Worker[] {
     return this.workers.filter((worker) => worker.role === 'client');
   }
+  /** Connections that the clients can hold at most. */
+  get capacity(): number {
+    return this.clients.reduce((sum, worker) => sum + worker.capacity, 0);
+  }
   get all(): readonly Worker[] {
     return this.workers;
   }
@@ -161,7 +168,7 @@ export class WorkerPool {
   async start(plan: Plan, signal: AbortSignal): Promise<void> {
     const { spec, directory } = this.options;
     for (const server of plan.serverWorkers) {
-      this.spawn(server.id, 'server', server.connections).send({
+      this.spawn(server.id, 'server', server.connections, server.connections).send({
         type: 'configure',
         role: 'server',
         engine: plan.engine,
@@ -172,7 +179,7 @@ export class WorkerPool {
       });
     }
     for (const client of plan.clientWorkers) {
-      this.spawn(client.id, 'client', client.connections).send({
+      this.spawn(client.id, 'client', client.connections, capacityOf(client)).send({
         type: 'configure',
         role: 'client',
         plan: client,
@@ -193,10 +200,7 @@ export class WorkerPool {
   /** Divides the target over the client workers by what each can hold. */
   setTarget(total: number, ratePerSecond: number): void {
     const clients = this.clients.filter((worker) => !worker.hasEnded);
-    const shares = divide(
-      total,
-      clients.map((worker) => worker.capacity),
-    );
+    const shares = divideTarget(total, clients);
     clients.forEach((worker, index) => {
       worker.target = shares[index]!;
       // Proportional to what it still has to do; never 0, which would mean as fast as possible.
@@ -245,10 +249,11 @@ export class WorkerPool {
     clearTimeout(timer);
   }
 
-  private spawn(id: string, role: 'server' | 'client', capacity: number): Worker {
+  private spawn(id: string, role: 'server' | 'client', planned: number, capacity: number): Worker {
     const worker = new Worker(
       id,
       role,
+      planned,
       capacity,
       this.options,
       (from, message) => this.receive(from, message),
@@ -318,6 +323,18 @@ export class WorkerPool {
   }
 }
 
+/** Divides a target: up to the planned sum in the planned proportion, and what is above it over the room that is left. */
+export function divideTarget(total: number, workers: readonly { planned: number; capacity: number }[]): number[] {
+  const planned = workers.map((worker) => worker.planned);
+  const sum = planned.reduce((a, b) => a + b, 0);
+  const base = divide(Math.min(total, sum), planned);
+  const extra = divide(
+    Math.max(0, total - sum),
+    workers.map((worker) => Math.max(0, worker.capacity - worker.planned)),
+  );
+  return base.map((share, index) => share + extra[index]!);
+}
+
 /** Divides a whole number in proportion to the capacities, without a rest and without passing a capacity while others have room. */
 export function divide(total: number, capacities: readonly number[]): number[] {
   const sum = capacities.reduce((a, b) => a + b, 0);
@@ -325,7 +342,7 @@ export function divide(total: number, capacities: readonly number[]): number[] {
   const shares = capacities.map((capacity) => Math.floor((total * capacity) / sum));
   let rest = total - shares.reduce((a, b) => a + b, 0);
   for (let index = 0; rest > 0; index = (index + 1) % shares.length) {
-    if (shares[index]! < capacities[index]! || total > sum) {
+    if (shares[index]! < capacities[index]! || total >= sum) {
       shares[index]!++;
       rest--;
     }

@@ -72,15 +72,18 @@ test('a run takes orders: fewer, more, a burst, all gone; each told with its ela
   await relay.waitFor('sample', established(400));
   await relay.value((id) => ({ type: 'set', id, target: 700, rate: 2_000 }));
   await relay.waitFor('sample', established(700));
+  // More than the plan, within what its workers can hold.
+  await relay.value((id) => ({ type: 'set', id, target: 3_000, rate: 0 }));
+  await relay.waitFor('sample', established(3_000));
   await relay.value((id) => ({ type: 'removeAll', id }));
   await relay.waitFor('sample', (event) => event.target === 0 && event.established.client === 0 && event.established.server === 0);
   const refused = await relay.request((id) => ({ type: 'set', id, target: 1_000_000_000 }));
   assert.ok(!refused.ok && refused.error.code === 'usage', JSON.stringify(refused));
   const done = relay.events.flatMap((event) => (event.type === 'order' && event.state === 'done' ? [`${event.order} ${(event.elapsedMs ?? 0) > 0}`] : []));
-  assert.deepEqual(done, ['burst true', 'target true', 'rate true', 'target true', 'removeAll true']);
+  assert.deepEqual(done, ['burst true', 'target true', 'rate true', 'target true', 'rate true', 'target true', 'removeAll true']);
   await relay.value(stop);
   const { summary } = await relay.waitFor('summary');
-  assert.deepEqual([summary.verdict, summary.established.server, summary.lost, summary.hostRestored], ['stopped', 1_000, 0, true]);
+  assert.deepEqual([summary.verdict, summary.established.server, summary.lost, summary.hostRestored], ['stopped', 3_000, 0, true]);
   await relay.value((id) => ({ type: 'forget', id, runId: 'orders' }));
 });
 

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { HostLock } from '../../src/agent/hostLock.js';
 import { judgeGuard, type GuardReading } from '../../src/agent/rampGuard.js';
-import { divide } from '../../src/agent/workers.js';
+import { capacityOf, withRoom, type Room } from '../../src/agent/room.js';
+import { divide, divideTarget } from '../../src/agent/workers.js';
+import type { Plan } from '../../src/protocol/plan.js';
 
 const directoryFor = (t: TestContext): string => {
   const directory = mkdtempSync(join(tmpdir(), 'c10m-agent-'));
@@ -24,6 +26,49 @@ test('a target is divided without a rest and by what each worker can hold', () =
     [5, [0, 10], [0, 5]],
   ];
   for (const [total, capacities, expected] of table) assert.deepEqual(divide(total, capacities), expected, JSON.stringify([total, capacities]));
+});
+
+test('above the plan, connections go where there is room', () => {
+  const workers = [
+    { planned: 10, capacity: 20 },
+    { planned: 10, capacity: 10 },
+    { planned: 0, capacity: 30 },
+  ];
+  const table: [number, number[]][] = [
+    [0, [0, 0, 0]],
+    [10, [5, 5, 0]],
+    [20, [10, 10, 0]],
+    [24, [11, 10, 3]],
+    [60, [20, 10, 30]],
+  ];
+  for (const [total, expected] of table) assert.deepEqual(divideTarget(total, workers), expected, String(total));
+});
+
+test('the room of a plan ends at open files, at the share of a port, and at the local ports', () => {
+  const target = (port: number, connections: number) => ({ source: null, address: '127.0.0.1', port, protocol: 'tcp' as const, connections });
+  const plan = {
+    serverWorkers: [
+      {
+        id: 's',
+        protocol: 'tcp',
+        address: '127.0.0.1',
+        ports: [{ port: 1, protocol: 'tcp', connections: 10 }],
+        connections: 10,
+        nofile: 74,
+        backlog: 1,
+        allowedSources: [],
+      },
+    ],
+    clientWorkers: [
+      { id: 'a', protocol: 'tcp', targets: [target(1, 5)], connections: 5, nofile: 69 },
+      { id: 'b', protocol: 'tcp', targets: [target(1, 5)], connections: 5, nofile: 69 },
+    ],
+  } as unknown as Plan;
+  const capacities = (room: Room) => withRoom(plan, room).clientWorkers.map(capacityOf);
+  assert.deepEqual(capacities({ nofile: 20_000, perTuple: 28_000 }), [9_750, 9_750]);
+  assert.deepEqual(capacities({ nofile: 20_000, perTuple: 4_000 }), [4_000, 4_000]);
+  assert.deepEqual(capacities({ nofile: 0, perTuple: 28_000 }), [5, 5], 'never less than planned');
+  assert.equal(withRoom(plan, { nofile: 20_000, perTuple: 1 }).serverWorkers[0]!.nofile, 20_000);
 });
 
 test('the guard names what is short, and whether holding is dangerous too', () => {
