@@ -8,7 +8,7 @@ import { asRoot, canBeRoot, ensurePrograms, isRoot } from './support/debian.mjs'
 import { ensureBuild, ensureDependencies, fail, resultsDirectory, root } from './support/repository.mjs';
 import { runSuite, testFiles } from './support/suite.mjs';
 
-/** Programs that the host tests call, and the Debian package of each. */
+/** Programs (and one Python module) that the host tests call, and the Debian package of each. */
 const hostPrograms = {
   sshd: 'openssh-server',
   ssh: 'openssh-client',
@@ -17,6 +17,7 @@ const hostPrograms = {
   dropbear: 'dropbear-bin',
   nft: 'nftables',
   ip: 'iproute2',
+  '/usr/lib/python3/dist-packages/websockets': 'python3-websockets',
 };
 
 /**
