@@ -99,8 +99,13 @@ function forward(through: Link, to: SshSettings, via: SshSettings): Promise<Dupl
       );
     void through.closed.then((reason) => fail(reason));
     through.client.forwardOut('127.0.0.1', 0, to.hostName, to.port, (error, channel) => {
-      if (error === undefined) resolve(channel);
-      else fail(error.message);
+      if (error !== undefined) {
+        fail(error.message);
+        return;
+      }
+      // A host that ends its side is gone; the jump host would keep the other half open for ever.
+      channel.once('end', () => channel.close());
+      resolve(channel);
     });
   });
 }

@@ -42,8 +42,11 @@ export interface SshSettings {
 
 /** Without a ConnectTimeout: long enough for a far host behind two jumps, short enough to be told. */
 const defaultConnectTimeoutMs = 20_000;
-/** A dead link is noticed within 15 s, whatever the file says of longer intervals; 5 s × 3 survives an outage of 10 s. */
-const keepaliveIntervalMs = 5_000;
+/**
+ * A dead link is noticed within 15 s, whatever the file says of longer intervals: ssh2 gives up at the fourth interval after
+ * the last answer. An outage of 10 s is survived.
+ */
+const keepaliveIntervalMs = 3_600;
 const keepaliveCountMax = 3;
 const defaultAuthentications = ['publickey', 'keyboard-interactive', 'password'];
 
