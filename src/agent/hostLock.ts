@@ -120,3 +120,7 @@ function readHolder(path: string): LockHolder | undefined {
     return undefined;
   }
 }
+
+export function describeHolder(holder: LockHolder | undefined): string {
+  return holder === undefined ? 'another run on this host' : `the run ${holder.runId} of ${holder.owner}`;
+}

@@ -1,7 +1,7 @@
 import { HumanError } from '../core/errors.js';
 import { formatCount } from '../core/units.js';
 import type { RunEventBody } from '../protocol/events.js';
-import type { Burst, WorkerPool } from './workers.js';
+import type { Burst, WorkerPool } from './workerPool.js';
 
 interface PendingOrder {
   order: 'target' | 'rate' | 'removeAll';

@@ -7,13 +7,12 @@ import { encodeLine, LineSplitter } from '../protocol/lines.js';
 import { unshareCommand } from '../linux/netns.js';
 import { isAlive } from '../linux/process.js';
 import { Follower } from './follower.js';
-import { HostLock, lockPath } from './hostLock.js';
+import { describeHolder, HostLock, lockPath } from './hostLock.js';
 import { collectOuterFacts } from './outerFacts.js';
 import { probeHost } from './probe.js';
 import { closeAbandoned, restoreHost } from './restore.js';
 import { isComplete } from './spool.js';
 import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateDirectory.js';
-import { describeHolder } from './supervisor.js';
 import { SysctlFiles } from './sysctlFiles.js';
 
 type StartCommand = Extract<ControllerCommand, { type: 'start' }>;

@@ -17,7 +17,8 @@ import {
 } from '../linux/procfs.js';
 import type { Phase, RunEventBody, Sample } from '../protocol/events.js';
 import type { WorkerStats } from '../protocol/worker.js';
-import type { Worker, WorkerPool } from './workers.js';
+import type { WorkerPool } from './workerPool.js';
+import type { Worker } from './workerProcess.js';
 
 export type SampleBody = Extract<RunEventBody, { type: 'sample' }>;
 

@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test';
 import { HostLock } from '../../src/agent/hostLock.js';
 import { judgeGuard, type GuardReading } from '../../src/agent/rampGuard.js';
 import { capacityOf, withRoom, type Room } from '../../src/agent/room.js';
-import { divide, divideTarget } from '../../src/agent/workers.js';
+import { divide, divideTarget } from '../../src/agent/division.js';
 import type { Plan } from '../../src/protocol/plan.js';
 
 const directoryFor = (t: TestContext): string => {

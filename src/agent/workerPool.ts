@@ -1,27 +1,20 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { setPriority } from 'node:os';
-import { writeFileSync } from 'node:fs';
-import type { Readable, Writable } from 'node:stream';
-import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
 import { readOutOfMemoryKills } from '../linux/procfs.js';
-import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../linux/process.js';
-import { capacityOf } from './room.js';
+import { identityOf, type ProcessIdentity } from '../linux/process.js';
 import type { RunEventBody } from '../protocol/events.js';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
 import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
-import { workerMessageSchema, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../protocol/worker.js';
+import type { WorkerMessage } from '../protocol/worker.js';
+import { divideTarget } from './division.js';
+import { capacityOf } from './room.js';
+import { Worker } from './workerProcess.js';
 
-/** Weight 110 of 1024 in the scheduler: a hundred busy workers on two cores still leave sshd a sixth of a core at once. */
-const workerNice = 10;
-/** If anything must die of memory pressure, it is a worker. */
-const highestOomScore = '1000';
-/** Lines of a worker's stderr that are kept for the event of its end. */
-const keptLines = 20;
 /** Starting Node takes 40 ms of CPU, so a hundred workers on two cores take seconds. */
 const readyTimeoutMs = 30_000;
 const readyTimeoutPerWorkerMs = 500;
+
+/** The kernel frees a socket in about 5 µs; a worker that lives longer than this after SIGKILL is stuck in the kernel, and is told as left behind. */
+const killTimeoutMs = 60_000;
 
 export interface WorkerPoolOptions {
   runId: string;
@@ -41,104 +34,6 @@ export interface Burst {
   bytes: number;
   lost: number;
   elapsedMs: number;
-}
-
-/** One worker process, as the supervisor sees it. Owns the process until it ended. */
-export class Worker {
-  readonly ended: Promise<void>;
-  identity: ProcessIdentity | undefined;
-  pids: number[] = [];
-  nofile = 0;
-  isReady = false;
-  hasEnded = false;
-  isEnding = false;
-  stats: WorkerStats | undefined;
-  /** Connections this worker was last told to hold (client). */
-  target = 0;
-  readonly lastLines: string[] = [];
-  private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-
-  constructor(
-    readonly id: string,
-    readonly role: 'server' | 'client',
-    readonly planned: number,
-    /** Connections it can hold at most. */
-    readonly capacity: number,
-    options: { workerPath: string; directory: string; runId: string },
-    onMessage: (worker: Worker, message: WorkerMessage) => void,
-    onEnd: (worker: Worker, exitCode: number | null, signal: string | null) => void,
-  ) {
-    this.child = spawn(process.execPath, [options.workerPath], {
-      cwd: options.directory,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, [runMarkerVariable]: options.runId },
-    });
-    const { pid } = this.child;
-    if (pid !== undefined) {
-      this.identity = identityOf(pid);
-      this.pids = [pid];
-      yieldToOthers(pid);
-    }
-    const output = new LineSplitter((line) => this.receive(line, onMessage));
-    const errors = new LineSplitter((line) => this.keepLine(line), undefined, 64 * 1024);
-    this.child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-    this.child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-    // A write after its end is reported by the end itself.
-    this.child.stdin.on('error', () => undefined);
-    this.ended = new Promise((resolve) => {
-      const end = (exitCode: number | null, signal: string | null) => {
-        if (this.hasEnded) return;
-        this.hasEnded = true;
-        onEnd(this, exitCode, signal);
-        resolve();
-      };
-      this.child.on('error', (error) => {
-        this.keepLine(error.message);
-        if (pid === undefined) end(null, null);
-      });
-      this.child.on('close', (exitCode, signal) => end(exitCode, signal));
-    });
-  }
-
-  send(command: WorkerCommand): void {
-    if (!this.hasEnded) this.child.stdin.write(encodeLine(command));
-  }
-
-  stop(): void {
-    this.isEnding = true;
-    this.send({ type: 'stop' });
-  }
-
-  kill(): void {
-    this.isEnding = true;
-    if (this.identity !== undefined) signalProcess(this.identity, 'SIGKILL');
-    else this.child.kill('SIGKILL');
-  }
-
-  /** Connections open on this worker. */
-  get open(): number {
-    return (this.stats?.tcp?.open ?? 0) + (this.stats?.websocket?.open ?? 0);
-  }
-
-  keepLine(line: string): void {
-    this.lastLines.push(line.slice(0, 500));
-    if (this.lastLines.length > keptLines) this.lastLines.shift();
-  }
-
-  private receive(line: string, onMessage: (worker: Worker, message: WorkerMessage) => void): void {
-    const parsed = v.safeParse(workerMessageSchema, parseJson(line));
-    if (parsed.success) onMessage(this, parsed.output);
-    else this.keepLine(line);
-  }
-}
-
-function yieldToOthers(pid: number): void {
-  try {
-    setPriority(pid, workerNice);
-    writeFileSync(`/proc/${pid}/oom_score_adj`, highestOomScore);
-  } catch {
-    // It is gone already; its end is an event of its own.
-  }
 }
 
 /** All workers of a run. */
@@ -246,8 +141,11 @@ export class WorkerPool {
     const timer = setTimeout(() => {
       for (const worker of workers) if (!worker.hasEnded) worker.kill();
     }, graceMs);
-    await ended;
+    let giveUp: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (giveUp = setTimeout(resolve, graceMs + killTimeoutMs)));
+    await Promise.race([ended, limit]);
     clearTimeout(timer);
+    clearTimeout(giveUp);
   }
 
   private spawn(id: string, role: 'server' | 'client', planned: number, capacity: number): Worker {
@@ -321,40 +219,5 @@ export class WorkerPool {
   private reportProcesses(): void {
     const pids = this.workers.filter((worker) => !worker.hasEnded).flatMap((worker) => worker.pids);
     this.options.onProcesses(pids.map(identityOf).filter((identity) => identity !== undefined));
-  }
-}
-
-/** Divides a target: up to the planned sum in the planned proportion, and what is above it over the room that is left. */
-export function divideTarget(total: number, workers: readonly { planned: number; capacity: number }[]): number[] {
-  const planned = workers.map((worker) => worker.planned);
-  const sum = planned.reduce((a, b) => a + b, 0);
-  const base = divide(Math.min(total, sum), planned);
-  const extra = divide(
-    Math.max(0, total - sum),
-    workers.map((worker) => Math.max(0, worker.capacity - worker.planned)),
-  );
-  return base.map((share, index) => share + extra[index]!);
-}
-
-/** Divides a whole number in proportion to the capacities, without a rest and without passing a capacity while others have room. */
-export function divide(total: number, capacities: readonly number[]): number[] {
-  const sum = capacities.reduce((a, b) => a + b, 0);
-  if (sum === 0) return capacities.map(() => 0);
-  const shares = capacities.map((capacity) => Math.floor((total * capacity) / sum));
-  let rest = total - shares.reduce((a, b) => a + b, 0);
-  for (let index = 0; rest > 0; index = (index + 1) % shares.length) {
-    if (shares[index]! < capacities[index]! || total >= sum) {
-      shares[index]!++;
-      rest--;
-    }
-  }
-  return shares;
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return undefined;
   }
 }

@@ -1,0 +1,176 @@
+import { availableParallelism } from 'node:os';
+import { isFinal } from '../core/phases.js';
+import { WallRecogniser, type WallEvidence } from '../core/recogniser.js';
+import type { RunEnd } from '../core/summary.js';
+import type { HostFacts } from '../protocol/facts.js';
+import type { Sample } from '../protocol/events.js';
+import type { Plan } from '../protocol/plan.js';
+import type { RunSpec } from '../protocol/spec.js';
+import type { Orders } from './orders.js';
+import { judgeGuard, readGuard } from './rampGuard.js';
+import type { RunStory } from './runStory.js';
+import { Sampler, totalsOf } from './sampler.js';
+import { sleep } from './sleep.js';
+import type { WorkerPool } from './workerPool.js';
+
+const guardIntervalMs = 250;
+const pollMs = 50;
+/** Without any growth for this long, while the target is not reached, the ramp has found its end. */
+const stallMs = 15_000;
+/** The server may still be accepting what the clients see as connected. */
+const settleMs = 10_000;
+
+/** How a run that ends early ends. */
+export type EarlyEnd = Omit<RunEnd, 'hostRestored' | 'keys'>;
+
+/** Ramps, holds, measures and guards: what happens between the workers being ready and their end. */
+export class RampControl {
+  private readonly sampler: Sampler;
+  private readonly recogniser: WallRecogniser;
+  private sampleTimer: NodeJS.Timeout | undefined;
+  private guardTimer: NodeJS.Timeout | undefined;
+  private beganAt = performance.now();
+  private readonly guard = { tripped: false };
+
+  constructor(
+    private readonly run: {
+      story: RunStory;
+      spec: RunSpec;
+      plan: Plan;
+      facts: HostFacts;
+      pool: WorkerPool;
+      orders: Orders;
+      signal: AbortSignal;
+      /** Ends the run early. */
+      stop: (end: EarlyEnd) => void;
+    },
+  ) {
+    const { plan, facts, pool } = run;
+    this.sampler = new Sampler(pool, { cores: availableParallelism(), guardBytes: plan.guardBytes, isTracked: facts.conntrack !== null });
+    this.recogniser = new WallRecogniser(plan, facts);
+  }
+
+  /** All stages of the run. Rejects when it is stopped meanwhile. */
+  async conduct(): Promise<void> {
+    const { spec, plan, orders } = this.run;
+    this.sampler.refreshProcesses();
+    this.sampler.takeBaseline();
+    this.scheduleSample();
+    this.guardTimer = setInterval(() => this.checkGuard(), guardIntervalMs);
+    this.beganAt = performance.now();
+    const stages = spec.stages.length > 0 ? spec.stages : [{ to: plan.connections, rate: spec.rate, holdSeconds: spec.holdSeconds }];
+    for (const stage of stages) {
+      orders.aim(Math.min(stage.to, plan.connections), stage.rate ?? 0);
+      await this.ramp();
+      await this.hold(stage.holdSeconds);
+    }
+  }
+
+  /** From here on connections end because we end them. */
+  beginDrain(): void {
+    this.sampler.beginDrain();
+  }
+
+  close(): void {
+    clearInterval(this.guardTimer);
+    clearTimeout(this.sampleTimer);
+  }
+
+  takeSample(): void {
+    const { story, orders } = this.run;
+    const { phase } = story;
+    if (phase === undefined || isFinal(phase) || phase === 'restoring') return;
+    const sample = story.emit(this.sampler.sample(phase, orders.target)) as Sample;
+    for (const wall of this.recogniser.observe(sample, this.evidence())) story.emit({ type: 'wall', wall });
+    this.checkThresholds();
+  }
+
+  /** Resolves when the target is reached or nothing moves any more. */
+  private async ramp(): Promise<void> {
+    const { story, orders, pool, signal } = this.run;
+    story.enter('ramping');
+    this.guard.tripped = false;
+    let progressAt = performance.now();
+    let before = '';
+    for (;;) {
+      await sleep(pollMs, signal);
+      const { established } = totalsOf(pool);
+      const progress = `${established.client}/${established.server}/${orders.target}`;
+      if (progress !== before) progressAt = performance.now();
+      before = progress;
+      const idleMs = performance.now() - progressAt;
+      const clientsDone = pool.clients.every((worker) => worker.open === worker.target || worker.stats?.blocked !== undefined);
+      if (clientsDone && (established.server >= established.client || idleMs > settleMs)) break;
+      if (this.isGuardTripped() && idleMs > 1_000) break;
+      if (idleMs > stallMs) {
+        story.log('warn', `The ramp stopped at ${established.client} connections: nothing moved for ${stallMs / 1_000} s.`);
+        break;
+      }
+    }
+    this.sampler.refreshProcesses();
+    orders.reached();
+  }
+
+  private async hold(seconds: number): Promise<void> {
+    const { story, orders, signal } = this.run;
+    story.enter('holding');
+    let deadline = performance.now() + seconds * 1_000;
+    this.takeSample();
+    while (performance.now() < deadline) {
+      await sleep(Math.min(pollMs, Math.max(1, deadline - performance.now())), signal);
+      if (orders.takeChange()) {
+        const left = deadline - performance.now();
+        await this.ramp();
+        story.enter('holding');
+        deadline = performance.now() + Math.max(left, 0);
+      }
+    }
+    this.sampler.refreshProcesses();
+    this.takeSample();
+  }
+
+  private isGuardTripped(): boolean {
+    return this.guard.tripped;
+  }
+
+  private checkGuard(): void {
+    const { story, plan, orders, stop } = this.run;
+    const alarm = judgeGuard(readGuard(), plan.guardBytes);
+    if (alarm === undefined) return;
+    if (story.phase === 'ramping' && !this.guard.tripped) {
+      this.guard.tripped = true;
+      orders.freeze();
+      story.log('warn', `The ramp stopped by itself to keep the host usable. ${alarm.evidence}`);
+      this.takeSample();
+    } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
+      stop({ verdict: 'failed', reason: `The run was ended to keep the host usable. ${alarm.evidence}` });
+    }
+  }
+
+  private scheduleSample(): void {
+    this.sampleTimer = setTimeout(() => {
+      this.takeSample();
+      this.scheduleSample();
+    }, this.run.story.spool.sampleSeconds * 1_000);
+  }
+
+  /** Ends the run early when the user asked for that: thresholds are judged from the end of the grace on, which begins with the ramp. */
+  private checkThresholds(): void {
+    const { story, spec, stop } = this.run;
+    const { abortOnThresholdSeconds } = spec;
+    if (abortOnThresholdSeconds === undefined || (story.phase !== 'ramping' && story.phase !== 'holding')) return;
+    if (performance.now() - this.beganAt < abortOnThresholdSeconds * 1_000) return;
+    const { thresholds } = story.summarise({ verdict: 'finished', hostRestored: true, keys: [] });
+    const failed = thresholds.find((threshold) => !threshold.passed);
+    if (failed === undefined) return;
+    stop({ verdict: 'failed', reason: `The threshold ${failed.expression} failed (${failed.value ?? 'no value'}).`, abortedByThreshold: true });
+  }
+
+  /** What the samples do not hold but the recogniser needs. */
+  private evidence(): WallEvidence {
+    const blocked = this.run.pool.all.flatMap((worker) =>
+      worker.stats?.blocked === undefined ? [] : [{ worker: worker.id, role: worker.role, ...worker.stats.blocked }],
+    );
+    return { blocked, guardTripped: this.guard.tripped, rate: this.run.orders.rate };
+  }
+}
