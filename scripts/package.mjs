@@ -25,6 +25,8 @@ const allowed = [
   'l10n',
   'media/icon.png',
   'media/icon.svg',
+  'media/icon-dark.svg',
+  'media/icon-light.svg',
   'media/walkthrough',
   'schemas',
 ];

@@ -28,7 +28,7 @@ export function figuresOf(run: PanelRun): Figures {
   const { last, summary, plan, spec } = run;
   const phase = run.phases.at(-1)?.phase;
   const running = phase === undefined ? run.link !== 'saved' : !isFinal(phase) && run.link !== 'saved';
-  const target = last?.target ?? summary?.target ?? plan?.connections ?? (spec.connections === 'max' ? 0 : spec.connections);
+  const target = (running ? last?.target : (summary?.target ?? last?.target)) ?? plan?.connections ?? (spec.connections === 'max' ? 0 : spec.connections);
   // A run that is over is shown at its peak: its last sample was taken while it drained.
   const established = running || summary === undefined ? (last?.established ?? { server: 0, client: 0 }) : summary.established;
   const held = Math.min(established.server, established.client);

@@ -1,4 +1,5 @@
 import './dashboard.css';
+import { ComparisonElement } from './comparison.js';
 import { DashboardElement } from './dashboard.js';
 import { Host } from './host.js';
 import { DashboardModel } from './model.js';
@@ -32,7 +33,14 @@ host.start((message) => {
       dashboard.model.apply(message);
       dashboard.requestUpdate();
       break;
-    case 'comparison':
+    case 'comparison': {
+      useTexts(message.texts);
+      host.saveViewState({ runIds: message.comparison.runs.map((run) => run.id) });
+      const comparison = new ComparisonElement();
+      comparison.host = host;
+      comparison.snapshot = message;
+      root.replaceChildren(comparison);
       break;
+    }
   }
 });

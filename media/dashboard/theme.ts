@@ -31,10 +31,15 @@ export function color(name: ColorName): string {
   let value = cache.get(name);
   if (value === undefined) {
     const found = getComputedStyle(document.body).getPropertyValue(variables[name]).trim() || fallbacks[name];
-    value = /^#[0-9a-f]{8}$/i.test(found) ? found.slice(0, 7) : found;
+    value = opaque(found);
     cache.set(name, value);
   }
   return value;
+}
+
+function opaque(value: string): string {
+  if (/^#[0-9a-f]{8}$/i.test(value)) return value.slice(0, 7);
+  return value.replace(/^rgba\(([^,]+,[^,]+,[^,]+),[^)]+\)$/i, 'rgb($1)');
 }
 
 /** Lines behind the data: there when looked for, whatever the theme. */

@@ -1,4 +1,4 @@
-import type { Comparison, Difference } from '../core/compare.js';
+import type { Comparison, Difference } from '../protocol/comparison.js';
 import { table } from './table.js';
 
 const marks: Record<string, string> = { baseline: '', same: 'same', better: 'better', worse: 'WORSE', differs: 'differs', unknown: '?' };

@@ -1,4 +1,5 @@
 import type { PlainError } from './commands.js';
+import type { Comparison } from './comparison.js';
 import type { Phase, Sample, Summary, Wall } from './events.js';
 import type { HostFacts } from './facts.js';
 import type { Plan } from './plan.js';
@@ -81,34 +82,11 @@ export type PanelDelta = {
   run: Partial<PanelRun>;
 };
 
-/** One run in a comparison; `samples.columns.seconds` counts from the start of its ramp. */
-export interface ComparedRun {
-  runId: string;
-  label: string;
-  spec: RunSpec;
-  facts?: HostFacts | undefined;
-  summary?: Summary | undefined;
-  samples: SampleColumns;
-}
-
-/** A row of a table of the comparison; `values` has one text per run. */
-export interface ComparedRow {
-  label: string;
-  values: string[];
-  differs: boolean;
-}
-
-export interface ComparedMetric extends ComparedRow {
-  /** Against the first run, with the noise band in words. */
-  verdict: 'better' | 'worse' | 'same' | 'unknown';
-  detail: string;
-}
-
+/** Several runs side by side. `samples` are in the order of `comparison.runs`, their seconds as in the run. */
 export interface ComparisonSnapshot {
   type: 'comparison';
-  runs: ComparedRun[];
-  metrics: ComparedMetric[];
-  differences: ComparedRow[];
+  comparison: Comparison;
+  samples: SampleColumns[];
   texts: Record<string, string>;
 }
 
@@ -125,7 +103,7 @@ export type PanelRequest =
   | { name: 'saveImage'; fileName: string; base64: string };
 
 /** Commands of the extension that a panel offers as buttons, for its own run. */
-export type PanelCommand = 'repeatRun' | 'exportReport' | 'saveRunAsProfile' | 'openRunFolder' | 'showLog';
+export type PanelCommand = 'repeatRun' | 'exportReport' | 'saveRunAsProfile' | 'showLog';
 
 export type FromPanel =
   { type: 'ready' } | { type: 'request'; id: number; request: PanelRequest } | { type: 'failure'; message: string; stack?: string | undefined };

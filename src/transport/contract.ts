@@ -54,6 +54,8 @@ export interface ConnectOptions {
   sudo?: 'auto' | 'never' | 'required' | undefined;
   /** The machine we run on; tests inject another. */
   environment?: LaptopEnvironment | undefined;
+  /** A private key file that is tried before those of ssh_config; `~` is the home directory. */
+  identityFile?: string | undefined;
   /** `ask` (the default) offers to bring Node to a host that has none, `always` does it, `never` refuses. */
   provisionNode?: 'ask' | 'always' | 'never' | undefined;
   /** The npm registry from which Node is taken for hosts that have none. */

@@ -4,21 +4,27 @@ import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode'
 import { RunStore } from '../history/store.js';
 import { RunController } from '../run/controller.js';
 import { vscodeConnect } from './connect.js';
+import { Comparisons } from './comparisonPanel.js';
+import type { PanelDependencies } from './dashboardPanel.js';
 import { Dashboards } from './dashboards.js';
+import { registerHistoryCommands } from './historyCommands.js';
 import { registerHostCommands } from './hostCommands.js';
 import { HostRegistry } from './hostRegistry.js';
 import { HostsTree } from './hostsTree.js';
 import { contextKeys } from './ids.js';
+import { registerLanguageModelTools } from './languageModelTools.js';
 import { LiveRuns, type LiveRunsDependencies } from './liveRuns.js';
 import { reattachOrphans } from './reattach.js';
-import { handlePanelRequest, registerRunCommands } from './runCommands.js';
+import { PlanDocuments } from './planDocument.js';
+import { registerProfiles } from './profiles.js';
+import { handlePanelRequest, registerRunCommands, startRun } from './runCommands.js';
 import { RunningRuns } from './runningRuns.js';
 import { RunsTree } from './runsTree.js';
 import { SavedRunSource } from './savedRun.js';
 import { runTitle } from './runView.js';
 import { registerStatusBar } from './statusBar.js';
 import { sshAliases } from './sshAliases.js';
-import type { CheckRun } from './startRun.js';
+import { checkWithProgress, type CheckRun } from './startRun.js';
 
 /** Builds every part and passes each what it needs. */
 export function createExtension(context: ExtensionContext): void {
@@ -34,22 +40,28 @@ export function createExtension(context: ExtensionContext): void {
     new RunController({ connect: (name) => connect(name, progress, signal), store, version, owner, log: (line) => log.debug(line) }, spec, runId);
   const check: CheckRun = (spec, progress, signal) => createController(spec, undefined, progress, signal).check(signal);
   const live = new LiveRuns({ createController, running, log, runCommand: handlePanelRequest });
+  const panelDependencies: PanelDependencies = {
+    assets: Uri.joinPath(context.extensionUri, 'dist', 'dashboard'),
+    icon: { light: Uri.joinPath(context.extensionUri, 'media', 'icon-light.svg'), dark: Uri.joinPath(context.extensionUri, 'media', 'icon-dark.svg') },
+    language: env.language,
+    texts: panelTexts(),
+    onFailure: (message, stack) => log.error(`Panel: ${message}${stack === undefined ? '' : `\n${stack}`}`),
+  };
   const dashboards = new Dashboards(
     live,
     (runId) => {
       const run = store.read(runId);
       return new SavedRunSource(store, runId, run.name ?? runTitle(run.spec), (request) => handlePanelRequest(runId, request));
     },
-    {
-      assets: Uri.joinPath(context.extensionUri, 'dist', 'dashboard'),
-      icon: { light: Uri.joinPath(context.extensionUri, 'media', 'icon-light.svg'), dark: Uri.joinPath(context.extensionUri, 'media', 'icon-dark.svg') },
-      language: env.language,
-      texts: panelTexts(),
-      onFailure: (message, stack) => log.error(`Dashboard: ${message}${stack === undefined ? '' : `\n${stack}`}`),
-    },
+    panelDependencies,
   );
   const hostsTree = new HostsTree(registry);
-  const runsTree = new RunsTree(store, live);
+  const runsTree = new RunsTree(store, live, context.globalState);
+  const comparisons = new Comparisons(store, panelDependencies, (request) => handlePanelRequest('', request));
+  const plans = new PlanDocuments();
+  const runDependencies = { registry, store, live, tree: runsTree, dashboards, check, plans, log };
+  // Where a host stands in the settings must not travel to other machines with settings sync, and neither must the view of runs.
+  context.globalState.setKeysForSync([]);
   context.subscriptions.push(
     log,
     registry,
@@ -61,7 +73,20 @@ export function createExtension(context: ExtensionContext): void {
     live.onDidChange(() => void commands.executeCommand('setContext', contextKeys.running, live.all.length > 0)),
     live.onDidEnd(() => runsTree.refresh()),
     ...registerHostCommands({ registry, tree: hostsTree, check, connect, log }),
-    ...registerRunCommands({ registry, store, live, tree: runsTree, dashboards, check, log }),
+    comparisons,
+    plans,
+    ...registerRunCommands(runDependencies),
+    ...registerHistoryCommands({ store, tree: runsTree, comparisons, log }),
+    ...registerProfiles({
+      log,
+      run: (spec) => startRun(runDependencies, spec),
+      check: async (spec, name) => {
+        const { plan, facts } = await checkWithProgress(spec, check);
+        await plans.show(name, plan, facts);
+      },
+      specOfRun: (runId) => store.read(runId ?? store.resolve('last')).spec,
+    }),
+    ...registerLanguageModelTools(store, live),
   );
   // After activation: it reads a directory, and activation itself does no I/O.
   setImmediate(() => void reattachOrphans({ running, live, store, log }));

@@ -20,6 +20,7 @@ export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, 
         progress(text);
       },
       sudo: saved?.sudo,
+      identityFile: saved?.identityFile,
       provisionNode: settings.provisionNode.value,
       ...(settings.registry.value === '' ? {} : { registry: settings.registry.value }),
     };

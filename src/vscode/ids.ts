@@ -12,15 +12,38 @@ export const commandIds = {
   startOnHost: 'c10m.startOnHost',
   openRun: 'c10m.openRun',
   deleteRun: 'c10m.deleteRun',
+  repeatRun: 'c10m.repeatRun',
+  renameRun: 'c10m.renameRun',
+  tagRun: 'c10m.tagRun',
+  pinRun: 'c10m.pinRun',
+  unpinRun: 'c10m.unpinRun',
+  openRunFolder: 'c10m.openRunFolder',
+  exportRun: 'c10m.exportRun',
+  importRun: 'c10m.importRun',
+  exportReport: 'c10m.exportReport',
+  compareRuns: 'c10m.compareRuns',
+  filterRuns: 'c10m.filterRuns',
+  clearRunFilter: 'c10m.clearRunFilter',
+  groupRunsByHost: 'c10m.groupRunsByHost',
+  groupRunsByDay: 'c10m.groupRunsByDay',
+  refreshRuns: 'c10m.refreshRuns',
+  newProfile: 'c10m.newProfile',
+  runProfile: 'c10m.runProfile',
+  checkProfile: 'c10m.checkProfile',
+  saveRunAsProfile: 'c10m.saveRunAsProfile',
 } as const;
 
 export const viewIds = { hosts: 'c10m.hosts', runs: 'c10m.runs' } as const;
 
-export const panelTypes = { dashboard: 'c10m.dashboard' } as const;
+export const panelTypes = { dashboard: 'c10m.dashboard', comparison: 'c10m.comparison' } as const;
 
 export const contextKeys = {
   /** At least one run of this window is in progress. */
   running: 'c10m.running',
+  /** The tree Runs shows only what matches a filter. */
+  filtered: 'c10m.filtered',
+  /** `day` or `host`. */
+  grouping: 'c10m.grouping',
 } as const;
 
 /** `viewItem` values of the trees; menus in package.json match on them. */
@@ -30,5 +53,6 @@ export const itemContexts = {
   hostAlias: 'c10m.host.alias',
   runLive: 'c10m.run.live',
   runSaved: 'c10m.run.saved',
+  runPinned: 'c10m.run.pinned',
   runBroken: 'c10m.run.broken',
 } as const;

@@ -7,8 +7,10 @@ import type { Dashboards } from './dashboards.js';
 import type { HostRegistry, KnownHost } from './hostRegistry.js';
 import { commandIds } from './ids.js';
 import type { LiveRuns } from './liveRuns.js';
+import { chosenRuns } from './historyCommands.js';
+import type { PlanDocuments } from './planDocument.js';
 import { reportError } from './reportError.js';
-import type { RunItem, RunsTree } from './runsTree.js';
+import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
 import { askForSpec, confirmPlan, type CheckRun } from './startRun.js';
 
 export interface RunCommandDependencies {
@@ -18,13 +20,14 @@ export interface RunCommandDependencies {
   tree: RunsTree;
   dashboards: Dashboards;
   check: CheckRun;
+  plans: PlanDocuments;
   log: LogOutputChannel;
 }
 
 /** Starts a run whose spec is settled: shows the plan, asks, opens the dashboard, and reports how it went wrong if it does. */
 export async function startRun(dependencies: RunCommandDependencies, spec: RunSpec): Promise<string | undefined> {
   const { live, dashboards, log } = dependencies;
-  if (!(await confirmPlan(spec, dependencies.check))) return undefined;
+  if (!(await confirmPlan(spec, dependencies))) return undefined;
   const { run, outcome } = live.start(spec);
   // The dashboard tells everything about a run, an error included; a run that ended before it could be seen is reported.
   outcome.catch((error: unknown) => reportError(log, error));
@@ -63,11 +66,15 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
         throw new HumanError(l10n.t('There is no run yet.'), { code: 'usage', remedy: l10n.t('Start one with the command "Start C10M run".') });
       dashboards.open(runId);
     }),
+    guarded<RunItem>(commandIds.repeatRun, async (item) => {
+      const id = item?.id ?? tree.view.selection.find((element): element is RunItem => 'id' in element)?.id ?? store.list()[0]?.id;
+      return id === undefined ? undefined : startRun(dependencies, store.read(id).spec);
+    }),
     guarded<RunItem>(commandIds.openRun, (item) => {
       if (item !== undefined) dashboards.open(item.id);
     }),
-    guarded<RunItem>(commandIds.deleteRun, (item, selected) => {
-      const items = (selected ?? (item === undefined ? tree.view.selection : [item])).filter(({ id }) => live.get(id) === undefined);
+    guarded<RunTreeElement>(commandIds.deleteRun, (item, selected) => {
+      const items = chosenRuns(tree, item, selected).filter(({ id }) => live.get(id) === undefined);
       if (items.length === 0) return;
       const undos: (() => void)[] = [];
       for (const { id } of items) {

@@ -7,7 +7,9 @@ import type { Plan } from '../protocol/plan.js';
 import { maximumConnections, type ProtocolChoice, type RunSpec } from '../protocol/spec.js';
 import type { HostRegistry, KnownHost } from './hostRegistry.js';
 import { inputStep, keep, pickStep, runSteps, type StepResult } from './multiStep.js';
+import type { PlanDocuments } from './planDocument.js';
 import { globalChanges, planLines } from './planItems.js';
+import { runTitle } from './runView.js';
 import { settings } from './settings.js';
 
 /** Probes a host and plans a run on it; changes nothing. */
@@ -60,39 +62,43 @@ export async function askForSpec(registry: HostRegistry, host?: string): Promise
   return specFromInput({ host: answers.host, protocol: answers.protocol, connections: answers.connections, hold: settings.defaultHold.value });
 }
 
+/** Probes and plans with a notification that tells the steps and can be cancelled. */
+export function checkWithProgress(spec: RunSpec, check: CheckRun): Thenable<{ facts: HostFacts; plan: Plan }> {
+  const title = l10n.t('C10M: checking {0}', spec.host === 'local' ? l10n.t('this machine') : spec.host);
+  return window.withProgress({ location: ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
+    const abort = new AbortController();
+    token.onCancellationRequested(() => abort.abort());
+    return check(spec, (message) => progress.report({ message }), abort.signal);
+  });
+}
+
 /** Shows the plan and asks whether to go. The question names every key of the whole host that would change. */
-export async function confirmPlan(spec: RunSpec, check: CheckRun): Promise<boolean> {
-  const checked = await window.withProgress(
-    {
-      location: ProgressLocation.Notification,
-      title: l10n.t('C10M: checking {0}', spec.host === 'local' ? l10n.t('this machine') : spec.host),
-      cancellable: true,
-    },
-    (progress, token) => {
-      const abort = new AbortController();
-      token.onCancellationRequested(() => abort.abort());
-      return check(spec, (message) => progress.report({ message }), abort.signal);
-    },
-  );
+export async function confirmPlan(spec: RunSpec, { check, plans }: { check: CheckRun; plans: PlanDocuments }): Promise<boolean> {
+  const checked = await checkWithProgress(spec, check);
   const lines = planLines(checked.plan, checked.facts);
   const go: QuickPickItem = {
     label: `$(play) ${l10n.t('Start')}`,
     detail: lines[0] === undefined ? '' : `${lines[0].label}: ${lines[0].detail}`,
     alwaysShow: true,
   };
+  const whole: QuickPickItem = {
+    label: `$(list-unordered) ${l10n.t('Show the whole plan')}`,
+    detail: l10n.t('walls, kernel settings and workers, as a document; nothing is started'),
+  };
   const separator: QuickPickItem = { label: l10n.t('Plan'), kind: QuickPickItemKind.Separator };
   const items: QuickPickItem[] = [
     go,
     separator,
     ...lines.slice(1).map((line) => ({ label: line.label, ...(line.detail === '' ? {} : { detail: line.detail }) })),
+    whole,
   ];
   const choice = await window.showQuickPick(items, {
     title: l10n.t('Start C10M run'),
     placeHolder: l10n.t('Enter starts the run, Escape leaves everything as it is'),
     ignoreFocusOut: true,
   });
-  // The lines of the plan are there to be read: choosing one means to go as well, since nothing else could be meant.
-  if (choice === undefined) return false;
+  if (choice !== undefined && choice !== go) await plans.show(runTitle(spec), checked.plan, checked.facts);
+  if (choice !== go) return false;
   const changes = globalChanges(checked.plan);
   if (changes === undefined) return true;
   const accept = l10n.t('Change and Start');

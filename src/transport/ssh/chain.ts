@@ -4,6 +4,7 @@ import { HumanError } from '../../core/errors.js';
 import { throwIfCancelled } from '../cancellation.js';
 import type { LaptopEnvironment } from '../environment.js';
 import { resolveHost, type ConfigSources } from './config.js';
+import { expandTilde } from './configFiles.js';
 import { openLink, type Link, type LinkOptions } from './link.js';
 import { sshSettings, type SshSettings } from './settings.js';
 
@@ -13,6 +14,8 @@ const maximumHops = 16;
 export interface ChainOptions extends LinkOptions {
   sources: ConfigSources;
   progress: (text: string) => void;
+  /** Tried on the last host before the identities of ssh_config. */
+  identityFile?: string | undefined;
   /** Whether the user lets this command of ssh_config be run; asked once per host. */
   mayRun: (host: string, command: string) => Promise<boolean>;
 }
@@ -51,7 +54,7 @@ export async function openChain(name: string, options: ChainOptions): Promise<Ch
 }
 
 /** The hosts on the way, nearest first. Only the first of them may have a ProxyCommand. */
-function planHops(name: string, { sources, log }: ChainOptions): SshSettings[] {
+function planHops(name: string, { sources, log, identityFile }: ChainOptions): SshSettings[] {
   const resolve = (host: string): SshSettings => {
     const resolved = resolveHost(host, sources);
     for (const problem of resolved.problems) log(`${problem.file}:${problem.line}: ${problem.text}`);
@@ -72,7 +75,9 @@ function planHops(name: string, { sources, log }: ChainOptions): SshSettings[] {
     });
     return [...before, jumps.length > 0 ? { ...settings, proxyCommand: undefined } : settings];
   };
-  const target = resolve(name);
+  const resolved = resolve(name);
+  const target =
+    identityFile === undefined ? resolved : { ...resolved, identityFiles: [expandTilde(identityFile, sources.environment), ...resolved.identityFiles] };
   return expand(target, target.jumps, 0);
 }
 

@@ -151,6 +151,7 @@ class SshHost implements HostConnection {
       log: options.log,
       progress: options.progress,
       sources: { environment: this.environment },
+      identityFile: options.identityFile,
       mayRun: (host, command) => options.prompts.confirm({ title: `Run the ProxyCommand of ${host}?`, detail: command, accept: 'Run it' }),
     });
     if (this.lifetime.signal.aborted) {

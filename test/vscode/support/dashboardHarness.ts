@@ -46,23 +46,17 @@ export class DashboardPage {
 
   /** Posts a message as the extension would; typed arrays survive as they do in VS Code. */
   async post(message: ToPanel): Promise<void> {
-    const samples = 'samples' in message ? message.samples : undefined;
-    const encoded =
-      samples === undefined
-        ? undefined
-        : Object.fromEntries(Object.entries(samples.columns).map(([id, values]) => [id, Array.from(values, (value) => (Number.isNaN(value) ? null : value))]));
-    await this.page.evaluate(
-      ({ text, columns }) => {
-        const value = JSON.parse(text) as { samples?: { columns: Record<string, Float32Array> } };
-        if (value.samples !== undefined && columns !== undefined) {
-          value.samples.columns = Object.fromEntries(
-            Object.entries(columns).map(([id, values]) => [id, Float32Array.from(values, (number) => number ?? Number.NaN)]),
-          );
-        }
-        window.postMessage(value, '*');
-      },
-      { text: JSON.stringify(message), columns: encoded },
+    // JSON knows no typed arrays and no NaN: both are marked, and made again in the page.
+    const text = JSON.stringify(message, (_key, value: unknown) =>
+      value instanceof Float32Array ? { float32: Array.from(value, (number) => (Number.isNaN(number) ? null : number)) } : value,
     );
+    await this.page.evaluate((json) => {
+      const isMarked = (value: unknown): value is { float32: (number | null)[] } => typeof value === 'object' && value !== null && 'float32' in value;
+      const message = JSON.parse(json, (_key, value: unknown) =>
+        isMarked(value) ? Float32Array.from(value.float32, (number) => number ?? Number.NaN) : value,
+      ) as unknown;
+      window.postMessage(message, '*');
+    }, text);
   }
 
   /** What the dashboard sent to the extension. */

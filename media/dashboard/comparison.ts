@@ -1,0 +1,210 @@
+import { html, LitElement, nothing, type TemplateResult } from 'lit';
+import { lowerBound } from '../../src/core/downsample.js';
+import { metrics } from '../../src/core/metrics.js';
+import { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { formatCount } from '../../src/core/units.js';
+import type { ComparisonSnapshot, SampleColumns } from '../../src/protocol/panel.js';
+import './chart.js';
+import type { ChartElement, ChartView } from './chart.js';
+import type { ChartDefinition } from './chartDefinitions.js';
+import type { Host } from './host.js';
+import { copyOrSave } from './saveImage.js';
+import { text } from './texts.js';
+import { onThemeChange, type ColorName } from './theme.js';
+
+/** The metrics drawn over time. */
+const drawn = ['establishedServer', 'connectRate', 'bytesPerEnd', 'ledgerBytes', 'cpuHost', 'failed'] as const;
+/** Colour and dashes of each run: told apart by either. */
+const strokes: { color: ColorName; dash?: number[] }[] = [
+  { color: 'blue' },
+  { color: 'orange', dash: [8, 4] },
+  { color: 'green', dash: [2, 3] },
+  { color: 'purple', dash: [12, 3, 3, 3] },
+  { color: 'red' },
+  { color: 'yellow', dash: [8, 4] },
+  { color: 'foreground', dash: [2, 3] },
+  { color: 'muted', dash: [12, 3, 3, 3] },
+];
+/** Points of the common time axis: more than any screen has pixels. */
+const maximumPoints = 20_000;
+
+/** Runs side by side: curves aligned at the start of the ramp, a verdict for each metric, differences, ledgers. */
+export class ComparisonElement extends LitElement {
+  host!: Host;
+  snapshot!: ComparisonSnapshot;
+
+  private store = new SampleColumnStore();
+  private definitions: ChartDefinition[] = [];
+  private view: ChartView | undefined;
+  private hiddenSeries: ReadonlySet<string> = new Set();
+  private notice = '';
+
+  override createRenderRoot(): HTMLElement {
+    return this;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    const { comparison, samples } = this.snapshot;
+    this.store = alignedStore(samples, comparison.rampStartMs);
+    this.definitions = drawn.map((id) => this.definition(id));
+    this.addEventListener('chart-zoom', (event) => {
+      this.view = (event as CustomEvent<ChartView | undefined>).detail;
+      this.requestUpdate();
+    });
+    this.addEventListener('chart-series', (event) => {
+      const hidden = new Set(this.hiddenSeries);
+      const id = (event as CustomEvent<string>).detail;
+      if (!hidden.delete(id)) hidden.add(id);
+      this.hiddenSeries = hidden;
+      this.requestUpdate();
+    });
+    this.addEventListener('chart-image', (event) => void this.keepImage((event as CustomEvent<{ id: string; image: Blob }>).detail));
+    onThemeChange(() => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw()));
+  }
+
+  override render(): TemplateResult {
+    const { comparison } = this.snapshot;
+    const { runs } = comparison;
+    return html`
+      <header class="head">
+        <div class="title">
+          <h1>${text('Comparison of {0} runs', runs.length)}</h1>
+          <p class="muted">${text('Verdicts are against the first run. Within the noise band two figures count as the same.')}</p>
+        </div>
+        <div class="actions"><button type="button" class="secondary" @click=${() => void this.exportReport()}>${text('Export report…')}</button></div>
+        ${this.notice === '' ? nothing : html`<p class="notice" role="status">${this.notice}</p>`}
+      </header>
+      <section class="card" aria-labelledby="metrics-title">
+        <h2 id="metrics-title">${text('Results')}</h2>
+        <table class="comparison">
+          <thead>
+            <tr>
+              <th scope="col">${text('Metric')}</th>
+              ${runs.map((run) => html`<th scope="col">${run.label}</th>`)}
+              <th scope="col">${text('Noise band')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            ${comparison.metrics.map(
+              (metric) =>
+                html`<tr data-metric=${metric.id}>
+                  <th scope="row">${metric.title}</th>
+                  ${metric.texts.map((value, index) => html`<td>${value} ${verdictView(metric.verdicts[index], metric.changes[index])}</td>`)}
+                  <td class="muted">± ${(metric.noise * 100).toFixed(0)} % ${metric.noiseSource === 'measured' ? text('measured') : text('assumed')}</td>
+                </tr>`,
+            )}
+            <tr>
+              <th scope="row">${text('Walls')}</th>
+              ${comparison.walls.map((walls) => html`<td>${walls.join(', ') || text('none')}</td>`)}
+              <td></td>
+            </tr>
+          </tbody>
+        </table>
+      </section>
+      <div class="charts">
+        ${this.definitions.map((definition) => html`<c10m-chart .definition=${definition} .samples=${this.store} .view=${this.view} .revision=${0} .hiddenSeries=${this.hiddenSeries}></c10m-chart>`)}
+      </div>
+      <section class="card" aria-labelledby="ledger-title">
+        <h2 id="ledger-title">${text('Where each byte goes')}</h2>
+        ${this.table(
+          text('Bytes per end'),
+          comparison.ledger.map((row) => ({ label: row.label, values: row.bytesPerEnd.map((bytes) => (bytes === null ? '–' : formatCount(bytes))) })),
+        )}
+      </section>
+      <section class="card" aria-labelledby="differences-title">
+        <h2 id="differences-title">${text('Differences')}</h2>
+        ${this.differences(text('Run'), comparison.spec)} ${this.differences(text('Host'), comparison.host)}
+        ${this.differences(text('Kernel settings'), comparison.tuning)}
+      </section>
+    `;
+  }
+
+  private differences(title: string, rows: readonly { field: string; values: (string | null)[] }[]): TemplateResult {
+    if (rows.length === 0) return html`<p class="empty">${title}: ${text('no difference')}</p>`;
+    return this.table(
+      title,
+      rows.map((row) => ({ label: row.field, values: row.values.map((value) => value ?? '–') })),
+    );
+  }
+
+  private table(title: string, rows: readonly { label: string; values: readonly string[] }[]): TemplateResult {
+    return html`<table class="comparison">
+      <caption>
+        ${title}
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">${text('Field')}</th>
+          ${this.snapshot.comparison.runs.map((run) => html`<th scope="col">${run.label}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) =>
+            html`<tr>
+              <th scope="row">${row.label}</th>
+              ${row.values.map((value) => html`<td>${value}</td>`)}
+            </tr>`,
+        )}
+      </tbody>
+    </table>`;
+  }
+
+  private definition(id: string): ChartDefinition {
+    const metric = metrics.find((candidate) => candidate.id === id)!;
+    return {
+      id,
+      title: metric.title,
+      description: text('{0} over the seconds since the start of the ramp, one line for each run.', metric.title),
+      format: (value) => metric.format(value),
+      wholeNumbers: metric.unit.startsWith('connections'),
+      series: this.snapshot.comparison.runs.map((run, index) => ({
+        label: run.label,
+        ...strokes[index % strokes.length]!,
+        values: (store) => store.column(`${index}.${id}`),
+      })),
+    };
+  }
+
+  private async exportReport(): Promise<void> {
+    try {
+      await this.host.request({ name: 'command', command: 'exportReport' });
+    } catch (error) {
+      this.notice = error instanceof Error ? error.message : String(error);
+      this.requestUpdate();
+    }
+  }
+
+  private async keepImage({ id, image }: { id: string; image: Blob }): Promise<void> {
+    this.notice = await copyOrSave(this.host, `comparison-${id}.png`, image);
+    this.requestUpdate();
+  }
+}
+customElements.define('c10m-comparison', ComparisonElement);
+
+function verdictView(verdict: string | undefined, change: number | null | undefined): TemplateResult | typeof nothing {
+  if (verdict === undefined || verdict === 'baseline' || verdict === 'unknown') return nothing;
+  const percent = change === null || change === undefined || !Number.isFinite(change) ? '' : ` ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %`;
+  const words: Record<string, string> = { same: text('same'), better: text('better'), worse: text('worse'), differs: text('differs') };
+  return html`<span class="badge ${verdict === 'worse' ? 'error' : ''}">${words[verdict] ?? verdict}${percent}</span>`;
+}
+
+/** All runs on one time axis that counts from the start of each run's ramp; the columns of run 1 are `0.…`, of run 2 `1.…`. */
+function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly number[]): SampleColumnStore {
+  const runs = samples.map((columns, index) => ({ store: new SampleColumnStore(columns), startSeconds: (rampStartMs[index] ?? 0) / 1000 }));
+  const ends = runs.map(({ store, startSeconds }) => (store.column('seconds')[store.length - 1] ?? 0) - startSeconds);
+  const end = Math.max(1, ...ends);
+  const step = Math.max(1, end / maximumPoints);
+  const result = new SampleColumnStore();
+  for (let seconds = 0; seconds <= end + step / 2; seconds += step) {
+    const row: Record<string, number> = { seconds };
+    runs.forEach(({ store, startSeconds }, index) => {
+      const at = lowerBound(store.column('seconds'), startSeconds + seconds);
+      const beyond = seconds > ends[index]! + step / 2 || store.length === 0;
+      for (const id of drawn) row[`${index}.${id}`] = beyond ? Number.NaN : store.column(id)[Math.min(at, store.length - 1)]!;
+    });
+    result.append(row);
+  }
+  return result;
+}
