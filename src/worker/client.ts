@@ -51,6 +51,7 @@ export class EpollClient {
   /** Connections that are not established yet, or that are closing, and until when they may be so. */
   private readonly deadlines = new Map<number, number>();
   private target = 0;
+  private isReached = true;
   private nextSweepAt = 0;
 
   constructor(
@@ -66,10 +67,18 @@ export class EpollClient {
   /** Go to this many connections at this rate per second, 0: as fast as possible. A new order tries again what was blocked. */
   setTarget(connections: number, rate: number): void {
     this.target = Math.min(connections, this.destinations.capacity);
+    this.isReached = false;
     this.bucket.setRate(rate, performance.now());
     this.parts.stats.blocked = undefined;
     this.destinations.forgetExhaustion();
     this.backoff.forget();
+  }
+
+  /** True once after the target was reached. */
+  takeReached(): boolean {
+    if (this.isReached || this.open.length !== this.target) return false;
+    this.isReached = true;
+    return true;
   }
 
   isWebSocket(fd: number): boolean {

@@ -45,8 +45,10 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
       if (traffic?.onEvent(fd) !== true) client.onEvent(fd, flags);
     },
     onTurn: (now) => {
+      const clientDueIn = client.onTurn(now);
+      if (client.takeReached()) stats.hurry();
       if (stats.dueIn(now) <= 0) report(now);
-      return Math.max(0, Math.min(client.onTurn(now), bursts.onTurn(now), stats.dueIn(now)));
+      return Math.max(0, Math.min(clientDueIn, bursts.onTurn(now), stats.dueIn(now)));
     },
     onInput: (bytes) => (bytes.length === 0 ? process.exit(0) : reader.push(bytes)),
   });

@@ -17,10 +17,14 @@ export function runEpollServer(configuration: ServerConfiguration, channel: Work
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
   const server = new EpollServer(plan, websocketPath, loop, stats);
   listen(server, channel);
+  let openBefore = 0;
   const report = () => channel.send(stats.message(performance.now(), ownCpuMicroseconds()));
   loop.start({
     onEvent: (fd, flags) => server.onEvent(fd, flags),
     onTurn: (now) => {
+      const open = stats.tcp.open + stats.websocket.open;
+      if (open === plan.connections && open !== openBefore) stats.hurry();
+      openBefore = open;
       if (stats.dueIn(now) <= 0) report();
       return Math.max(0, Math.min(server.onTurn(now), stats.dueIn(now)));
     },

@@ -41,6 +41,11 @@ export class Stats {
     this.failed[name] = (this.failed[name] ?? 0) + 1;
   }
 
+  /** Makes the next stats due at once: something was reached that others wait for. */
+  hurry(): void {
+    this.lastSentAt = Number.NEGATIVE_INFINITY;
+  }
+
   /** Milliseconds until the next stats are due; 0 or less: now. */
   dueIn(now: number): number {
     return this.lastSentAt + (this.sum() === this.lastSum ? idlePeriodMs : movingPeriodMs) - now;
