@@ -5,8 +5,8 @@ import {
   parsePerCpuPages,
   parseSlabinfo,
   parseSockstat,
-  readDescriptorTableSize,
   readPageSize,
+  readProcessTables,
   readProportionalSetSize,
   readText,
 } from '../../src/linux/procfs.js';
@@ -17,18 +17,23 @@ export interface Processes {
   client: readonly number[];
 }
 
+/** One slot of a descriptor table. */
+const pointerBytes = 8;
+
 const proportionalSize = (pids: readonly number[]) => pids.reduce((sum, pid) => sum + (readProportionalSetSize(pid) ?? 0), 0);
 
 /** The machine's memory at one moment, as the supervisor reads it. */
 export function readMemory(processes: Processes): MemoryReading {
   const slab = readText('/proc/slabinfo');
+  const tables = [...processes.server, ...processes.client].map(readProcessTables);
   const sockstat = parseSockstat(readText('/proc/net/sockstat') ?? '');
   return {
     slab: slab === undefined ? null : parseSlabinfo(slab),
     meminfo: parseMeminfo(readText('/proc/meminfo') ?? ''),
     perCpuFreeBytes: parsePerCpuPages(readText('/proc/zoneinfo') ?? '') * readPageSize(),
     processes: { server: proportionalSize(processes.server), client: proportionalSize(processes.client), supervisor: 0 },
-    fileTableBytes: [...processes.server, ...processes.client].reduce((sum, pid) => sum + readDescriptorTableSize(pid) * 8, 0),
+    fileTableBytes: tables.reduce((sum, { descriptorSlots }) => sum + descriptorSlots * pointerBytes, 0),
+    pageTableBytes: tables.reduce((sum, { pageTableBytes }) => sum + pageTableBytes, 0),
     sockstatMemoryPages: sockstat.memoryPages,
     tcpAllocated: sockstat.allocated,
     timeWait: sockstat.timeWait,
