@@ -2,7 +2,7 @@ import { exitCodes } from '../core/errors.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd } from '../core/units.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
-import { RunController } from '../run/controller.js';
+import { newRun } from '../run/newRun.js';
 import { controllerDependencies } from './environment.js';
 import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
 import { table } from './table.js';
@@ -28,7 +28,7 @@ export async function check(args: string[]): Promise<number> {
     progress: log,
     signal: abort.signal,
   });
-  const { facts, plan } = await new RunController(dependencies, spec).check(abort.signal);
+  const { facts, plan } = await newRun(dependencies, spec).check(abort.signal);
   process.stdout.write(values.json === true ? `${JSON.stringify({ facts, plan })}\n` : `${factsText(facts)}\n${planText(plan)}`);
   const reached = plan.requested === 'max' || plan.connections >= plan.requested;
   return reached ? exitCodes.done : exitCodes.targetNotReached;

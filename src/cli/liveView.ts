@@ -1,7 +1,7 @@
 import { firstWall } from '../core/plannedWalls.js';
 import { ledgerItems } from '../core/ledger.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
-import type { RunController } from '../run/controller.js';
+import type { RunHandle } from '../run/runHandle.js';
 import type { RunView } from './plainView.js';
 
 const escape = '\u001b[';
@@ -14,7 +14,7 @@ const burst = { messages: 1, bytes: 64 };
 
 /** One screen part, redrawn in place, with keys to steer the run. */
 export class LiveView implements RunView {
-  private controller: RunController | undefined;
+  private controller: RunHandle | undefined;
   private stop: () => void = () => undefined;
   private drawnLines = 0;
   private timer: NodeJS.Timeout | undefined;
@@ -27,7 +27,7 @@ export class LiveView implements RunView {
     this.draw();
   }
 
-  begin(controller: RunController, stop: () => void): void {
+  begin(controller: RunHandle, stop: () => void): void {
     this.controller = controller;
     this.stop = stop;
     controller.onEvent((event) => {

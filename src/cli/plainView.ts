@@ -1,11 +1,11 @@
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
-import type { RunController } from '../run/controller.js';
+import type { RunHandle } from '../run/runHandle.js';
 
 /** What a run shows while it goes on. */
 export interface RunView {
   /** What is being done before the first event: connecting, deploying. */
   progress(text: string): void;
-  begin(controller: RunController, stop: () => void): void;
+  begin(controller: RunHandle, stop: () => void): void;
   /** Puts the terminal back; may be called more than once. */
   end(): void;
 }
@@ -20,7 +20,7 @@ export class PlainView implements RunView {
     process.stdout.write(`${text}\n`);
   }
 
-  begin(controller: RunController): void {
+  begin(controller: RunHandle): void {
     controller.onEvent((event) => {
       const line = this.lineOf(controller, event);
       if (line !== undefined) process.stdout.write(`${line}\n`);
@@ -31,7 +31,7 @@ export class PlainView implements RunView {
     // Nothing to put back.
   }
 
-  private lineOf(controller: RunController, event: Parameters<Parameters<RunController['onEvent']>[0]>[0]): string | undefined {
+  private lineOf(controller: RunHandle, event: Parameters<Parameters<RunHandle['onEvent']>[0]>[0]): string | undefined {
     switch (event.type) {
       case 'link':
         return controller.state.linkLost === undefined ? 'The link is back.' : `The link is lost (${controller.state.linkLost}); the run goes on without us.`;

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { exitCodes, HumanError } from '../core/errors.js';
 import { encodeLine } from '../protocol/lines.js';
-import { RunController } from '../run/controller.js';
+import { newRun } from '../run/newRun.js';
+import type { RunHandle } from '../run/runHandle.js';
 import { provisionOf, sudoOf } from './choices.js';
 import { controllerDependencies } from './environment.js';
 import { junitText } from './junit.js';
@@ -25,7 +26,7 @@ export async function run(args: string[]): Promise<number> {
   const log = (line: string) => {
     if (values.verbose === true) process.stderr.write(`${line}\n`);
   };
-  const controller = new RunController(
+  const controller = newRun(
     controllerDependencies({
       runsDirectory: values.runs,
       acceptNewHostKeys: values['accept-new'] === true,
@@ -80,7 +81,7 @@ function metricsFileOf(path: string, run: string, hostName: string): MetricsFile
 }
 
 /** What stderr says of a run that is not simply done. */
-function problemLines(summary: Awaited<ReturnType<RunController['start']>>): string[] {
+function problemLines(summary: Awaited<ReturnType<RunHandle['start']>>): string[] {
   const lines: string[] = [];
   if (summary.exitCode === exitCodes.targetNotReached) {
     const wall = summary.walls[0];
@@ -100,13 +101,13 @@ function problemLines(summary: Awaited<ReturnType<RunController['start']>>): str
   return lines;
 }
 
-function requestStop(controller: RunController, abort: AbortController): void {
+function requestStop(controller: RunHandle, abort: AbortController): void {
   if (abort.signal.aborted) controller.stop('Interrupted.');
   else abort.abort();
 }
 
 /** Ctrl-C, SIGTERM and SIGHUP stop the run, which drains and restores; a second Ctrl-C says what is still going on. */
-function followSignals(controller: RunController, abort: AbortController): () => void {
+function followSignals(controller: RunHandle, abort: AbortController): () => void {
   let count = 0;
   const onSignal = () => {
     count++;

@@ -92,6 +92,8 @@ export const sampleSchema = v.object({
   limits: v.record(v.string(), v.object({ used: v.number(), limit: v.number() })),
   /** Milliseconds, from the planned send time, since the run began; absent without traffic. */
   latency: v.optional(latencySchema),
+  /** A run over several hosts: what each of them holds, by its name. */
+  hosts: v.optional(v.record(v.string(), v.object({ server: natural, client: natural, availableBytes: v.number() }))),
 });
 export type Sample = v.InferOutput<typeof sampleSchema>;
 

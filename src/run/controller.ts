@@ -10,6 +10,7 @@ import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { HostConnection, RelayChannel } from '../transport/transport.js';
+import type { RunHandle } from './runHandle.js';
 import { applyEvent, newRunState, type RunState } from './runState.js';
 
 export interface ControllerDependencies {
@@ -32,7 +33,7 @@ const reconnectPausesMs = [500, 1_000, 2_000, 4_000, 8_000, 10_000] as const;
 const reconnectBeyondLeaseMs = 10 * 60_000;
 
 /** The story of one run on the laptop's side: start, follow, save, come back after a lost link, and steer. */
-export class RunController {
+export class RunController implements RunHandle {
   readonly state: RunState;
   private readonly builder = new SummaryBuilder();
   private readonly listeners = new Set<(event: ControllerEvent) => void>();
@@ -49,6 +50,8 @@ export class RunController {
     private readonly dependencies: ControllerDependencies,
     spec: RunSpec,
     runId: string = newRunId(),
+    /** The part of a run over several hosts that this host takes; absent: the host plans by itself. */
+    private readonly plan?: Plan,
   ) {
     this.state = newRunState(runId, spec);
   }
@@ -84,7 +87,17 @@ export class RunController {
       };
       this.writer = this.dependencies.store.create(this.saved);
       try {
-        await this.request((id) => ({ type: 'start', id, runId, spec, owner: this.dependencies.owner }), signal);
+        await this.request(
+          (id) => ({
+            type: 'start',
+            id,
+            runId,
+            spec,
+            owner: this.dependencies.owner,
+            ...(this.plan === undefined ? {} : { plan: this.plan }),
+          }),
+          signal,
+        );
       } catch (error) {
         if (this.state.lastSequence === 0) this.writer.discard();
         throw error;

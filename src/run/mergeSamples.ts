@@ -1,0 +1,94 @@
+import type { Ledger, Sample } from '../protocol/events.js';
+
+type Counts = NonNullable<Sample['byProtocol']['tcp']>;
+/** The latest sample of each host of one run. */
+export interface HostSamples {
+  server: { name: string; sample: Sample };
+  clients: readonly { name: string; sample: Sample }[];
+}
+
+/**
+ * One sample of a run over several hosts. The server's ends are counted on the server host, the clients' ends on theirs; memory left, limits
+ * and kernel counters are those of the server host, which is what is measured; failures and rates are sums over the clients.
+ */
+export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'seq' | 't' | 'phase' | 'target'> {
+  const all = [server, ...clients];
+  const samples = clients.map((client) => client.sample);
+  const client = sum(samples, (sample) => sample.established.client);
+  const established = { server: server.sample.established.server, client };
+  const byProtocol: Sample['byProtocol'] = {};
+  for (const protocol of ['tcp', 'websocket'] as const) {
+    const counts = mergeCounts(
+      server.sample.byProtocol[protocol],
+      samples.flatMap((sample) => sample.byProtocol[protocol] ?? []),
+    );
+    if (counts !== undefined) byProtocol[protocol] = counts;
+  }
+  const latencies = samples.flatMap((sample) => sample.latency ?? []);
+  return {
+    type: 'sample',
+    established,
+    byProtocol,
+    connecting: sum(samples, (sample) => sample.connecting),
+    failed: { total: sum(samples, (sample) => sample.failed.total), byErrno: addRecords(samples.map((sample) => sample.failed.byErrno)) },
+    lost: sum(samples, (sample) => sample.lost),
+    connectRate: sum(samples, (sample) => sample.connectRate),
+    ledger: mergeLedgers(
+      all.map(({ name, sample }) => ({ name, ledger: sample.ledger })),
+      established.server + established.client,
+    ),
+    memory: server.sample.memory,
+    cpu: {
+      ...server.sample.cpu,
+      client: sum(samples, (sample) => sample.cpu.client),
+      supervisor: sum(all, ({ sample }) => sample.cpu.supervisor),
+      cores: sum(all, ({ sample }) => sample.cpu.cores),
+      host: sum(all, ({ sample }) => sample.cpu.host),
+    },
+    sockstat: server.sample.sockstat,
+    netstat: server.sample.netstat,
+    limits: server.sample.limits,
+    // Percentiles cannot be added: the worst host's are told, which never flatters.
+    ...(latencies.length === 0 ? {} : { latency: latencies.reduce((worst, latency) => (latency.p99 > worst.p99 ? latency : worst)) }),
+    hosts: Object.fromEntries(all.map(({ name, sample }) => [name, { ...sample.established, availableBytes: sample.memory.availableBytes }])),
+  };
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}
+
+function addRecords(records: readonly Record<string, number>[]): Record<string, number> {
+  const total: Record<string, number> = {};
+  for (const record of records) for (const [key, value] of Object.entries(record)) total[key] = (total[key] ?? 0) + value;
+  return total;
+}
+
+function mergeCounts(server: Counts | undefined, clients: readonly Counts[]): Counts | undefined {
+  if (server === undefined && clients.length === 0) return undefined;
+  return {
+    server: server?.server ?? 0,
+    client: sum(clients, (counts) => counts.client),
+    messagesPerSecond: sum(clients, (counts) => counts.messagesPerSecond),
+    bytesPerSecond: sum(clients, (counts) => counts.bytesPerSecond),
+    messagesTotal: sum(clients, (counts) => counts.messagesTotal),
+    bytesTotal: sum(clients, (counts) => counts.bytesTotal),
+  };
+}
+
+function mergeLedgers(parts: readonly { name: string; ledger: Ledger }[], ends: number): Ledger {
+  const ledgers = parts.map((part) => part.ledger);
+  const explainedBytes = sum(ledgers, (ledger) => ledger.explainedBytes);
+  const ratios = ledgers.flatMap((ledger) => ledger.explainedRatio ?? []);
+  return {
+    entries: addRecords(ledgers.map((ledger) => ledger.entries)),
+    explainedBytes,
+    growthBytes: sum(ledgers, (ledger) => ledger.growthBytes),
+    explainedRatio: ratios.length === 0 ? null : Math.min(...ratios),
+    bytesPerEnd: ends === 0 ? null : explainedBytes / ends,
+    bytesPerPair: ends === 0 ? null : (explainedBytes / ends) * 2,
+    memAvailableFallBytes: sum(ledgers, (ledger) => ledger.memAvailableFallBytes),
+    approximate: ledgers.some((ledger) => ledger.approximate),
+    contamination: parts.flatMap(({ name, ledger }) => ledger.contamination.map((text) => `${name}: ${text}`)),
+  };
+}

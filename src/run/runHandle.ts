@@ -1,0 +1,20 @@
+import type { Summary } from '../protocol/events.js';
+import type { HostFacts } from '../protocol/facts.js';
+import type { Plan } from '../protocol/plan.js';
+import type { ControllerEvent } from './controller.js';
+import type { RunState } from './runState.js';
+
+/** A run as its views see it, on one host or on several. */
+export interface RunHandle {
+  readonly state: RunState;
+  /** Where the run is saved. */
+  readonly directory: string;
+  onEvent(listener: (event: ControllerEvent) => void): () => void;
+  start(signal: AbortSignal): Promise<Summary>;
+  check(signal: AbortSignal): Promise<{ facts: HostFacts; plan: Plan }>;
+  stop(reason?: string): void;
+  set(change: { target?: number; rate?: number }): Promise<void>;
+  burst(messages: number, bytes: number): Promise<void>;
+  removeAll(): Promise<void>;
+  detach(): Promise<void>;
+}
