@@ -32,7 +32,7 @@ export async function snapshotOf(host: TestHost): Promise<HostSnapshot> {
     `echo '#namespaces'`,
     `for p in /proc/[0-9]*; do readlink $p/ns/net 2>/dev/null; done | sort -u`,
     `echo '#files'`,
-    `find /tmp /run /var/tmp /root/.local/state /home -xdev \\( -name '*c10m*' -o -path '*c10m*/runs/*' \\) 2>/dev/null | sort`,
+    `find /tmp /run /var/tmp /home -xdev \\( -name '*c10m*' -o -path '*c10m*/runs/*' \\) 2>/dev/null | sort`,
     `echo '#addresses'`,
     `ip -o addr | awk '{print $2, $3, $4}'; ip route`,
   ];
