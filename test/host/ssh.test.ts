@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import type { ConnectOptions } from '../../src/transport/contract.js';
 import { attempt, type Outcome, type Person } from './support/attempt.js';
 import { startHost, stopLab, testLab, type HostVariants, type TestHost } from './support/host.js';
+import { command } from './support/lab.js';
 import { makeLaptop, type Laptop } from './support/laptop.js';
 import { missingForHosts } from './support/packages.js';
 import { makeTestPayload } from './support/testAgent.js';
@@ -499,6 +500,17 @@ const cases: Record<string, Case[]> = {
     },
   ],
   'the way there': [
+    {
+      name: 'IPv6',
+      prepare: (l, h) => {
+        // Given on the spot: the lab's own addresses are IPv4.
+        command('ip', ['-n', h.networkNamespace, 'addr', 'add', `fd10:211:${h.lab.number}::2/64`, 'dev', 'eth0', 'nodad']);
+        command('ip', ['addr', 'replace', `fd10:211:${h.lab.number}::1/64`, 'dev', h.lab.bridge, 'nodad']);
+        replaceLine(l, `HostName ${h.address}`, `HostName fd10:211:${h.lab.number}::2`);
+        replaceKnownHosts(l, (text) => text.replaceAll(h.address, `fd10:211:${h.lab.number}::2`));
+      },
+      expect: 'root',
+    },
     { name: 'a refused port', lines: [], prepare: (l) => replaceLine(l, 'Port 22', 'Port 1'), expect: 'unreachable', says: /port 1 refused the connection/ },
     {
       name: 'an unknown name',
@@ -525,7 +537,7 @@ const cases: Record<string, Case[]> = {
       expect: 'unreachable',
     },
     {
-      name: 'a ProxyCommand that is allowed',
+      name: 'a ProxyCommand that is allowed, asked once',
       prepare: (l, h) => {
         appendFileSync(l.configFile, `  ProxyCommand socat - TCP:%h:%p || bash -c 'exec 3<>/dev/tcp/${h.address}/22; cat <&3 & cat >&3'\n`);
         replaceProxy(l, h);
@@ -533,6 +545,14 @@ const cases: Record<string, Case[]> = {
       person: { confirm: true },
       expect: 'root',
       asked: ['confirm'],
+      check: async (_, __, laptop) => {
+        const again = await attempt('h', laptop, payload);
+        assert.deepEqual([again.report?.user, again.asked], ['root', []]);
+        // Another command is another question.
+        appendFileSync(laptop.configFile, 'Host x\n');
+        replaceLine(laptop, 'proxy.cjs', './proxy.cjs');
+        assert.deepEqual((await attempt('h', laptop, payload)).asked, ['confirm']);
+      },
     },
     {
       name: 'a ProxyCommand that is not allowed is not run',

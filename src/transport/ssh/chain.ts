@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { HumanError } from '../../core/errors.js';
 import { throwIfCancelled } from '../cancellation.js';
 import type { LaptopEnvironment } from '../environment.js';
@@ -88,6 +89,8 @@ async function openWithAttempts(settings: SshSettings, sock: Duplex | undefined,
     } catch (error) {
       const again = sock === undefined && error instanceof HumanError && error.code === 'unreachable' && attempt < settings.connectionAttempts;
       if (!again) throw error;
+      // As OpenSSH: one attempt a second.
+      await delay(1_000, undefined, { signal: options.signal }).catch(() => throwIfCancelled(options.signal));
     }
   }
 }

@@ -46,6 +46,9 @@ export function resolveHost(name: string, sources: ConfigSources): ResolvedHost 
       remedy: 'Correct it in ssh_config.',
     });
   }
+  if ((reader.values.get('canonicalizehostname')?.[0] ?? 'false') !== 'false') {
+    reader.problems.push({ file: '', line: 0, text: 'CanonicalizeHostname is not followed by C10M: write the full name, or HostName' });
+  }
   return { name, keys: printedKeys(reader, asked.host, finalHost, environment), problems: reader.problems };
 }
 

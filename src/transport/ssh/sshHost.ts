@@ -1,6 +1,7 @@
 import { HumanError } from '../../core/errors.js';
 import { cancelledError, throwIfCancelled } from '../cancellation.js';
 import type { ConnectOptions, HostConnection, RelayChannel } from '../contract.js';
+import { consentFile, Consents } from '../consents.js';
 import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';
 import { laptopEnvironment, type LaptopEnvironment } from '../environment.js';
 import type { Inspection } from '../hostScripts.js';
@@ -152,7 +153,7 @@ class SshHost implements HostConnection {
       progress: options.progress,
       sources: { environment: this.environment },
       identityFile: options.identityFile,
-      mayRun: (host, command) => options.prompts.confirm({ title: `Run the ProxyCommand of ${host}?`, detail: command, accept: 'Run it' }),
+      mayRun: (host, command) => this.mayRun(host, command),
     });
     if (this.lifetime.signal.aborted) {
       chain.end();
@@ -164,6 +165,19 @@ class SshHost implements HostConnection {
       if (this.chain === chain) this.chain = undefined;
     });
     return chain;
+  }
+
+  /** Whether a ProxyCommand may run: asked once per host and command, and remembered on this machine. */
+  private async mayRun(host: string, command: string): Promise<boolean> {
+    const consents = new Consents(consentFile(this.environment), this.options.log);
+    if (await consents.has(host, command)) return true;
+    const allowed = await this.options.prompts.confirm({
+      title: `Run the ProxyCommand of ${host} from your SSH configuration?`,
+      detail: command,
+      accept: 'Run it',
+    });
+    if (allowed) await consents.add(host, command);
+    return allowed;
   }
 
   private async relayWith(chain: Chain, equipment: Equipment): Promise<RelayChannel> {
