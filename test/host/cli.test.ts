@@ -86,7 +86,7 @@ const eventsOf = (result: Result) =>
 function summaryOf(result: Result): Summary {
   const event = eventsOf(result).at(-1);
   assert.equal(event?.type, 'summary', `the last line is the summary; stderr: ${result.stderr}`);
-  return (event).summary;
+  return event.summary;
 }
 
 describe('c10m in a terminal', { skip }, () => {
@@ -129,7 +129,7 @@ describe('c10m in a terminal', { skip }, () => {
       );
       const hello = events[0];
       assert.equal(hello?.type, 'hello');
-      const directory = join(runsDirectory, (hello).runId);
+      const directory = join(runsDirectory, hello.runId);
       const saved = JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as SavedRun;
       assert.deepEqual(saved.summary, summary, 'the saved run has the same summary');
       assert.equal(readFileSync(join(directory, 'events.ndjson'), 'utf8').trim().split('\n').length, events.length, 'and the same events');
