@@ -89,6 +89,8 @@ export class RampControl {
   private async ramp(): Promise<void> {
     const { story, orders, pool, signal } = this.run;
     story.enter('ramping');
+    // The curve begins where the ramp does, so that the next sample's rate is that of the ramp.
+    this.takeSample();
     this.guard.tripped = false;
     let progressAt = performance.now();
     let before = '';

@@ -119,11 +119,14 @@ function cacheGrowthBytes(name: string, before: Slab, now: Slab, objects = objec
   return reading === undefined ? 0 : objects * slabShareBytes(reading);
 }
 
-/** Growth of one item's caches in bytes, by active objects × their share of a slab. */
-function itemGrowthBytes(item: LedgerItem, before: Slab, now: Slab, sockets: number): number {
+/** Caches with exactly one object for each open TCP socket, whoever's it is: the sockets of others can be taken out of them by their count. */
+const onePerSocket: ReadonlySet<string> = new Set(['TCP', 'sock_inode_cache', 'filp', 'dentry']);
+
+/** Growth of one item's caches in bytes, by active objects × their share of a slab. `foreign`: sockets of others opened meanwhile, negative when closed. */
+function itemGrowthBytes(item: LedgerItem, before: Slab, now: Slab, sockets: number, foreign: number): number {
   let bytes = 0;
   for (const name of item.caches ?? []) {
-    const objects = Math.max(0, objectGrowth(name, before, now));
+    const objects = Math.max(0, objectGrowth(name, before, now) - (onePerSocket.has(name) ? foreign : 0));
     bytes += cacheGrowthBytes(name, before, now, item.cappedBySockets === true ? Math.min(objects, sockets) : objects);
   }
   return bytes;
@@ -149,11 +152,17 @@ function ownBytes({ processes, pageTableBytes }: MemoryReading): number {
   return processes.server + processes.client + processes.supervisor + pageTableBytes;
 }
 
+/** Sockets that others opened (negative: closed) since the baseline; 0 while they are too few to matter. */
+function foreignSockets(baseline: MemoryReading, now: MemoryReading, ends: number): number {
+  const foreign = now.tcpAllocated - baseline.tcpAllocated - ends;
+  return Math.abs(foreign) > Math.max(foreignSocketsWorthTelling, ends * 0.01) ? foreign : 0;
+}
+
 /**
  * The ledger of the growth between two readings. The processes count from zero (their fixed share is part of the cost), the kernel from
  * the baseline. `growthBytes` is measured independently of the items (MemTotal − MemFree − per-CPU free pages − page cache; MemAvailable
- * takes pinned socket inodes for reclaimable), without what others took meanwhile: caches of files, and anonymous memory and page tables that are not ours.
- * Both are told in `contamination`.
+ * takes pinned socket inodes for reclaimable), without what others took meanwhile: caches of files, and anonymous memory and page tables that are not ours,
+ * and TCP sockets. All are told in `contamination`.
  */
 export function computeLedger(baseline: MemoryReading, now: MemoryReading, established: { server: number; client: number }): Ledger {
   const ends = established.server + established.client;
@@ -163,12 +172,13 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
   const entries: Record<string, number> = { serverProcesses: now.processes.server, clientProcesses: now.processes.client };
   const contamination: string[] = [];
   const approximate = baseline.slab === null || now.slab === null;
+  const foreign = foreignSockets(baseline, now, ends);
   let growthBytes: number;
   if (baseline.slab === null || now.slab === null) {
     entries['kernel'] = Math.max(0, memAvailableFallBytes - (now.processes.server + now.processes.client - fixedBytes));
     growthBytes = memAvailableFallBytes + fixedBytes;
   } else {
-    for (const item of ledgerItems) if (item.caches !== undefined) entries[item.id] = itemGrowthBytes(item, baseline.slab, now.slab, ends);
+    for (const item of ledgerItems) if (item.caches !== undefined) entries[item.id] = itemGrowthBytes(item, baseline.slab, now.slab, ends, foreign);
     entries['fdTable'] = Math.max(0, now.fileTableBytes - baseline.fileTableBytes);
     entries['socketBuffers'] = Math.max(0, now.sockstatMemoryPages - baseline.sockstatMemoryPages) * pageBytes;
     entries['pageTables'] = now.pageTableBytes;
@@ -177,6 +187,8 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
     const others = grown('AnonPages') + grown('PageTables') - (ownBytes(now) - ownBytes(baseline));
     growthBytes = usedBytes(now) - usedBytes(baseline) + fixedBytes - files;
     const worthTelling = Math.max(growthWorthARatioBytes / 2, foreignShareWorthTelling * (growthBytes - others));
+    const slab = now.slab;
+    for (const name of onePerSocket) growthBytes -= slab[name] === undefined ? 0 : foreign * slabShareBytes(slab[name]);
     if (Math.abs(others) > worthTelling) {
       growthBytes -= others;
       contamination.push(`Other programs ${others > 0 ? 'took' : 'gave back'} ${mebibytes(others)} meanwhile: left out.`);
@@ -186,10 +198,8 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
       contamination.push(`${who}${mebibytes(files)} of the kernel's caches for it are left out.`);
     }
   }
-  const foreign = now.tcpAllocated - baseline.tcpAllocated - ends;
-  if (foreign > Math.max(foreignSocketsWorthTelling, ends * 0.01)) {
-    contamination.push(`${foreign} more TCP sockets than ours were opened on this host meanwhile.`);
-  }
+  if (foreign !== 0)
+    contamination.push(`Other programs ${foreign > 0 ? 'opened' : 'closed'} ${Math.abs(foreign)} TCP sockets on this host meanwhile: left out.`);
   const explainedBytes = Object.values(entries).reduce((sum, bytes) => sum + bytes, 0);
   const grownBytes = growthBytes - fixedBytes;
   const explainedRatio = approximate || grownBytes < growthWorthARatioBytes ? null : Math.min(1, Math.max(0, (explainedBytes - fixedBytes) / grownBytes));

@@ -10,7 +10,7 @@ import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { HostConnection, RelayChannel } from '../transport/transport.js';
-import type { RunHandle } from './runHandle.js';
+import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent, newRunState, type RunState } from './runState.js';
 
 export interface ControllerDependencies {
@@ -21,9 +21,6 @@ export interface ControllerDependencies {
   owner: string;
   log: (line: string) => void;
 }
-
-/** What a listener gets: each new event, and `link` when the link is lost or back. */
-export type ControllerEvent = RunEvent | { type: 'link' };
 
 /** A heartbeat is sent at least this often; the shortest lease is 10 s. */
 const heartbeatMs = 3_000;

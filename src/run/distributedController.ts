@@ -10,9 +10,9 @@ import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
-import { type ControllerDependencies, type ControllerEvent, RunController } from './controller.js';
+import { type ControllerDependencies, RunController } from './controller.js';
 import { mergeSamples } from './mergeSamples.js';
-import type { RunHandle } from './runHandle.js';
+import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent, newRunState, type RunState } from './runState.js';
 
 /** The server host holds until the clients are done and it is told so; its own lease still protects it. This is the longest hold there is. */

@@ -1,8 +1,10 @@
-import type { Summary } from '../protocol/events.js';
+import type { RunEvent, Summary } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
-import type { ControllerEvent } from './controller.js';
 import type { RunState } from './runState.js';
+
+/** What a listener gets: each new event, and `link` when the link is lost or back. */
+export type ControllerEvent = RunEvent | { type: 'link' };
 
 /** A run as its views see it, on one host or on several. */
 export interface RunHandle {

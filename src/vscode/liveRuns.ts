@@ -1,7 +1,8 @@
 import { EventEmitter, type Disposable, type LogOutputChannel } from 'vscode';
 import type { PanelRequest } from '../protocol/panel.js';
 import type { RunSpec } from '../protocol/spec.js';
-import type { ControllerEvent, RunController } from '../run/controller.js';
+import type { ControllerEvent } from '../run/runHandle.js';
+import type { RunController } from '../run/controller.js';
 import { LiveRun } from './liveRun.js';
 import type { RunningRun, RunningRuns } from './runningRuns.js';
 

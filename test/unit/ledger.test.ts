@@ -91,7 +91,17 @@ describe('computeLedger', () => {
 
   it('tells foreign sockets', () => {
     const ledger = computeLedger(reading(), measured, both(90_000));
-    assert.match(ledger.contamination.join(), /20000 more TCP sockets than ours/);
+    assert.match(ledger.contamination.join(), /Other programs opened 20000 TCP sockets/);
+  });
+
+  it('leaves out the sockets that others opened or closed', () => {
+    const alone = computeLedger(reading(), measured, both(100_000)).entries;
+    const others = (count: number) => {
+      const { tcpSock, socketInode, file } = computeLedger({ ...reading({ sockets: count }) }, measured, both(100_000)).entries;
+      return { tcpSock, socketInode, file };
+    };
+    const expected = { tcpSock: alone.tcpSock, socketInode: alone.socketInode, file: alone.file };
+    assert.deepEqual(others(30_000), expected, 'closed 30,000 of theirs');
   });
 
   it('falls back to MemAvailable without slabinfo, and says so', () => {
