@@ -17,7 +17,6 @@ export interface ChartView {
 const heightPx = 180;
 /** Rows of the table equivalent: enough to see the shape, few enough to read. */
 const tableRows = 24;
-const syncKey = 'c10m';
 /** Steps of an axis that counts: half a connection is nothing. */
 const wholeSteps = Array.from({ length: 10 }, (_value, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
@@ -29,6 +28,7 @@ export class ChartElement extends LitElement {
     view: { attribute: false },
     revision: { attribute: false },
     hiddenSeries: { attribute: false },
+    cursorRow: { attribute: false },
   };
   declare definition: ChartDefinition;
   declare samples: SampleColumnStore;
@@ -36,10 +36,11 @@ export class ChartElement extends LitElement {
   /** Changes whenever the samples did. */
   declare revision: number;
   declare hiddenSeries: ReadonlySet<string>;
+  /** The row that is read, by mouse or keys; the page sets it on all its charts. Undefined: the last one. */
+  declare cursorRow: number | undefined;
 
   private plot: uPlot | undefined;
   private columns: Float32Array[] = [];
-  private cursorRow: number | undefined;
   private tableOpen = false;
   private readonly resize = new ResizeObserver(() => this.fit());
 
@@ -50,6 +51,7 @@ export class ChartElement extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.resize.disconnect();
+    this.intersection.disconnect();
     this.plot?.destroy();
     this.plot = undefined;
   }
@@ -98,16 +100,28 @@ export class ChartElement extends LitElement {
     if (this.plot === undefined && container.clientWidth > 0) {
       this.plot = new uPlot(this.options(container.clientWidth), this.data(container.clientWidth), container);
       this.resize.observe(container);
+      this.intersection.observe(this);
     } else if (this.plot === undefined) {
       this.resize.observe(container);
+    } else if (!this.visible) {
+      return;
     } else if (this.drawnRevision !== this.revision || this.drawnView !== this.view || this.drawnHidden !== this.hiddenSeries) {
       this.draw();
+    } else {
+      this.placeCursor();
     }
     this.drawnRevision = this.revision;
     this.drawnView = this.view;
     this.drawnHidden = this.hiddenSeries;
   }
 
+  private drawing = false;
+  /** Charts outside the window are drawn when they come into it. */
+  private visible = true;
+  private readonly intersection = new IntersectionObserver((entries) => {
+    this.visible = entries.at(-1)?.isIntersecting ?? true;
+    if (this.visible) this.requestUpdate();
+  });
   private drawnRevision = -1;
   private drawnView: ChartView | undefined;
   private drawnHidden: ReadonlySet<string> | undefined;
@@ -172,8 +186,14 @@ export class ChartElement extends LitElement {
   private draw(): void {
     const { plot, definition } = this;
     if (plot === undefined) return;
-    if (definition.stacked !== true) definition.series.forEach((_series, position) => plot.setSeries(position + 1, { show: !this.isHidden(position) }));
-    plot.setData(this.data(plot.width));
+    this.drawing = true;
+    // In a batch, everything is done when it returns: otherwise uPlot would move the cursor later, as if the mouse had.
+    plot.batch(() => {
+      if (definition.stacked !== true) definition.series.forEach((_series, position) => plot.setSeries(position + 1, { show: !this.isHidden(position) }));
+      plot.setData(this.data(plot.width));
+    });
+    this.drawing = false;
+    this.placeCursor();
   }
 
   private fit(): void {
@@ -182,7 +202,9 @@ export class ChartElement extends LitElement {
     if (this.plot === undefined) {
       this.requestUpdate();
     } else if (width !== this.plot.width) {
-      this.plot.setSize({ width, height: heightPx });
+      const { plot } = this;
+      this.drawing = true;
+      plot.batch(() => plot.setSize({ width, height: heightPx }));
       this.draw();
     }
   }
@@ -198,7 +220,6 @@ export class ChartElement extends LitElement {
       padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: {
-        sync: { key: syncKey, scales: ['x', null] },
         drag: { x: true, y: false, setScale: false },
         points: { show: !stacked },
         bind: { dblclick: () => () => (this.zoom(undefined), null) },
@@ -236,11 +257,21 @@ export class ChartElement extends LitElement {
   }
 
   private onCursor(plot: uPlot): void {
+    if (this.drawing) return;
     const { left } = plot.cursor;
-    const row = left === undefined || left < 0 ? undefined : this.nearestRow(plot.posToVal(left, 'x'));
-    if (row === this.cursorRow) return;
-    this.cursorRow = row;
-    this.requestUpdate();
+    this.announceCursor(left === undefined || left < 0 ? undefined : this.nearestRow(plot.posToVal(left, 'x')));
+  }
+
+  private announceCursor(row: number | undefined): void {
+    if (row !== this.cursorRow) this.dispatchEvent(new CustomEvent<{ row: number | undefined }>('chart-cursor', { detail: { row }, bubbles: true }));
+  }
+
+  /** uPlot drops its cursor when the data change, and knows nothing of the other charts. */
+  private placeCursor(): void {
+    const { plot, cursorRow } = this;
+    if (plot === undefined) return;
+    const left = cursorRow === undefined ? -10 : plot.valToPos(this.samples.column('seconds')[cursorRow] ?? 0, 'x');
+    plot.setCursor({ left, top: plot.cursor.top !== undefined && plot.cursor.top >= 0 ? plot.cursor.top : 1 }, false);
   }
 
   private nearestRow(seconds: number): number {
@@ -258,7 +289,7 @@ export class ChartElement extends LitElement {
   }
 
   private zoom(view: ChartView | undefined): void {
-    this.dispatchEvent(new CustomEvent<ChartView | undefined>('chart-zoom', { detail: view, bubbles: true }));
+    this.dispatchEvent(new CustomEvent<{ view: ChartView | undefined }>('chart-zoom', { detail: { view }, bubbles: true }));
   }
 
   private toggleSeries(label: string): void {
@@ -272,23 +303,12 @@ export class ChartElement extends LitElement {
     const step = event.shiftKey ? 10 : 1;
     const moves: Record<string, number> = { ArrowLeft: row - step, ArrowRight: row + step, Home: 0, End: last, PageUp: row - 60, PageDown: row + 60 };
     const target = moves[event.key];
-    if (target !== undefined) this.moveCursor(Math.max(0, Math.min(last, target)));
+    if (target !== undefined) this.announceCursor(Math.max(0, Math.min(last, target)));
     else if (event.key === '+' || event.key === '=') this.zoomAround(row, 0.5);
     else if (event.key === '-') this.zoomAround(row, 2);
     else if (event.key === '0' || event.key === 'Escape') this.zoom(undefined);
     else return;
     event.preventDefault();
-  }
-
-  private moveCursor(row: number): void {
-    const { plot } = this;
-    if (plot === undefined) return;
-    const seconds = this.samples.column('seconds')[row]!;
-    const left = plot.valToPos(seconds, 'x');
-    plot.setCursor({ left, top: plot.bbox.height / 2 / devicePixelRatio });
-    uPlot.sync(syncKey).pub('mousemove', plot, left, 0, plot.bbox.width / devicePixelRatio, plot.bbox.height / devicePixelRatio, row);
-    this.cursorRow = row;
-    this.requestUpdate();
   }
 
   private zoomAround(row: number, factor: number): void {

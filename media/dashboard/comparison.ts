@@ -49,7 +49,7 @@ export class ComparisonElement extends LitElement {
     this.store = alignedStore(samples, comparison.rampStartMs);
     this.definitions = drawn.map((id) => this.definition(id));
     this.addEventListener('chart-zoom', (event) => {
-      this.view = (event as CustomEvent<ChartView | undefined>).detail;
+      this.view = (event as CustomEvent<{ view: ChartView | undefined }>).detail.view;
       this.requestUpdate();
     });
     this.addEventListener('chart-series', (event) => {
@@ -58,6 +58,10 @@ export class ComparisonElement extends LitElement {
       if (!hidden.delete(id)) hidden.add(id);
       this.hiddenSeries = hidden;
       this.requestUpdate();
+    });
+    this.addEventListener('chart-cursor', (event) => {
+      const { row } = (event as CustomEvent<{ row: number | undefined }>).detail;
+      this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row));
     });
     this.addEventListener('chart-image', (event) => void this.keepImage((event as CustomEvent<{ id: string; image: Blob }>).detail));
     onThemeChange(() => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw()));

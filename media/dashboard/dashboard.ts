@@ -52,8 +52,12 @@ export class DashboardElement extends LitElement {
     if (typeof saved === 'object' && saved !== null && 'look' in saved) this.state = { ...this.state, ...(saved.look as Partial<ViewState>) };
     this.hiddenSeries = new Set(this.state.hiddenSeries);
     this.definitions = chartDefinitions();
-    this.addEventListener('chart-zoom', (event) => this.change({ view: (event as CustomEvent<ChartView | undefined>).detail }));
+    this.addEventListener('chart-zoom', (event) => this.change({ view: (event as CustomEvent<{ view: ChartView | undefined }>).detail.view }));
     this.addEventListener('chart-series', (event) => this.toggleSeries((event as CustomEvent<string>).detail));
+    this.addEventListener('chart-cursor', (event) => {
+      const { row } = (event as CustomEvent<{ row: number | undefined }>).detail;
+      this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row));
+    });
     this.addEventListener('chart-image', (event) => void this.keepImage((event as CustomEvent<{ id: string; image: Blob }>).detail));
     onThemeChange(() => {
       this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw());

@@ -37,14 +37,31 @@ export const groupColors: Record<GroupId, ColorName> = {
   other: 'muted',
 };
 
+/** Sums that were computed before: a store only grows at its end, so only new rows are added up. */
+const sums = new WeakMap<SampleColumnStore, Map<GroupId, { values: Float32Array; rows: number; generation: number }>>();
+
 function sum(store: SampleColumnStore, group: GroupId): Float32Array {
-  const result = new Float32Array(store.length);
+  const groups = sums.get(store) ?? new Map<GroupId, { values: Float32Array; rows: number; generation: number }>();
+  sums.set(store, groups);
+  const known = groups.get(group);
+  const from = known?.generation === store.generation && known.rows <= store.length ? known.rows : 0;
+  let values = known?.values ?? new Float32Array(0);
+  if (values.length < store.length) {
+    values = new Float32Array(Math.max(256, store.length * 2));
+    if (known !== undefined) values.set(known.values);
+  }
+  values.fill(0, from, store.length);
+  addUp(store, group, values, from);
+  groups.set(group, { values, rows: store.length, generation: store.generation });
+  return values.subarray(0, store.length);
+}
+
+function addUp(store: SampleColumnStore, group: GroupId, result: Float32Array, from: number): void {
   for (const id of store.ids) {
     if (!id.startsWith('ledger.') || groupOf(id.slice('ledger.'.length)) !== group) continue;
     const values = store.column(id);
-    for (let row = 0; row < result.length; row++) result[row]! += values[row]! || 0;
+    for (let row = from; row < values.length; row++) result[row]! += values[row]! || 0;
   }
-  return result;
 }
 
 export function groupLabel(id: GroupId): string {

@@ -30,14 +30,21 @@ export class SampleColumnStore {
   /** Only each `stride`-th row is kept once the bound was reached. */
   private stride = 1;
   private skipped = 0;
+  /** Changes when rows that were there before have moved. */
+  generation = 0;
 
   constructor(
     initial?: SampleColumns,
     private readonly bound: number = maximumRows,
   ) {
     this.rows = initial?.length ?? 0;
-    this.capacity = Math.max(256, this.rows);
-    for (const [id, values] of Object.entries(initial?.columns ?? {})) this.columns.set(id, values);
+    // Room for what follows is made here, not by the first row that arrives while somebody looks.
+    this.capacity = Math.min(this.bound, Math.max(256, this.rows * 2));
+    for (const [id, values] of Object.entries(initial?.columns ?? {})) {
+      const column = new Float32Array(Math.max(this.capacity, this.rows)).fill(Number.NaN, this.rows);
+      column.set(values.subarray(0, this.rows));
+      this.columns.set(id, column);
+    }
   }
 
   get length(): number {
@@ -87,6 +94,7 @@ export class SampleColumnStore {
 
   private halve(): void {
     this.stride *= 2;
+    this.generation++;
     const kept = Math.ceil(this.rows / 2);
     for (const values of this.columns.values()) {
       for (let row = 0; row < kept; row++) values[row] = values[row * 2]!;

@@ -33,6 +33,8 @@ export class DashboardPage {
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic'],
     });
     const page = await browser.newPage({ viewport: size });
+    // tsx names functions with a helper that the page does not have.
+    await page.addInitScript('globalThis.__name = (value) => value');
     const self = new DashboardPage(page, browser, server);
     try {
       await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
@@ -55,6 +57,7 @@ export class DashboardPage {
       const message = JSON.parse(json, (_key, value: unknown) =>
         isMarked(value) ? Float32Array.from(value.float32, (number) => number ?? Number.NaN) : value,
       ) as unknown;
+      (globalThis as { postedAt?: number }).postedAt = performance.now();
       window.postMessage(message, '*');
     }, text);
   }

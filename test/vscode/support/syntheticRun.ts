@@ -1,6 +1,8 @@
 import { rowOf, SampleColumnStore } from '../../../src/core/sampleColumns.js';
 import type { Sample } from '../../../src/protocol/events.js';
-import type { PanelSnapshot } from '../../../src/protocol/panel.js';
+import { compareRuns } from '../../../src/core/compare.js';
+import type { ComparisonSnapshot, PanelSnapshot } from '../../../src/protocol/panel.js';
+import type { SavedRun } from '../../../src/protocol/result.js';
 import type { RunSpec } from '../../../src/protocol/spec.js';
 
 const runSpec: RunSpec = {
@@ -133,5 +135,63 @@ export function syntheticSnapshot(seconds: number, rampSeconds = 20): PanelSnaps
         notes: ['The run lives in its own network namespace.'],
       },
     },
+  };
+}
+
+/** A run as it is saved, with its samples; `factor` makes it cost and ramp differently. */
+export function syntheticSavedRun(id: string, factor: number, seconds = 60): { run: SavedRun; samples: Sample[] } {
+  const { run: panelRun } = syntheticSnapshot(seconds);
+  const rampSeconds = 20 * factor;
+  const samples = Array.from({ length: seconds }, (_value, second) => syntheticSample(second, rampSeconds));
+  const { ledger } = samples.at(-1)!;
+  const bytesPerEnd = ledger.bytesPerEnd! * factor;
+  return {
+    samples,
+    run: {
+      format: 1,
+      id,
+      tags: [],
+      pinned: false,
+      startedAt: panelRun.startedAt,
+      endedAt: '2026-11-23T04:01:00.000Z',
+      c10mVersion: '0.1.0',
+      spec: { ...runSpec, protocol: factor === 1 ? 'websocket' : 'tcp' },
+      ...(panelRun.plan === undefined ? {} : { plan: panelRun.plan }),
+      summary: {
+        verdict: 'finished',
+        target: 100_000,
+        established: { server: 100_000, client: 100_000 },
+        byProtocol: {},
+        failed: { total: 3, byErrno: { ETIMEDOUT: 3 } },
+        lost: 0,
+        connectRate: { mean: 5_000 / factor, p50: 5_000 / factor, max: 5_400 / factor },
+        bytesPerEnd,
+        bytesPerPair: bytesPerEnd * 2,
+        ledger: { ...ledger, bytesPerEnd, bytesPerPair: bytesPerEnd * 2 },
+        explainedRatio: 0.993,
+        rampSeconds,
+        elapsedSeconds: seconds,
+        walls: [],
+        hostRestored: true,
+        keys: [],
+        thresholds: [],
+        exitCode: 0,
+      },
+    },
+  };
+}
+
+/** Two runs as the comparison panel is told of them. */
+export function syntheticComparison(): ComparisonSnapshot {
+  const runs = [syntheticSavedRun('20261123-040000-aaaaaa', 1), syntheticSavedRun('20261123-050000-bbbbbb', 1.5)];
+  return {
+    type: 'comparison',
+    comparison: compareRuns(runs),
+    samples: runs.map(({ samples }) => {
+      const store = new SampleColumnStore();
+      for (const sample of samples) store.append(rowOf(sample));
+      return store.snapshot();
+    }),
+    texts: {},
   };
 }

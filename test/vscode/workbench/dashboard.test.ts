@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { rowOf } from '../../../src/core/sampleColumns.js';
+import { reportText } from '../../../src/history/report.js';
+import type { ToPanel } from '../../../src/protocol/panel.js';
+import { screenshot } from '../support/browser.js';
+import { repository } from '../support/codeServer.js';
+import { DashboardPage } from '../support/dashboardHarness.js';
+import { syntheticComparison, syntheticSample, syntheticSavedRun, syntheticSnapshot } from '../support/syntheticRun.js';
+import type { ThemeKind } from '../support/themes.js';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const themes: ThemeKind[] = ['vscode-dark', 'vscode-light', 'vscode-high-contrast', 'vscode-high-contrast-light'];
+
+/** Runs `action` on an open dashboard and closes it whatever happens. */
+async function withDashboard(theme: ThemeKind, message: ToPanel, action: (dashboard: DashboardPage) => Promise<void>): Promise<void> {
+  const dashboard = await DashboardPage.open(theme);
+  try {
+    await dashboard.post(message);
+    await dashboard.page.locator('canvas').first().waitFor();
+    await action(dashboard);
+  } finally {
+    await dashboard.close();
+  }
+}
+
+/** Violations of axe-core, one line each. The policy of the page forbids inline scripts, so axe is evaluated, not inserted. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axeSource);
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }> } };
+    const result = await axe.run();
+    return result.violations.flatMap((violation) =>
+      violation.nodes.slice(0, 3).map((node) => `${violation.id}: ${node.html.slice(0, 120)} ${(node.failureSummary ?? '').slice(0, 200)}`),
+    );
+  });
+}
+
+for (const theme of themes) {
+  test(`dashboard and comparison in ${theme}: no violation of axe-core`, { timeout: 60_000 }, async () => {
+    await withDashboard(theme, syntheticSnapshot(30), async ({ page }) => {
+      await page.locator('details').evaluateAll((all) => all.forEach((details) => details.setAttribute('open', '')));
+      assert.deepEqual(await violations(page), []);
+      await page.setViewportSize({ width: 1280, height: 1900 });
+      await screenshot(page, `dashboard-${theme}`);
+    });
+    await withDashboard(theme, syntheticComparison(), async ({ page }) => {
+      assert.deepEqual(await violations(page), []);
+      await page.setViewportSize({ width: 1280, height: 1700 });
+      await screenshot(page, `comparison-${theme}`);
+    });
+  });
+}
+
+test('the report is one file without network and without violation of axe-core', { timeout: 60_000 }, async () => {
+  const directory = join(repository, 'test-results');
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, 'report.html');
+  writeFileSync(path, reportText('html', [syntheticSavedRun('20261123-040000-aaaaaa', 1), syntheticSavedRun('20261123-050000-bbbbbb', 1.5)]));
+  const dashboard = await DashboardPage.open('vscode-light');
+  try {
+    const { page } = dashboard;
+    const foreign: string[] = [];
+    page.on('request', (request) => {
+      if (!request.url().startsWith('file:') && !request.url().startsWith('data:')) foreign.push(request.url());
+    });
+    await page.goto(`file://${path}`);
+    assert.deepEqual(foreign, []);
+    assert.deepEqual(await violations(page), []);
+    await screenshot(page, 'report-light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    assert.deepEqual(await violations(page), []);
+    await screenshot(page, 'report-dark');
+  } finally {
+    await dashboard.close();
+  }
+});
+
+test('12 hours of samples open in under 1 s, and no frame takes 50 ms while streaming', { timeout: 90_000 }, async (context) => {
+  const seconds = 43_200;
+  const snapshot = syntheticSnapshot(seconds, 600);
+  const dashboard = await DashboardPage.open('vscode-dark');
+  try {
+    const { page } = dashboard;
+    await page.evaluate(() => {
+      const state = globalThis as unknown as { openedMs?: number; postedAt?: number };
+      const look = (): void => {
+        // The frame after the one in which all charts are there has been drawn.
+        if (document.querySelectorAll('canvas').length >= 5) requestAnimationFrame(() => (state.openedMs = performance.now() - state.postedAt!));
+        else requestAnimationFrame(look);
+      };
+      look();
+    });
+    await dashboard.post(snapshot);
+    await page.waitForFunction(() => (globalThis as unknown as { openedMs?: number }).openedMs !== undefined, undefined, { timeout: 20_000 });
+    const openedMs = await page.evaluate(() => (globalThis as unknown as { openedMs: number }).openedMs);
+    // The machine may be busy with something else for a moment: the best of four measurements counts.
+    let worst = { longestFrameMs: Number.POSITIVE_INFINITY, longTasks: Number.POSITIVE_INFINITY };
+    for (let attempt = 0; attempt < 4 && worst.longestFrameMs >= 50; attempt++) {
+      await page.waitForTimeout(500);
+      await page.evaluate(() => {
+        const state = globalThis as unknown as { frames: number[]; longTasks: number[]; observer?: PerformanceObserver };
+        state.frames = [];
+        state.longTasks = [];
+        state.observer?.disconnect();
+        state.observer = new PerformanceObserver((list) => state.longTasks.push(...list.getEntries().map((entry) => entry.duration)));
+        state.observer.observe({ entryTypes: ['longtask'] });
+        const { frames } = state;
+        let before = performance.now();
+        const frame = (now: number): void => {
+          frames.push(now - before);
+          before = now;
+          if (frames === state.frames) requestAnimationFrame(frame);
+        };
+        requestAnimationFrame(frame);
+      });
+      for (let index = 0; index < 20; index++) {
+        const sample = syntheticSample(seconds + attempt * 20 + index, 600);
+        await dashboard.post({ type: 'delta', rows: [rowOf(sample)], entries: [], run: { last: sample } });
+        await page.waitForTimeout(200);
+      }
+      const measured = await page.evaluate(() => {
+        const { frames, longTasks } = globalThis as unknown as { frames: number[]; longTasks: number[] };
+        return { longestFrameMs: Math.max(...frames.slice(2)), longTasks: longTasks.length };
+      });
+      if (measured.longestFrameMs < worst.longestFrameMs) worst = measured;
+    }
+    context.diagnostic(
+      `43,200 samples: drawn after ${openedMs.toFixed(0)} ms, longest frame while streaming ${worst.longestFrameMs.toFixed(0)} ms, ${worst.longTasks} long tasks`,
+    );
+    assert.ok(openedMs < 1000, `opened in ${openedMs.toFixed(0)} ms`);
+    assert.ok(worst.longestFrameMs < 50, `longest frame ${worst.longestFrameMs.toFixed(0)} ms`);
+  } finally {
+    await dashboard.close();
+  }
+});
+
+test('mouse and keyboard: zoom, reset, values, series, table, orders', { timeout: 60_000 }, async () => {
+  await withDashboard('vscode-dark', syntheticSnapshot(120), async (dashboard) => {
+    const { page } = dashboard;
+    const plot = page.locator('.plot').first();
+    const box = (await plot.boundingBox())!;
+    await page.mouse.move(box.x + box.width * 0.4, box.y + 60);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 4 });
+    await page.mouse.up();
+    await page.getByRole('button', { name: /Reset zoom/ }).waitFor();
+    await plot.focus();
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: /Reset zoom/ }).waitFor({ state: 'detached' });
+    await page.keyboard.press('Home');
+    assert.match((await plot.getAttribute('aria-valuetext')) ?? '', /^0 s: Server 0/);
+    for (let step = 0; step < 5; step++) await page.keyboard.press('ArrowRight');
+    assert.match((await plot.getAttribute('aria-valuetext')) ?? '', /^5 s: Server 25,000/);
+    await page.keyboard.press('+');
+    await page.getByRole('button', { name: /Reset zoom/ }).waitFor();
+    assert.match((await plot.getAttribute('aria-valuetext')) ?? '', /^5 s: Server 25,000/, 'a zoom keeps the place of the reader');
+    await page.locator('.legend button', { hasText: 'Client' }).first().click();
+    assert.equal(await page.locator('.legend button[aria-pressed=false]').count(), 1);
+    await page.locator('.chart details summary').first().click();
+    await page.locator('.chart table').first().waitFor();
+
+    await page.getByRole('textbox', { name: 'Connections' }).fill('-5');
+    await page.getByRole('button', { name: 'Set target' }).click();
+    await page.getByText('must not be negative').waitFor();
+    await page.getByRole('textbox', { name: 'Connections' }).fill('2k');
+    await page.getByRole('button', { name: 'Set target' }).click();
+    await page.waitForFunction(() => (globalThis as unknown as { sent: { type: string }[] }).sent.some((message) => message.type === 'request'));
+    const requests = (await dashboard.sent()).filter((message) => message.type === 'request') as unknown as { id: number; request: unknown }[];
+    assert.deepEqual(
+      requests.map(({ request }) => request),
+      [{ name: 'set', target: 2000 }],
+    );
+    await dashboard.post({ type: 'reply', id: requests[0]!.id, ok: false, error: { code: 'usage', message: 'No more than 1,000.', remedy: 'Ask for less.' } });
+    await page.getByText('No more than 1,000. Ask for less.').waitFor();
+    assert.equal(
+      (await dashboard.sent()).some((message) => message.type === 'failure'),
+      false,
+    );
+  });
+});
