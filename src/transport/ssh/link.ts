@@ -42,6 +42,12 @@ export async function openLink(settings: SshSettings, sock: Duplex | undefined, 
   return new Handshake(settings, sock, options, judge, new Authenticator(settings, identities, options.secrets), problems).run();
 }
 
+/** Says goodbye; a link that is dead cannot, and would hold its socket until the keep-alive gives up. */
+function endClient(client: Client): void {
+  client.end();
+  setTimeout(() => client.destroy(), 1_000).unref();
+}
+
 /** The way from a socket to a link. */
 class Handshake {
   private readonly client = new ssh2.Client();
@@ -98,13 +104,13 @@ class Handshake {
         }
         this.failure ??= error;
         reason = error.level === 'client-timeout' ? 'The host no longer answers: the link was lost.' : `The SSH connection was lost: ${error.message}.`;
-        if (error.level !== 'protocol' || !this.settled) fail(this.explain());
+        fail(this.explain());
       });
       client.on('banner', (message) => options.log(`${this.settings.name} says: ${message.trim().slice(0, 2_000)}`));
       client.on('ready', () =>
         settle(() => {
           this.authenticator.succeeded();
-          resolve({ client, closed, end: () => client.end() });
+          resolve({ client, closed, end: () => endClient(client) });
         }),
       );
       this.startTimer(fail);

@@ -45,6 +45,7 @@ class SshHost implements HostConnection {
   private readonly secrets: Secrets;
   private readonly channels = new Set<RelayChannel>();
   private chain: Chain | undefined;
+  private connecting: Promise<Chain> | undefined;
   private withoutSftp = false;
   private equipment: Equipment | undefined;
   private readonly lifetime = new AbortController();
@@ -142,8 +143,15 @@ class SshHost implements HostConnection {
   }
 
   /** The living chain, or a new one. Concurrent callers get the same. */
-  private async connectedChain(): Promise<Chain> {
-    if (this.chain !== undefined) return this.chain;
+  private connectedChain(): Promise<Chain> {
+    if (this.chain !== undefined) return Promise.resolve(this.chain);
+    this.connecting ??= this.connect().finally(() => {
+      this.connecting = undefined;
+    });
+    return this.connecting;
+  }
+
+  private async connect(): Promise<Chain> {
     const { options } = this;
     const chain = await openChain(this.name, {
       prompts: options.prompts,
