@@ -1,6 +1,7 @@
 import { HumanError } from '../core/errors.js';
 import { isFinal } from '../core/phases.js';
 import { planRun } from '../core/plan.js';
+import { firstWall } from '../core/plannedWalls.js';
 import { identityOf, type ProcessIdentity } from '../linux/process.js';
 import { bringLoopbackUp, networkNamespaceOf } from '../linux/netns.js';
 import type { HostFacts } from '../protocol/facts.js';
@@ -128,7 +129,7 @@ export class Supervisor {
     this.story.enter('planning');
     let plan = this.order.plan ?? planRun(spec, facts);
     this.story.emit({ type: 'plan', plan });
-    if (plan.connections === 0) throw nothingFits(plan);
+    if (plan.connections === 0) this.refuse(plan);
     this.story.enter('deploying');
     this.story.enter('tuning');
     if (spec.tuning === 'apply' && (await this.tune(plan)) && this.order.plan === undefined) {
@@ -137,6 +138,15 @@ export class Supervisor {
       this.story.emit({ type: 'plan', plan });
     }
     await (await this.startWorkers(plan, facts)).conduct();
+  }
+
+  /** The first wall stands at nothing: told before anything is changed or started. */
+  private refuse(plan: Plan): never {
+    const wall = firstWall(plan);
+    if (wall === undefined) throw new HumanError('Not one connection fits.');
+    const { id, title, evidence, remedy } = wall;
+    this.story.emit({ type: 'wall', wall: { id, title, at: 0, evidence, remedy } });
+    throw new HumanError(`Not one connection fits. ${title}: ${evidence}.`, { remedy });
   }
 
   private async lockHost(): Promise<HostLock> {
@@ -285,10 +295,4 @@ export class Supervisor {
       // A full disk must not end the run; the guardian knows the processes by its pipe.
     }
   }
-}
-
-/** The first wall stands at nothing: told before anything is changed or started. */
-function nothingFits(plan: Plan): HumanError {
-  const wall = plan.walls.find((candidate) => candidate.atAfterTuning === 0);
-  return new HumanError(`Not one connection fits${wall === undefined ? '' : `. ${wall.title}: ${wall.evidence}`}.`, { remedy: wall?.remedy });
 }

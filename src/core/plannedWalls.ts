@@ -34,6 +34,9 @@ const spareThreads = 40;
 /** An accept queue below this overflows in any ramp without a rate. */
 const smallAcceptQueue = 1_024;
 
+/** CPU time of one loopback connection, both ends, with the kernel's part (measured: 25–30 µs). */
+const cpuSecondsPerConnection = 28e-6;
+
 /** Walls that slow a run or cost a few connections, but do not bound how many fit. */
 const slowingWalls: ReadonlySet<string> = new Set<WallId>(['acceptQueue', 'synBacklog', 'tcpMemory', 'orphans', 'readOnlySysctl', 'cpu']);
 
@@ -49,7 +52,7 @@ export function planWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs
     ...portWalls(facts, limits, needs),
     ...hostWalls(facts, limits, needs),
     ...memoryWalls(facts, limits, needs),
-    ...queueWalls(facts, limits, needs),
+    ...queueWalls(spec, facts, limits, needs),
   ];
   walls.push(...readOnlyWalls(spec, facts, walls));
   return sortWalls(walls);
@@ -169,7 +172,7 @@ function memoryWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): 
 }
 
 /** Walls that slow a ramp or cost connections while many come or go at once. */
-function queueWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
+function queueWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
   const walls: PlannedWall[] = [];
   const queue = (id: WallId, key: string) => {
     const value = readNumber(facts, key);
@@ -180,10 +183,10 @@ function queueWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): P
   queue('acceptQueue', 'net.core.somaxconn');
   queue('synBacklog', 'net.ipv4.tcp_max_syn_backlog');
   if (needs.queuedBytes > 0) {
-    const pages = Number(facts.sysctls['net.ipv4.tcp_mem']?.value?.trim().split(/\s+/)[2] ?? Number.NaN);
+    const pages = Number(facts.sysctls['net.ipv4.tcp_mem']?.value?.trim().split(/\s+/)[1] ?? Number.NaN);
     if (Number.isFinite(pages)) {
       const at = Math.floor((pages * 4_096) / needs.queuedBytes);
-      const evidence = `tcp_mem allows ${formatBytes(pages * 4_096)}; a message on its way takes ${formatBytes(needs.queuedBytes)}`;
+      const evidence = `above ${formatBytes(pages * 4_096)} in buffers tcp_mem means pressure; a message on its way takes ${formatBytes(needs.queuedBytes)}`;
       walls.push(plannedWall('tcpMemory', at, limits.canTune('net.ipv4.tcp_mem') ? null : at, evidence));
     }
   }
@@ -191,6 +194,10 @@ function queueWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): P
   if (orphans !== undefined && needs.leavesOrphans) {
     const evidence = `tcp_max_orphans is ${formatCount(orphans)}: more are reset when all are closed at once`;
     walls.push(plannedWall('orphans', orphans, limits.canTune('net.ipv4.tcp_max_orphans') ? null : orphans, evidence));
+  }
+  const possibleRate = Math.round(facts.cores / (cpuSecondsPerConnection * (needs.ends.server && needs.ends.client ? 1 : 0.6)));
+  if (spec.rate !== undefined && spec.rate > possibleRate) {
+    walls.push(plannedWall('cpu', 0, 0, `${facts.cores} cores make about ${formatCount(possibleRate)} connections per second at most`));
   }
   return walls;
 }

@@ -35,6 +35,8 @@ export class WallRecogniser {
   private laggingSamples = 0;
   private slowSamples = 0;
   private unacceptedSamples = 0;
+  private overflowingSamples = 0;
+  private partlyFull = false;
 
   constructor(
     private readonly plan: Plan,
@@ -73,7 +75,10 @@ export class WallRecogniser {
 
   private observeQueues(sample: Sample, tell: Tell): void {
     const overflows = this.growth(sample, 'TcpExt.ListenOverflows');
-    if (overflows > overflowsWorthTelling) {
+    const opened = Math.max(0, sample.established.client - (this.previous?.established.client ?? 0));
+    // Our clients back off, so a queue that is far too short shows as few overflows, but second after second.
+    this.overflowingSamples = overflows >= 5 && overflows > opened * failureShareWorthTelling ? this.overflowingSamples + 1 : 0;
+    if (overflows > overflowsWorthTelling || this.overflowingSamples >= 3) {
       const queue = this.acceptQueue();
       const text = `${formatCount(overflows)} connections found an accept queue full within a second (ListenOverflows); a queue holds ${queue === undefined ? 'what the server asked for' : formatCount(queue)}`;
       // A queue that holds a second of the ramp and still overflows is not too short: nobody empties it.
@@ -108,11 +113,12 @@ export class WallRecogniser {
     if (lost >= Math.max(failuresWorthTelling, sample.established.client * failureShareWorthTelling)) {
       tell({ id: 'serverRefusing', text: `${formatCount(lost)} established connections were closed by the server within a second` });
     }
-    if (failures('EADDRNOTAVAIL') >= failuresWorthTelling && opened > 0 && sample.established.client < sample.target) {
-      tell({
-        id: 'tupleFull',
-        text: `${formatCount(failures('EADDRNOTAVAIL'))} times no local port was free towards one port of the server, while others still had some`,
-      });
+    const wasPartlyFull = this.partlyFull;
+    this.partlyFull ||= failures('EADDRNOTAVAIL') >= failuresWorthTelling;
+    // Judged a sample later: when all ports run out at nearly the same time, that is another wall.
+    if (wasPartlyFull && opened > failuresWorthTelling && !this.told.has('portRange') && sample.established.client < sample.target) {
+      const times = formatCount(sample.failed.byErrno['EADDRNOTAVAIL'] ?? 0);
+      tell({ id: 'tupleFull', text: `${times} times no local port was free towards one port of the server, while others still had some` });
     }
     const conntrack = sample.limits['conntrack'];
     if (conntrack !== undefined && conntrack.limit > 0 && conntrack.used >= conntrack.limit * 0.98) {
@@ -123,7 +129,8 @@ export class WallRecogniser {
   /** Slower than asked for with every core busy. Without a rate, busy cores are what a ramp is meant to have. */
   private observeSpeed(sample: Sample, rate: number, tell: Tell): void {
     const left = sample.target - sample.established.client;
-    const isSlow = sample.phase === 'ramping' && rate > 0 && left > rate && sample.connectRate < rate * 0.9 && sample.cpu.host > sample.cpu.cores * 0.95;
+    const isSlow =
+      sample.phase === 'ramping' && rate > 0 && left > sample.connectRate && sample.connectRate < rate * 0.9 && sample.cpu.host > sample.cpu.cores * 0.95;
     this.slowSamples = isSlow ? this.slowSamples + 1 : 0;
     if (this.slowSamples < patienceSamples) return;
     const own = sample.cpu.server + sample.cpu.client + sample.cpu.supervisor;

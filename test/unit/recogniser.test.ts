@@ -74,7 +74,7 @@ const stories: [string, Story, string[]][] = [
   ],
   [
     'one destination full while others go on',
-    { samples: [counts(10_000), { ...counts(20_000), failed: { total: 500, byErrno: { EADDRNOTAVAIL: 500 } } }] },
+    { samples: [counts(10_000), ...repeat(2, (index) => ({ ...counts(20_000 + index * 5_000), failed: { total: 500, byErrno: { EADDRNOTAVAIL: 500 } } }))] },
     ['tupleFull'],
   ],
   ['EADDRINUSE of bind', { samples: [counts(28_000)], evidence: blocked('EADDRINUSE', 'bind') }, ['bindWithoutNoPort']],
@@ -112,6 +112,26 @@ const stories: [string, Story, string[]][] = [
   ],
   ['a long accept queue overflows: nobody empties it', { samples: [{}, { netstat: { 'TcpExt.ListenOverflows': 900 } }] }, ['serverAccept']],
   ['a handful of overflows is no wall', { samples: [{}, { netstat: { 'TcpExt.ListenOverflows': 9 } }, { netstat: { 'TcpExt.ListenOverflows': 18 } }] }, []],
+  [
+    'few overflows, but second after second',
+    {
+      facts: { sysctls: { 'net.core.somaxconn': '1' } },
+      input: { connections: 3_000, tuning: 'none' },
+      samples: repeat(5, (index) => ({ ...counts(100 * (index + 1)), netstat: { 'TcpExt.ListenOverflows': 20 * index } })),
+    },
+    ['acceptQueue'],
+  ],
+  [
+    'all ports run out at nearly the same time',
+    {
+      samples: [
+        counts(4_000),
+        { ...counts(4_990), failed: { total: 200, byErrno: { EADDRNOTAVAIL: 200 } } },
+        { ...counts(5_000), failed: { total: 250, byErrno: { EADDRNOTAVAIL: 250 } } },
+      ],
+    },
+    [],
+  ],
   ['half-open connections', { samples: [{}, { netstat: { 'TcpExt.TCPReqQFullDrop': 900 } }] }, ['synBacklog']],
   ['memory pressure of TCP', { samples: [{}, { netstat: { 'TcpExt.TCPMemoryPressures': 1 } }] }, ['tcpMemory']],
   [

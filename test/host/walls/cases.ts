@@ -1,0 +1,236 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What a case may use: everything is undone by `cleanUps` in reverse, also when the case fails. */
+export interface Stage {
+  namespace: string;
+  cleanUps: (() => void)[];
+}
+
+export interface WallCase {
+  /** The wall that must be named, and the only ones beside it that may be. */
+  wall: string;
+  beside?: string[];
+  title: string;
+  args: string[];
+  /** Whether the plan must have it: no plan can know how a server of the user behaves. */
+  isPredictable: boolean;
+  /** Prepares the wall. Returns the words to put before the command, such as a shell that enters a control group. */
+  prepare?(stage: Stage): string[];
+  /** Called when the ramp begins. */
+  onRamp?(stage: Stage): void;
+  /** True: in the host's own namespace, since the key is global. */
+  isGlobal?: boolean;
+  skip?: () => string | undefined;
+}
+
+const directory = import.meta.dirname;
+
+export function run(command: string, args: string[]): string {
+  const result = spawnSync(command, args, { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${result.stderr}`);
+  return result.stdout;
+}
+
+function inNamespace(stage: Stage, script: string): void {
+  run('ip', ['netns', 'exec', stage.namespace, 'sh', '-ec', script]);
+}
+
+const sysctl = (stage: Stage, key: string, value: string) => inNamespace(stage, `echo '${value}' > /proc/sys/${key.replaceAll('.', '/')}`);
+
+/** Sets a key of the whole host for the time of a case. Only such values are used here as disturb nobody else. */
+function globalKey(stage: Stage, key: string, value: string): void {
+  const path = `/proc/sys/${key.replaceAll('.', '/')}`;
+  const before = readFileSync(path, 'utf8');
+  stage.cleanUps.push(() => writeFileSync(path, before));
+  writeFileSync(path, value);
+}
+
+/** A control group of version 1 or 2 with a limit, and the shell that enters it. */
+function controlGroup(stage: Stage, controller: 'memory' | 'pids', limit: string): string[] {
+  const isFirst = existsSync(`/sys/fs/cgroup/${controller}`);
+  const path = join(isFirst ? `/sys/fs/cgroup/${controller}` : '/sys/fs/cgroup', stage.namespace);
+  mkdirSync(path);
+  stage.cleanUps.push(() => removeGroup(path));
+  const file = controller === 'pids' ? 'pids.max' : isFirst ? 'memory.limit_in_bytes' : 'memory.max';
+  writeFileSync(join(path, file), limit);
+  return ['sh', '-c', `echo $$ > ${path}/cgroup.procs && exec "$@"`, 'sh'];
+}
+
+function removeGroup(path: string): void {
+  // The last process may need a moment to leave.
+  for (let attempt = 0; attempt < 50; attempt++) {
+    try {
+      rmdirSync(path);
+      return;
+    } catch {
+      spawnSync('sleep', ['0.1']);
+    }
+  }
+}
+
+function canGroup(controller: string): string | undefined {
+  if (existsSync(`/sys/fs/cgroup/${controller}`)) return undefined;
+  const controllers = existsSync('/sys/fs/cgroup/cgroup.subtree_control') ? readFileSync('/sys/fs/cgroup/cgroup.subtree_control', 'utf8') : '';
+  return controllers.includes(controller) ? undefined : `no ${controller} controller here`;
+}
+
+const server = (mode: string) => `exec python3 ${join(directory, 'servers.py')} ${mode}`;
+const quick = ['--hold', '2s', '--isolation', 'host', '--tuning', 'none'];
+
+/** Each wall is put up for real. What is not here is proven by recorded samples in test/unit/recogniser.test.ts. */
+export const wallCases: WallCase[] = [
+  {
+    wall: 'nofile',
+    title: 'one server worker with 6,000 files',
+    args: ['--connections', 'max', '--ports', '1', '--worker-nofile', '6000', ...quick],
+    isPredictable: true,
+  },
+  {
+    wall: 'portRange',
+    title: '20 local ports × 1 server port × 250 sources',
+    args: ['--connections', 'max', '--ports', '1', ...quick],
+    isPredictable: true,
+    prepare(stage) {
+      sysctl(stage, 'net.ipv4.ip_local_port_range', '60000 60019');
+      return [];
+    },
+  },
+  {
+    wall: 'acceptQueue',
+    title: 'somaxconn 1',
+    args: ['--connections', '5000', '--ports', '1', ...quick],
+    isPredictable: true,
+    prepare(stage) {
+      sysctl(stage, 'net.core.somaxconn', '1');
+      return [];
+    },
+  },
+  {
+    wall: 'readOnlySysctl',
+    beside: ['acceptQueue'],
+    title: 'the same with /proc/sys read-only',
+    args: ['--connections', '5000', '--ports', '1', '--hold', '2s', '--isolation', 'host', '--tuning', 'apply'],
+    isPredictable: true,
+    prepare(stage) {
+      sysctl(stage, 'net.core.somaxconn', '1');
+      return ['unshare', '-m', 'sh', '-c', 'mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && exec "$@"', 'sh'];
+    },
+  },
+  {
+    wall: 'synBacklog',
+    title: 'half-open connections of strangers, queue of 64',
+    args: ['--connections', '8000', '--ports', '1', '--rate', '800', ...quick],
+    isPredictable: true,
+    prepare(stage) {
+      sysctl(stage, 'net.core.somaxconn', '64');
+      sysctl(stage, 'net.ipv4.tcp_max_syn_backlog', '64');
+      inNamespace(stage, 'ip route add 10.9.0.0/16 dev lo');
+      return [];
+    },
+    onRamp(stage) {
+      const child = spawn('ip', ['netns', 'exec', stage.namespace, 'python3', join(directory, 'synFlood.py'), '8001', '6'], { stdio: 'ignore' });
+      stage.cleanUps.push(() => child.kill('SIGKILL'));
+    },
+  },
+  {
+    wall: 'serverAccept',
+    title: 'a server that does not accept',
+    args: [
+      '--connections',
+      '3000',
+      '--ports',
+      '1',
+      '--engine',
+      'command',
+      '--command',
+      server('deaf'),
+      '--hold',
+      '9s',
+      '--isolation',
+      'host',
+      '--tuning',
+      'none',
+    ],
+    isPredictable: false,
+  },
+  {
+    wall: 'serverRefusing',
+    title: 'a server that resets',
+    args: ['--connections', '2000', '--ports', '1', '--engine', 'command', '--command', server('hostile'), ...quick],
+    isPredictable: false,
+  },
+  {
+    wall: 'conntrack',
+    title: 'a table of 4,000 entries',
+    args: ['--connections', 'max', ...quick],
+    isPredictable: true,
+    skip: () =>
+      existsSync('/proc/sys/net/netfilter/nf_conntrack_max') && spawnSync('nft', ['--version']).status === 0 ? undefined : 'no conntrack or nft here',
+    prepare(stage) {
+      inNamespace(
+        stage,
+        'nft add table ip walls; nft "add chain ip walls in { type filter hook input priority 0; }"; nft add rule ip walls in ct state new accept',
+      );
+      globalKey(stage, 'net.netfilter.nf_conntrack_max', '4000');
+      return [];
+    },
+  },
+  {
+    wall: 'cgroupMemory',
+    title: 'a control group of 450 MB',
+    args: ['--connections', 'max', ...quick],
+    isPredictable: true,
+    skip: () => canGroup('memory'),
+    prepare: (stage) => controlGroup(stage, 'memory', '450000000'),
+  },
+  {
+    wall: 'pids',
+    title: 'a control group of 70 processes',
+    args: ['--connections', '50000', ...quick],
+    isPredictable: true,
+    skip: () => canGroup('pids'),
+    prepare: (stage) => controlGroup(stage, 'pids', '70'),
+  },
+  {
+    wall: 'missingCapability',
+    title: 'port 80 without the right',
+    args: ['--connections', '100', '--first-port', '80', ...quick],
+    isPredictable: true,
+    prepare: () => ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'],
+  },
+  {
+    wall: 'cpu',
+    title: 'a rate that no host of this size makes',
+    args: ['--connections', '150000', '--rate', '5M', '--hold', '1s', '--isolation', 'host', '--tuning', 'none'],
+    isPredictable: true,
+    prepare(stage) {
+      // Something else that wants every core, so that the ramp takes long enough to be judged on a fast host too.
+      for (let count = 0; count < 6; count++) {
+        const child = spawn('sh', ['-c', 'while :; do :; done'], { stdio: 'ignore' });
+        stage.cleanUps.push(() => child.kill('SIGKILL'));
+      }
+      return [];
+    },
+  },
+  {
+    wall: 'tcpMemory',
+    title: 'messages of 64 KiB over tcp_mem with pressure at 2,000 pages',
+    args: ['--connections', '3000', '--first-port', '21001', '--traffic', '65536/1s', '--hold', '6s', '--isolation', 'host', '--tuning', 'none'],
+    isPredictable: true,
+    isGlobal: true,
+    prepare(stage) {
+      // The maximum stays out of reach: under pressure windows shrink, and nobody's connection fails.
+      const maximum = readFileSync('/proc/sys/net/ipv4/tcp_mem', 'utf8').trim().split(/\s+/)[2]!;
+      globalKey(stage, 'net.ipv4.tcp_mem', `1000 2000 ${maximum}`);
+      return [];
+    },
+  },
+  {
+    wall: 'none',
+    title: 'a healthy run',
+    args: ['--connections', '20000', '--hold', '3s', '--isolation', 'host', '--tuning', 'none'],
+    isPredictable: false,
+  },
+];

@@ -1,0 +1,29 @@
+"""Servers with a defect, for the wall matrix. Usage: servers.py MODE, with C10M_ADDRESS and C10M_PORTS as C10M sets them.
+
+  deaf    listens with a long queue and never accepts
+  hostile accepts and resets at once
+"""
+
+import os
+import select
+import socket
+import struct
+import sys
+
+listeners = []
+for port in os.environ["C10M_PORTS"].split(","):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((os.environ["C10M_ADDRESS"], int(port)))
+    listener.listen(4096)
+    listener.setblocking(False)
+    listeners.append(listener)
+while True:
+    ready, _, _ = select.select([] if sys.argv[1] == "deaf" else listeners, [], [], 1)
+    for listener in ready:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            continue
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
