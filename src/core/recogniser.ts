@@ -156,12 +156,12 @@ export class WallRecogniser {
   private observeUnaccepted(sample: Sample, tell: Tell): void {
     const files = (of: Sample | undefined) => of?.limits['fileMax']?.used ?? 0;
     const { client } = sample.established;
-    const accepted = files(sample) - files(this.first) - (client - (this.first?.established.client ?? 0));
+    const accepted = Math.max(0, files(sample) - files(this.first) - (client - (this.first?.established.client ?? 0)));
     const isWaiting = client - accepted > Math.max(500, client * 0.1);
     this.unacceptedSamples = isWaiting ? this.unacceptedSamples + 1 : 0;
-    if (this.unacceptedSamples < patienceSamples) return;
+    if (this.unacceptedSamples < patienceSamples || this.told.has('serverRefusing')) return;
     const nofile = this.plan.serverWorkers[0]?.nofile ?? Number.POSITIVE_INFINITY;
-    const text = `the server has accepted about ${formatCount(Math.max(0, accepted))} of ${formatCount(client)} connections`;
+    const text = `the server has accepted about ${formatCount(accepted)} of ${formatCount(client)} connections`;
     if (accepted > nofile * 0.9 && accepted <= nofile) tell({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
     else tell({ id: 'serverAccept', text });
   }

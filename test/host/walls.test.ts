@@ -46,6 +46,7 @@ function runCase(wallCase: WallCase, stage: Stage, home: string): Promise<Outcom
         const event = v.parse(runEventSchema, JSON.parse(line));
         outcome.events.push(event);
         if (event.type === 'plan') outcome.plan ??= event.plan;
+        if (event.type === 'wall' && event.wall.id === wallCase.wall && wallCase.stopsWhenNamed === true) child.kill('SIGINT');
         if (event.type === 'phase' && event.phase === 'ramping') wallCase.onRamp?.(stage);
       }
     });

@@ -163,8 +163,8 @@ describe('planRun', () => {
       'cgroupMemory',
       { connections: '50k' },
       hostFacts({ overrides: { cgroup: { memoryMaximumBytes: 200e6, memoryCurrentBytes: 20e6, pidsMaximum: null, pidsCurrent: null } } }),
-      13_633,
-      13_633,
+      10_317,
+      10_317,
     ],
     ['a small accept queue', 'acceptQueue', { connections: '50k', ports: 2, tuning: 'none' }, hostFacts({ sysctls: { 'net.core.somaxconn': '16' } }), 34, 34],
     [

@@ -20,6 +20,8 @@ export interface WallCase {
   prepare?(stage: Stage): string[];
   /** Called when the ramp begins. */
   onRamp?(stage: Stage): void;
+  /** A run that would go on trying: it is stopped when the wall was named. */
+  stopsWhenNamed?: boolean;
   /** True: in the host's own namespace, since the key is global. */
   isGlobal?: boolean;
   skip?: () => string | undefined;
@@ -160,6 +162,7 @@ export const wallCases: WallCase[] = [
     title: 'a server that resets',
     args: ['--connections', '2000', '--ports', '1', '--engine', 'command', '--command', server('hostile'), ...quick],
     isPredictable: false,
+    stopsWhenNamed: true,
   },
   {
     wall: 'conntrack',
