@@ -149,11 +149,14 @@ export class RampControl {
     }
   }
 
-  private scheduleSample(): void {
+  /** At a fixed rate, whatever a sample costs; what is late is left out, not caught up. */
+  private scheduleSample(dueAt = performance.now()): void {
+    const periodMs = this.run.story.spool.sampleSeconds * 1_000;
+    const nextAt = Math.max(dueAt + periodMs, performance.now() + periodMs / 2);
     this.sampleTimer = setTimeout(() => {
       this.takeSample();
-      this.scheduleSample();
-    }, this.run.story.spool.sampleSeconds * 1_000);
+      this.scheduleSample(nextAt);
+    }, nextAt - performance.now());
   }
 
   /** Ends the run early when the user asked for that: thresholds are judged from the end of the grace on, which begins with the ramp. */
