@@ -94,6 +94,16 @@ export class DistributedController implements RunHandle {
     }
   }
 
+  /** The parts are followed by the window that started them only: without it each host ends its part when its lease is over. */
+  reattach(): Promise<Summary> {
+    return Promise.reject(
+      new HumanError('A run over several hosts cannot be followed again.', {
+        code: 'unsupported',
+        remedy: 'Each host ends its part by itself when its lease is over, and restores itself.',
+      }),
+    );
+  }
+
   async check(signal: AbortSignal): Promise<{ facts: HostFacts; plan: Plan }> {
     const facts = await this.probeAll(signal);
     return { facts: facts[0]!, plan: merged(this.planOf(facts), this.spec) };

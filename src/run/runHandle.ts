@@ -13,6 +13,8 @@ export interface RunHandle {
   readonly directory: string;
   onEvent(listener: (event: ControllerEvent) => void): () => void;
   start(signal: AbortSignal): Promise<Summary>;
+  /** Follows a run that was started before, from the last event that is saved. Rejects with a HumanError (unsupported) for several hosts. */
+  reattach(signal: AbortSignal): Promise<Summary>;
   check(signal: AbortSignal): Promise<{ facts: HostFacts; plan: Plan }>;
   stop(reason?: string): void;
   set(change: { target?: number; rate?: number }): Promise<void>;

@@ -3,7 +3,7 @@ import { HumanError, toPlainError } from '../core/errors.js';
 import { isFinal } from '../core/phases.js';
 import type { PanelDelta, PanelRequest } from '../protocol/panel.js';
 import type { RunSpec } from '../protocol/spec.js';
-import type { RunController } from '../run/controller.js';
+import type { RunHandle } from '../run/runHandle.js';
 import type { RunSource } from './dashboardPanel.js';
 import { RunView, runTitle } from './runView.js';
 
@@ -15,7 +15,7 @@ export class LiveRun implements RunSource, Disposable {
   private readonly unsubscribe: () => void;
 
   constructor(
-    private readonly controller: RunController,
+    private readonly controller: RunHandle,
     readonly runId: string,
     readonly spec: RunSpec,
     private readonly abort: AbortController,

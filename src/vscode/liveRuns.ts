@@ -2,12 +2,12 @@ import { EventEmitter, type Disposable, type LogOutputChannel } from 'vscode';
 import type { PanelRequest } from '../protocol/panel.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { ControllerEvent } from '../run/runHandle.js';
-import type { RunController } from '../run/controller.js';
+import type { RunHandle } from '../run/runHandle.js';
 import { LiveRun } from './liveRun.js';
 import type { RunningRun, RunningRuns } from './runningRuns.js';
 
 export interface LiveRunsDependencies {
-  createController(spec: RunSpec, runId: string | undefined, progress: (text: string) => void, signal: AbortSignal): RunController;
+  createController(spec: RunSpec, runId: string | undefined, progress: (text: string) => void, signal: AbortSignal): RunHandle;
   running: RunningRuns;
   log: LogOutputChannel;
   /** Requests of a panel that are not orders to the run. */
@@ -17,7 +17,7 @@ export interface LiveRunsDependencies {
 /** The runs in progress of this window. Owns their controllers. */
 export class LiveRuns implements Disposable {
   private readonly runs = new Map<string, LiveRun>();
-  private readonly controllers = new Map<string, RunController>();
+  private readonly controllers = new Map<string, RunHandle>();
   private disposed = false;
   private readonly changed = new EventEmitter<void>();
   /** A run began, changed (once a second) or ended. */
@@ -70,7 +70,7 @@ export class LiveRuns implements Disposable {
     this.endedEmitter.dispose();
   }
 
-  private adopt(controller: RunController, spec: RunSpec, abort: AbortController): LiveRun {
+  private adopt(controller: RunHandle, spec: RunSpec, abort: AbortController): LiveRun {
     const { runId } = controller.state;
     const run = new LiveRun(controller, runId, spec, abort, (request) => this.dependencies.runCommand(runId, request));
     this.runs.set(runId, run);
