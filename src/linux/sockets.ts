@@ -104,9 +104,9 @@ export function peerAddress(): string {
   return Array.from({ length: 8 }, (_, index) => view.getUint16(8 + index * 2).toString(16)).join(':');
 }
 
-/** A TCP socket for connect(), blocking or not; −1 with errno. */
-export function openSocket(address: string, isNonBlocking: boolean): number {
-  return libc().socket(isIPv6(address) ? familyInternet6 : familyInternet, typeStream | closeOnExec | (isNonBlocking ? nonBlocking : 0), 0);
+/** A TCP socket for connect() to such an address, blocking or not; −1 with errno. */
+export function openSocket(address: Uint8Array, isNonBlocking: boolean): number {
+  return libc().socket(address[0]!, typeStream | closeOnExec | (isNonBlocking ? nonBlocking : 0), 0);
 }
 
 /** connect(2): 0, or −1 with errno (EINPROGRESS: not blocking, or the send timeout passed). */

@@ -19,8 +19,8 @@ const connectsPerTurn = 64;
 const closesPerTurn = 512;
 /** Handshakes under way at once, of TCP to other hosts and of WebSocket: enough to hide a round trip, few enough to be bounded. */
 const windowSize = 256;
-/** A blocking connect() to a full accept queue would wait a second for its SYN to be repeated; the loop must not. */
-const connectTimeoutMs = 100;
+/** A blocking connect() to a full accept queue would wait a second for its SYN to be repeated; the loop must hear a stop before. */
+const connectTimeoutMs = 250;
 /** Until a connection must be established, the answer to the WebSocket handshake included. */
 const patienceMs = 30_000;
 /** Until a server must have answered our close frame. */
@@ -172,14 +172,16 @@ export class EpollClient {
       stats.blocked = { errno: 'EADDRNOTAVAIL', call: 'connect', text: explainErrno(errnos.EADDRNOTAVAIL) };
       return false;
     }
-    const fd = openSocket(destination.plan.address, !destination.isLoopback);
+    const fd = openSocket(destination.address, !destination.isLoopback);
     if (fd < 0) return this.refused('socket', lastErrno(), now);
     if (destination.source !== null && bindSource(fd, destination.source) < 0) return this.giveUp(fd, 'bind', destination, now);
     if (destination.isLoopback) setSendTimeout(fd, this.timeout);
     if (connectSocket(fd, destination.address) < 0) {
-      if (lastErrno() !== errnos.EINPROGRESS) return this.giveUp(fd, 'connect', destination, now);
-      // On loopback this means that the accept queue is full: the server is behind.
-      if (destination.isLoopback) this.backoff.fail(now);
+      const errno = lastErrno();
+      // A signal does not end the attempt: it goes on as if the socket were non-blocking.
+      if (errno !== errnos.EINPROGRESS && errno !== errnos.EINTR) return this.giveUp(fd, 'connect', destination, now);
+      // On loopback the timeout means that the accept queue is full: the server is behind.
+      if (destination.isLoopback && errno === errnos.EINPROGRESS) this.backoff.fail(now);
       return this.watch(fd, epollOut, states.connecting, destination, now);
     }
     this.backoff.succeed();

@@ -94,6 +94,8 @@ export class EpollServer {
         stats.fail('notAllowed');
         continue;
       }
+      // The request of a WebSocket client mostly is there already: reading it before the socket is watched spares an event.
+      const count = isTcp ? 0 : receive(fd, this.buffer);
       if (!loop.epoll.add(fd, epollIn)) {
         const errno = lastErrno();
         closeDescriptor(fd);
@@ -107,6 +109,8 @@ export class EpollServer {
       } else {
         table.set(fd, states.webSocket);
         this.webSockets.accepted(fd);
+        // The end of the stream and errors are reported by the next event.
+        if (count > 0) this.webSockets.received(fd, this.buffer, count);
       }
     }
   }
