@@ -144,6 +144,11 @@ export class RampControl {
       orders.freeze();
       story.log('warn', `The ramp stopped by itself to keep the host usable. ${alarm.evidence}`);
       this.takeSample();
+    } else if (story.phase === 'holding' && plan.clientWorkers.length === 0 && !this.guard.tripped) {
+      // The clients are on other hosts: their controller must hear of it.
+      this.guard.tripped = true;
+      story.log('warn', `The clients should stop their ramp to keep this host usable. ${alarm.evidence}`);
+      this.takeSample();
     } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
       stop({ verdict: 'failed', reason: `The run was ended to keep the host usable. ${alarm.evidence}` });
     }

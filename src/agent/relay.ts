@@ -97,7 +97,9 @@ export class Relay {
       lock?.describe(command.runId, command.owner, process.pid);
       const { runId, owner, spec, plan } = command;
       run.writeOrder({ runId, owner, spec, ...(plan === undefined ? {} : { plan }), startedAt: new Date().toISOString(), outer });
-      const kind = spec.isolation === 'host' || outer.namespace.kind === 'none' ? undefined : outer.namespace.kind;
+      // A plan over several hosts says where it must live.
+      const isolation = plan?.isolation ?? spec.isolation;
+      const kind = isolation === 'host' || outer.namespace.kind === 'none' ? undefined : outer.namespace.kind;
       await this.spawnSupervisor(run, kind, lock);
     } catch (error) {
       // A lost start leaves nothing behind.

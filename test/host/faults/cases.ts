@@ -348,6 +348,27 @@ export const faultCases: readonly FaultCase[] = [
     reason: killedReason,
   },
   {
+    name: 'no namespace can be made, supervisor killed',
+    variants: {
+      setup: `mkdir /run/bin && printf '#!/bin/sh\\necho "unshare failed: Operation not permitted" >&2\\nexit 1\\n' > /run/bin/unshare && chmod 755 /run/bin/unshare`,
+    },
+    prefix: () => 'export PATH=/run/bin:$PATH; exec',
+    fault: ({ run }) => run.kill('supervisor'),
+    verdict: 'failed',
+    reason: killedReason,
+    check({ run }) {
+      assert.ok(
+        run.events.some((event) => event.type === 'log' && event.text.includes('Operation not permitted')),
+        'it is said',
+      );
+      const changed = run.events.flatMap((event) => (event.type === 'tuning' && event.outcome === 'applied' ? [event.key] : []));
+      const restored = run.events.flatMap((event) => (event.type === 'tuning' && event.outcome === 'restored' ? [event.key] : []));
+      assert.ok(changed.length > 0);
+      assert.deepEqual(restored, changed.reverse());
+      return `${changed.length} keys of the host changed and restored`;
+    },
+  },
+  {
     name: 'a reboot',
     variants: { fakeSysctls: { ...lowFileMax, 'kernel/random/boot_id': '11111111-1111-1111-1111-111111111111' } },
     async fault({ host, run }) {
