@@ -4,6 +4,7 @@ import type { RunSpec } from '../protocol/spec.js';
 import { type ExitCode, exitCodes } from './errors.js';
 import { firstWall } from './plannedWalls.js';
 import { evaluateThresholds, parseThreshold } from './thresholds.js';
+import { wallCatalogue } from './walls.js';
 
 export interface RunEnd {
   verdict: Verdict;
@@ -97,13 +98,21 @@ export class SummaryBuilder {
   /** The wall that the plan stopped at beforehand: nothing was run into it, so no sample shows it. */
   private plannedStop(): Summary['walls'] {
     const { plan, peak } = this;
-    if (plan === undefined || peak === undefined || this.walls.length > 0) return [];
-    const reached = Math.min(peak.established.server, peak.established.client) >= plan.connections;
-    const isShort = plan.requested === 'max' || plan.connections < plan.requested;
-    const wall = firstWall(plan);
-    return reached && isShort && wall !== undefined
-      ? [{ id: wall.id, title: wall.title, at: plan.connections, evidence: wall.evidence, remedy: wall.remedy }]
-      : [];
+    const wall = plan === undefined ? undefined : firstWall(plan);
+    if (plan === undefined || wall === undefined || peak === undefined || this.walls.length > 0) return [];
+    if (Math.min(peak.established.server, peak.established.client) < plan.connections) return [];
+    const { id, title, evidence, remedy } = wall;
+    const at = plan.connections;
+    if (plan.requested !== 'max') return at < plan.requested ? [{ id, title, at, evidence, remedy }] : [];
+    // The ceiling was aimed at beyond the first wall: that wall did not stand where it was predicted.
+    return [
+      {
+        id: 'unknown',
+        ...wallCatalogue.unknown,
+        at,
+        evidence: `the ramp ended as planned, without meeting the wall that was predicted first (${title}: ${evidence})`,
+      },
+    ];
   }
 
   build(end: RunEnd): Summary {

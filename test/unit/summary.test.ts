@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { HumanError } from '../../src/core/errors.js';
+import { planRun } from '../../src/core/plan.js';
+import { specFromInput, type SpecInput } from '../../src/core/profile.js';
+import { type RunEnd, SummaryBuilder } from '../../src/core/summary.js';
+import { evaluateThreshold, parseThreshold, thresholdMetrics } from '../../src/core/thresholds.js';
+import type { RunEvent } from '../../src/protocol/events.js';
+import { hostFacts, limitedFacts } from './builders/hostFacts.js';
+import { sample, type SampleChanges, summary } from './builders/samples.js';
+
+const finished: RunEnd = { verdict: 'finished', hostRestored: true, keys: [] };
+const counts = (server: number, client = server): SampleChanges => ({ established: { server, client } });
+
+/** The summary of a run that ramps for two seconds and holds for one, with these samples in order. */
+function summaryOf(input: SpecInput, samples: SampleChanges[], end: Partial<RunEnd> = {}, facts = hostFacts()) {
+  const spec = specFromInput(input);
+  const builder = new SummaryBuilder();
+  const plan = planRun(spec, facts);
+  const events: RunEvent[] = [
+    { type: 'hello', seq: 1, t: 0, runId: 'r', startedAt: '', agentVersion: '', supervisorPid: 1, spec },
+    { type: 'plan', seq: 2, t: 1, plan },
+    { type: 'phase', seq: 3, t: 1_000, phase: 'ramping' },
+    ...samples.slice(0, -1).map((changes, index) => sample({ seq: 4, t: 1_500 + index * 500, target: plan.connections, ...changes })),
+    { type: 'phase', seq: 5, t: 3_000, phase: 'holding' },
+    ...samples.slice(-1).map((changes) => sample({ seq: 6, t: 4_000, target: plan.connections, phase: 'holding', ...changes })),
+  ];
+  for (const event of events) builder.observe(event);
+  return builder.build({ ...finished, ...end });
+}
+
+describe('SummaryBuilder', () => {
+  it('takes the peak that both sides held, the rates of the ramp, and the time it took', () => {
+    const built = summaryOf({ connections: 1_000 }, [
+      { ...counts(400, 500), connectRate: 500 },
+      { ...counts(900, 1_000), connectRate: 300 },
+      { ...counts(1_000), connectRate: 0 },
+    ]);
+    assert.deepEqual(built.established, { server: 1_000, client: 1_000 });
+    assert.deepEqual([built.rampSeconds, built.connectRate.mean, built.connectRate.max], [2, 500, 500]);
+    assert.deepEqual([built.target, built.exitCode, built.bytesPerEnd], [1_000, 0, 4_400]);
+  });
+
+  const reached = [counts(500), counts(1_000)];
+  const short = [counts(500), counts(990)];
+  const cases: [string, SpecInput, SampleChanges[], Partial<RunEnd>, number][] = [
+    ['all is well', {}, reached, {}, 0],
+    ['a threshold holds', { thresholds: ['established>=1k'] }, reached, {}, 0],
+    ['a threshold fails', { thresholds: ['bytesPerEnd<10'] }, reached, {}, 99],
+    ['a threshold over what the run does not have fails', { thresholds: ['latency.p99<5'] }, reached, {}, 99],
+    ['the target was not reached', {}, short, {}, 98],
+    ['not reached counts before a threshold', { thresholds: ['bytesPerEnd<10'] }, short, {}, 98],
+    ['one side only is not reached', {}, [counts(500), counts(900, 1_000)], {}, 98],
+    ['interrupted', {}, short, { verdict: 'stopped', interrupted: true }, 130],
+    ['a host that could not be restored counts before all', { thresholds: ['bytesPerEnd<10'] }, short, { verdict: 'stopped', hostRestored: false }, 75],
+    ['the ceiling is always reached', { connections: 'max' }, short, {}, 0],
+  ];
+  for (const [name, input, samples, end, exitCode] of cases) {
+    it(`exit code ${exitCode}: ${name}`, () => assert.equal(summaryOf({ connections: 1_000, ...input }, samples, end).exitCode, exitCode));
+  }
+
+  it('exits 98 and names the wall when less was planned than asked for', () => {
+    const built = summaryOf({ connections: 50_000, ports: 1, tuning: 'none' }, [counts(10_000), counts(19_500)], {}, limitedFacts());
+    assert.deepEqual([built.target, built.exitCode, built.walls.map((wall) => wall.id)], [50_000, 98, ['nofile']]);
+  });
+});
+
+it('does not blame a predicted wall that a run to the ceiling passed', () => {
+  const facts = limitedFacts();
+  const planned = planRun(specFromInput({ connections: 'max' }), facts).connections;
+  assert.deepEqual(
+    summaryOf({ connections: 'max' }, [counts(10_000), counts(planned)], {}, facts).walls.map((wall) => wall.id),
+    ['unknown'],
+  );
+});
+
+describe('thresholds', () => {
+  const cases: [string, boolean][] = [
+    ['established>=100k', true],
+    ['established>100k', false],
+    ['bytesPerEnd<5000', true],
+    ['bytesPerEnd < 4.4k', false],
+    ['bytesPerEnd<=4.4k', true],
+    ['connectRate.p50>20000', true],
+    ['failed==0', true],
+    ['failed!=0', false],
+    ['explainedRatio>=0.95', true],
+    ['walls==0', true],
+    ['latency.p99<5', false],
+  ];
+  for (const [text, passed] of cases) it(`${text} is ${passed}`, () => assert.equal(evaluateThreshold(parseThreshold(text), summary()).passed, passed));
+
+  for (const text of ['bytesPerEn<5', 'bytesPerEnd', 'bytesPerEnd<', 'bytesPerEnd<five', '<5', 'bytesPerEnd=5', 'constructor<5']) {
+    it(`refuses ${text}`, () => {
+      assert.throws(
+        () => parseThreshold(text),
+        (error) => error instanceof HumanError && error.code === 'usage',
+      );
+    });
+  }
+
+  it('lists the metrics after a typo', () => {
+    assert.throws(
+      () => parseThreshold('bytesPerEn<5'),
+      (error) => error instanceof HumanError && Object.keys(thresholdMetrics).every((metric) => error.text.includes(metric)),
+    );
+  });
+});
