@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 
 /** The kinds of host that a payload is made for. */
-export const hostKinds = ['x64-glibc', 'x64-musl', 'arm64-glibc', 'arm64-musl'] as const;
+const hostKinds = ['x64-glibc', 'x64-musl', 'arm64-glibc', 'arm64-musl'] as const;
 export type HostKind = (typeof hostKinds)[number];
 
 export interface PayloadFile {
@@ -49,19 +49,19 @@ export async function readPayloads(directory: string): Promise<Map<HostKind, Pay
 }
 
 async function readFiles(directory: string): Promise<PayloadFile[]> {
-  let entries;
+  let names;
   try {
-    entries = await readdir(directory, { recursive: true, withFileTypes: true });
+    names = await readdir(directory, { recursive: true });
   } catch (cause) {
     throw new HumanError(`The agent was not found in ${directory}.`, { remedy: 'Build it with `npm run build`.', cause });
   }
   const files: PayloadFile[] = [];
-  for (const entry of entries) {
+  for (const name of names) {
+    const from = join(directory, name);
+    const status = await stat(from);
     // Source maps serve people here, not programs there.
-    if (!entry.isFile() || entry.name.endsWith('.map')) continue;
-    const from = join(entry.parentPath, entry.name);
-    const path = from.slice(directory.length).replaceAll('\\', '/').replace(/^\/+/, '');
-    files.push({ path, from, bytes: (await stat(from)).size, sha256: sha256(await readFile(from)) });
+    if (!status.isFile() || name.endsWith('.map')) continue;
+    files.push({ path: name.replaceAll('\\', '/'), from, bytes: status.size, sha256: sha256(await readFile(from)) });
   }
   return files.sort((a, b) => (a.path < b.path ? -1 : 1));
 }

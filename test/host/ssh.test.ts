@@ -52,7 +52,8 @@ const withPassword = { users: [ann({ password, key: false })], sshdConfig: ['Pas
 const interactive = { users: [ann({ password, key: false })], sshdConfig: ['UsePAM yes', 'KbdInteractiveAuthentication yes'] };
 const noKey = ['IdentityFile none', 'IdentitiesOnly yes'];
 /** Hides the machine's Node and puts it, without a copy, somewhere else. */
-const nodeAt = (path: string) => `mkdir -p "$(dirname ${path})"; touch ${path}; mount --bind /usr/bin/node ${path}; rm -f /usr/bin/node /usr/local/bin/node`;
+const machineNodes = [...new Set([process.execPath, '/usr/bin/node', '/usr/local/bin/node'])].join(' ');
+const nodeAt = (path: string) => `mkdir -p "$(dirname ${path})"; touch ${path}; mount --bind ${process.execPath} ${path}; rm -f ${machineNodes}`;
 
 function makeKey(laptop: Laptop, host: TestHost, type: string, passphrase: string, format: string[] = []): Promise<unknown> {
   const file = join(laptop.home, 'key');
@@ -390,7 +391,7 @@ const cases: Record<string, Case[]> = {
     },
     {
       name: 'none',
-      host: { setup: 'rm -f /usr/bin/node /usr/local/bin/node' },
+      host: { setup: `rm -f ${machineNodes}` },
       expect: 'unsupported',
       asked: ['confirm'],
       says: /no Node 20 or newer/,
@@ -400,7 +401,7 @@ const cases: Record<string, Case[]> = {
     },
     {
       name: 'only an old one',
-      host: { setup: `rm -f /usr/bin/node; printf '#!/bin/sh\\necho v18.19.0\\n' > /usr/bin/node; chmod 755 /usr/bin/node` },
+      host: { setup: `rm -f ${machineNodes}; printf '#!/bin/sh\\necho v18.19.0\\n' > /usr/bin/node; chmod 755 /usr/bin/node` },
       expect: 'unsupported',
       says: /v18\.19\.0/,
     },
@@ -608,7 +609,7 @@ async function withAgent(laptop: Laptop): Promise<void> {
 
 describe('Node brought to a host that has none', { skip }, () => {
   test('asked for, downloaded once, verified, used again; never without leave', async (t) => {
-    const host = await startHost({ name: 'nonode', setup: 'rm -f /usr/bin/node /usr/local/bin/node' });
+    const host = await startHost({ name: 'nonode', setup: `rm -f ${machineNodes}` });
     const laptop = makeLaptop();
     t.after(async () => {
       await host.stop();

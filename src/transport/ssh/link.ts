@@ -107,6 +107,10 @@ class Handshake {
         fail(this.explain());
       });
       client.on('banner', (message) => options.log(`${this.settings.name} says: ${message.trim().slice(0, 2_000)}`));
+      client.on('change password', () => {
+        const { user, hostName } = this.settings;
+        fail(new HumanError(`The password of ${user}@${hostName} has expired.`, { code: 'accessRefused', remedy: 'Log in with ssh once to set a new one.' }));
+      });
       client.on('ready', () =>
         settle(() => {
           this.authenticator.succeeded();

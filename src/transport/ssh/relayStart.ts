@@ -16,7 +16,7 @@ const startTimeoutMs = 30_000;
 export type Privilege = 'none' | 'passwordless' | 'password';
 
 /** The password for sudo; `attempt` from 1. Undefined: the person has none, or does not want to give it. */
-export type AskSudo = (attempt: number) => Promise<string | undefined>;
+type AskSudo = (attempt: number) => Promise<string | undefined>;
 
 /** The relay did not start with these rights: the next best way may. */
 export class PrivilegeRefused extends Error {}
