@@ -53,7 +53,10 @@ async function supervise(state: StateDirectory, runId: string, isolated: boolean
   const lockFd = order.spec.waitForHost ? undefined : supervisorLockFd;
   if (lockFd !== undefined) setCloseOnExec(lockFd);
   const workerPath = join(agentPath, '..', 'worker.cjs');
-  await new Supervisor(run, order, { agentPath, workerPath, stateDirectory: state.path, isolated, lockFd }).supervise();
+  const supervisor = new Supervisor(run, order, { agentPath, workerPath, stateDirectory: state.path, isolated, lockFd });
+  // A defect of ours ends the run in order; its stack is in the log beside the spool.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, (error: unknown) => supervisor.fail(error));
+  await supervisor.supervise();
   state.removeIfEmpty();
 }
 

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { toPlainError } from '../core/errors.js';
 import { orderCommandSchemas } from '../protocol/commands.js';
 import type { RunEvent } from '../protocol/events.js';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import { encodeLine, LineSplitter, parseLine } from '../protocol/lines.js';
 
 /** What a relay writes to the supervisor's socket: what it follows from, then the controller's orders as they came. */
 export const supervisorCommandSchema = v.variant('type', [
@@ -79,7 +79,7 @@ export class Attachments {
   }
 
   private receive(socket: Socket, line: string): void {
-    const parsed = v.safeParse(supervisorCommandSchema, JSON.parse(line));
+    const parsed = v.safeParse(supervisorCommandSchema, parseLine(line));
     if (!parsed.success) return;
     const command = parsed.output;
     if (command.type === 'follow') {

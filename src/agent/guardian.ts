@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { networkNamespaceOf } from '../linux/netns.js';
 import { identityOf, isAlive, signalProcess, waitForEnd, type ProcessIdentity } from '../linux/process.js';
-import { LineSplitter } from '../protocol/lines.js';
+import { LineSplitter, parseLine } from '../protocol/lines.js';
 import { closeRun } from './cleanup.js';
 import type { RunDirectory } from './stateDirectory.js';
 import type { SysctlFiles } from './sysctlFiles.js';
@@ -70,7 +70,7 @@ export class Guardian {
 
   /** True when the run ended in order. */
   private receive(line: string): boolean {
-    const parsed = v.safeParse(guardianMessageSchema, JSON.parse(line));
+    const parsed = v.safeParse(guardianMessageSchema, parseLine(line));
     if (!parsed.success) return false;
     this.lastBeat = performance.now();
     if (parsed.output.type === 'processes') this.workers = parsed.output.workers;

@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { HumanError, toPlainError } from '../core/errors.js';
 import { controllerCommandSchema, type ControllerCommand, type HostRun } from '../protocol/commands.js';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import { encodeLine, LineSplitter, parseLine } from '../protocol/lines.js';
 import { unshareCommand } from '../linux/netns.js';
 import { isAlive } from '../linux/process.js';
 import { Follower } from './follower.js';
@@ -51,7 +51,7 @@ export class Relay {
 
   private async receive(line: string): Promise<void> {
     if (line.trim() === '') return;
-    const parsed = v.safeParse(controllerCommandSchema, parseJson(line));
+    const parsed = v.safeParse(controllerCommandSchema, parseLine(line));
     if (!parsed.success) {
       process.stderr.write(`a command was not understood: ${line.slice(0, 200)} (${parsed.issues[0].message})\n`);
       return;
@@ -203,13 +203,5 @@ function readTail(path: string): string {
     return readFileSync(path, 'utf8').trim().split('\n').slice(-3).join(' | ').slice(-500);
   } catch {
     return '';
-  }
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import * as v from 'valibot';
 import { runEventSchema, type RunEvent, type RunEventBody } from '../protocol/events.js';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import { encodeLine, LineSplitter, parseLine } from '../protocol/lines.js';
 
 /** What a full disk may cost: the newest events are kept in memory until the disk takes them. About 10 minutes of samples at 3 kB. */
 const ringMaximumBytes = 2 * 1024 * 1024;
@@ -168,7 +168,7 @@ export function readEvents(path: string): { events: SpooledEvent[]; completeByte
 /** The events of a spool, validated; lines that are none are left out. */
 export function readRunEvents(path: string): RunEvent[] {
   return readEvents(path).events.flatMap(({ line }) => {
-    const parsed = v.safeParse(runEventSchema, parseJson(line));
+    const parsed = v.safeParse(runEventSchema, parseLine(line));
     return parsed.success ? [parsed.output] : [];
   });
 }
@@ -181,14 +181,6 @@ export function isComplete(path: string): boolean {
   } catch {
     return false;
   }
-  const last = parseJson(text.slice(text.lastIndexOf('\n') + 1));
+  const last = parseLine(text.slice(text.lastIndexOf('\n') + 1));
   return typeof last === 'object' && last !== null && 'type' in last && last.type === 'summary';
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-import { HumanError } from '../core/errors.js';
+import { exitCodes, HumanError } from '../core/errors.js';
 import { isFinal } from '../core/phases.js';
 import { planRun } from '../core/plan.js';
 import { firstWall } from '../core/plannedWalls.js';
@@ -96,6 +96,13 @@ export class Supervisor {
     if (this.abort.signal.aborted || phase === 'draining' || phase === 'restoring' || (phase !== undefined && isFinal(phase))) return;
     this.end = end;
     this.abort.abort();
+  }
+
+  /** Ends the run for something that nobody foresaw. When it is ending already, the guardian does the rest. */
+  fail(error: unknown): void {
+    const end = this.failure(error);
+    if (this.story.phase === 'draining' || this.story.phase === 'restoring') process.exit(exitCodes.internal);
+    this.stop(end);
   }
 
   private async experiment(): Promise<void> {

@@ -4,7 +4,7 @@ import { setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../linux/process.js';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import { encodeLine, LineSplitter, parseLine } from '../protocol/lines.js';
 import { workerMessageSchema, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../protocol/worker.js';
 
 /** Weight 110 of 1024 in the scheduler: a hundred busy workers on two cores still leave sshd a sixth of a core at once. */
@@ -96,7 +96,7 @@ export class Worker {
   }
 
   private receive(line: string, onMessage: (worker: Worker, message: WorkerMessage) => void): void {
-    const parsed = v.safeParse(workerMessageSchema, parseJson(line));
+    const parsed = v.safeParse(workerMessageSchema, parseLine(line));
     if (parsed.success) onMessage(this, parsed.output);
     else this.keepLine(line);
   }
@@ -108,13 +108,5 @@ function yieldToOthers(pid: number): void {
     writeFileSync(`/proc/${pid}/oom_score_adj`, highestOomScore);
   } catch {
     // It is gone already; its end is an event of its own.
-  }
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return undefined;
   }
 }

@@ -6,6 +6,15 @@ export function encodeLine(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
 }
 
+/** The JSON value of a line; undefined when it is none. */
+export function parseLine(line: string): unknown {
+  try {
+    return JSON.parse(line) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Splits a byte stream into lines, UTF-8 safe across chunk borders. A line over the maximum is passed to `onOverlong`
  * with its first 200 characters and then skipped to its end, so that memory stays bounded.
