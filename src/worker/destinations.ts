@@ -5,6 +5,8 @@ import { requestOf, type HandshakeRequest } from './websocket/handshake.js';
 
 /** One line of the plan: up to so many connections from one source to one port. */
 export interface Destination {
+  /** Its place in the plan. */
+  index: number;
   plan: ClientTarget;
   address: Uint8Array;
   source: Uint8Array | null;
@@ -24,7 +26,8 @@ export class Destinations {
 
   constructor(targets: readonly ClientTarget[], websocketPath: string, expected: number) {
     this.chosen = new Uint16Array(Math.max(1024, expected));
-    this.all = targets.map((plan) => ({
+    this.all = targets.map((plan, index) => ({
+      index,
       plan,
       address: socketAddress(plan.address, plan.port),
       source: plan.source === null ? null : socketAddress(plan.source, 0),
@@ -54,7 +57,7 @@ export class Destinations {
 
   take(fd: number, destination: Destination): void {
     if (fd >= this.chosen.length) this.chosen = grown(this.chosen, fd, Uint16Array);
-    this.chosen[fd] = this.all.indexOf(destination);
+    this.chosen[fd] = destination.index;
     destination.used++;
   }
 
