@@ -3,12 +3,9 @@ import { formatBytes, formatCount, formatKilobytesPerEnd } from '../core/units.j
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { newRun } from '../run/newRun.js';
-import { controllerDependencies } from './environment.js';
+import { dependenciesOf } from './environment.js';
 import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
 import { table } from './table.js';
-import { type SudoChoice, sudoOf, provisionOf } from './choices.js';
-
-export type { SudoChoice };
 
 /** `c10m check`: facts, plan and walls; changes nothing on the host. */
 export async function check(args: string[]): Promise<number> {
@@ -16,18 +13,7 @@ export async function check(args: string[]): Promise<number> {
   const spec = specFrom(values, positionals[0]);
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
-  const log = (line: string) => {
-    if (values.verbose === true) process.stderr.write(`${line}\n`);
-  };
-  const dependencies = controllerDependencies({
-    runsDirectory: values.runs,
-    acceptNewHostKeys: values['accept-new'] === true,
-    sudo: sudoOf(values.sudo),
-    provisionNode: provisionOf(values['provision-node']),
-    log,
-    progress: log,
-    signal: abort.signal,
-  });
+  const dependencies = dependenciesOf(values, abort.signal);
   const { facts, plan } = await newRun(dependencies, spec).check(abort.signal);
   process.stdout.write(values.json === true ? `${JSON.stringify({ facts, plan })}\n` : `${factsText(facts)}\n${planText(plan)}`);
   const reached = plan.requested === 'max' || plan.connections >= plan.requested;

@@ -7,7 +7,7 @@ function oneOf<T extends string>(name: string, choices: readonly T[], value: str
   return choice;
 }
 
-export type SudoChoice = 'auto' | 'never' | 'required';
+type SudoChoice = 'auto' | 'never' | 'required';
 
 export function sudoOf(value: string | undefined): SudoChoice | undefined {
   return oneOf('sudo', ['auto', 'never', 'required'] as const, value);

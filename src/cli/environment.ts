@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ControllerDependencies } from '../run/controller.js';
 import { RunStore } from '../history/store.js';
 import { type ConnectOptions, connectHost } from '../transport/transport.js';
+import { provisionOf, sudoOf } from './choices.js';
 import { addressOf } from './savedHosts.js';
 import { terminalPrompts } from './prompts.js';
 
@@ -19,7 +20,35 @@ export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.en
   return join(data !== undefined && data !== '' ? data : join(homedir(), '.local', 'share'), 'c10m', 'runs');
 }
 
-export interface TerminalOptions {
+/** The options of `hostOptions` (options.ts), as parsed. */
+export interface HostOptionValues {
+  runs?: string | undefined;
+  'accept-new'?: boolean | undefined;
+  sudo?: string | undefined;
+  'provision-node'?: string | undefined;
+  verbose?: boolean | undefined;
+}
+
+/** What a controller needs, from the options of a command; `progress` also goes to the log that `--verbose` prints. */
+export function dependenciesOf(values: HostOptionValues, signal: AbortSignal, progress: (text: string) => void = () => undefined): ControllerDependencies {
+  const log = (line: string) => {
+    if (values.verbose === true) process.stderr.write(`${line}\n`);
+  };
+  return controllerDependencies({
+    runsDirectory: values.runs,
+    acceptNewHostKeys: values['accept-new'] === true,
+    sudo: sudoOf(values.sudo),
+    provisionNode: provisionOf(values['provision-node']),
+    log,
+    progress: (text) => {
+      log(text);
+      progress(text);
+    },
+    signal,
+  });
+}
+
+interface TerminalOptions {
   runsDirectory: string | undefined;
   acceptNewHostKeys: boolean;
   sudo?: ConnectOptions['sudo'];
@@ -30,7 +59,7 @@ export interface TerminalOptions {
 }
 
 /** What a controller needs, for a terminal. */
-export function controllerDependencies(options: TerminalOptions): ControllerDependencies {
+function controllerDependencies(options: TerminalOptions): ControllerDependencies {
   return {
     connect: (name) =>
       connectHost(addressOf(name), {

@@ -4,8 +4,7 @@ import { restoreReportSchema, type RestoreReport } from '../protocol/commands.js
 import { parse } from 'valibot';
 import { RunController } from '../run/controller.js';
 import { factsText, planText } from './check.js';
-import { provisionOf, sudoOf } from './choices.js';
-import { controllerDependencies } from './environment.js';
+import { dependenciesOf } from './environment.js';
 import { hostOptions, parseOptions } from './options.js';
 import { addressOf, addSavedHost, readSavedHosts, removeSavedHost } from './savedHosts.js';
 import { laptopEnvironment } from '../transport/environment.js';
@@ -18,18 +17,7 @@ export async function host(args: string[]): Promise<number> {
   const [action, name = 'local', address] = positionals;
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
-  const log = (line: string) => {
-    if (values.verbose === true) process.stderr.write(`${line}\n`);
-  };
-  const dependencies = controllerDependencies({
-    runsDirectory: values.runs,
-    acceptNewHostKeys: values['accept-new'] === true,
-    sudo: sudoOf(values.sudo),
-    provisionNode: provisionOf(values['provision-node']),
-    log,
-    progress: log,
-    signal: abort.signal,
-  });
+  const dependencies = dependenciesOf(values, abort.signal);
   const print = (value: unknown, text: string) => process.stdout.write(values.json === true ? `${JSON.stringify(value)}\n` : text);
   switch (action) {
     case 'list':

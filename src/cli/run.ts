@@ -3,8 +3,7 @@ import { exitCodes, HumanError } from '../core/errors.js';
 import { encodeLine } from '../protocol/lines.js';
 import { newRun } from '../run/newRun.js';
 import type { RunHandle } from '../run/runHandle.js';
-import { provisionOf, sudoOf } from './choices.js';
-import { controllerDependencies } from './environment.js';
+import { dependenciesOf } from './environment.js';
 import { junitText } from './junit.js';
 import { LiveView } from './liveView.js';
 import { MetricsFile } from './metricsFile.js';
@@ -23,22 +22,8 @@ export async function run(args: string[]): Promise<number> {
   const abort = new AbortController();
   const json = values.json === true;
   const view = json ? undefined : process.stdout.isTTY && values.plain !== true ? new LiveView() : new PlainView();
-  const log = (line: string) => {
-    if (values.verbose === true) process.stderr.write(`${line}\n`);
-  };
   const controller = newRun(
-    controllerDependencies({
-      runsDirectory: values.runs,
-      acceptNewHostKeys: values['accept-new'] === true,
-      sudo: sudoOf(values.sudo),
-      provisionNode: provisionOf(values['provision-node']),
-      log,
-      progress: (text) => {
-        log(text);
-        view?.progress(text);
-      },
-      signal: abort.signal,
-    }),
+    dependenciesOf(values, abort.signal, (text) => view?.progress(text)),
     spec,
   );
   const metricsFile = values['metrics-file'] === undefined ? undefined : metricsFileOf(values['metrics-file'], controller.state.runId, spec.host);

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import { advance } from '../core/phases.js';
-import { planDistributed } from '../core/plan.js';
 import { SummaryBuilder } from '../core/summary.js';
 import { newRunId } from '../history/runId.js';
 import { RunStore, type RunWriter } from '../history/store.js';
@@ -11,6 +10,7 @@ import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { type ControllerDependencies, RunController } from './controller.js';
+import { mergePlans, planParts, type PartPlans } from './distributedPlan.js';
 import { mergeSamples } from './mergeSamples.js';
 import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent, newRunState, type RunState } from './runState.js';
@@ -79,13 +79,13 @@ export class DistributedController implements RunHandle {
     };
     try {
       const facts = await this.probeAll(signal);
-      const plans = this.planOf(facts);
+      const plans = planParts(this.spec, facts);
       this.writer = this.dependencies.store.create(this.saved);
       this.emit({ type: 'hello', runId, startedAt, agentVersion: this.dependencies.version, supervisorPid: process.pid, spec });
       this.enter('probing');
       this.emit({ type: 'facts', facts: facts[0]! });
       this.enter('planning');
-      this.publishPlan(merged(plans, spec));
+      this.publishPlan(mergePlans(plans, spec));
       const end = await this.runParts(plans, signal);
       return this.finish(end);
     } finally {
@@ -106,7 +106,7 @@ export class DistributedController implements RunHandle {
 
   async check(signal: AbortSignal): Promise<{ facts: HostFacts; plan: Plan }> {
     const facts = await this.probeAll(signal);
-    return { facts: facts[0]!, plan: merged(this.planOf(facts), this.spec) };
+    return { facts: facts[0]!, plan: mergePlans(planParts(this.spec, facts), this.spec) };
   }
 
   stop(reason = 'Stopped by the user.'): void {
@@ -161,26 +161,12 @@ export class DistributedController implements RunHandle {
     return facts;
   }
 
-  private planOf([server, ...clients]: HostFacts[]): { server: Plan; clients: Plan[] } {
-    const addressed = clients.map((facts, index) => {
-      const name = this.spec.clientHosts[index]!;
-      const address = nearest(facts.addresses, server!.addresses);
-      if (address === undefined)
-        throw new HumanError(`${name} has no address by which ${this.spec.host} could know it.`, {
-          code: 'unsupported',
-          remedy: 'Both need an IPv4 address on a common network.',
-        });
-      return { name, facts, address };
-    });
-    return planDistributed(this.spec, server!, addressed);
-  }
-
   private publishPlan(plan: Plan): void {
     this.target = plan.connections;
     this.emit({ type: 'plan', plan });
   }
 
-  private async runParts(plans: { server: Plan; clients: Plan[] }, signal: AbortSignal): Promise<{ verdict: Verdict; reason?: string }> {
+  private async runParts(plans: PartPlans, signal: AbortSignal): Promise<{ verdict: Verdict; reason?: string }> {
     const { spec } = this;
     this.enter('deploying');
     this.enter('tuning');
@@ -216,7 +202,7 @@ export class DistributedController implements RunHandle {
     return problems.length === 0 ? { verdict: 'finished' } : { verdict: isFailed ? 'failed' : 'finished', reason: problems.join(' ') };
   }
 
-  private clientSpec(host: string, plan: Plan, plans: { server: Plan; clients: Plan[] }): RunSpec {
+  private clientSpec(host: string, plan: Plan, plans: PartPlans): RunSpec {
     const share = plan.connections / Math.max(1, plans.server.connections);
     const { rate } = this.spec;
     return this.specOf(host, {
@@ -363,28 +349,4 @@ function holding(controller: RunController): Promise<undefined> {
       if (event.type === 'phase' && event.phase === 'holding') resolve(undefined);
     });
   });
-}
-
-/** The address that shares the most leading octets with one of the others. */
-function nearest(addresses: readonly string[], others: readonly string[]): string | undefined {
-  const common = (a: string, b: string) => {
-    const [left, right] = [a.split('.'), b.split('.')];
-    const differing = left.findIndex((octet, index) => octet !== right[index]);
-    return differing === -1 ? left.length : differing;
-  };
-  const score = (address: string) => Math.max(0, ...others.map((other) => common(address, other)));
-  return [...addresses].sort((a, b) => score(b) - score(a))[0];
-}
-
-/** One plan for views: the server's, with the client workers of all hosts. */
-function merged(plans: { server: Plan; clients: Plan[] }, spec: RunSpec): Plan {
-  const clientWorkers = plans.clients.flatMap((plan, index) =>
-    plan.clientWorkers.map((worker) => ({ ...worker, id: `${spec.clientHosts[index]!}/${worker.id}` })),
-  );
-  const named = (plan: Plan, name: string) => plan.notes.map((note) => `${name}: ${note}`);
-  return {
-    ...plans.server,
-    clientWorkers,
-    notes: [...named(plans.server, spec.host), ...plans.clients.flatMap((plan, index) => named(plan, spec.clientHosts[index]!))],
-  };
 }
