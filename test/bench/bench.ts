@@ -109,6 +109,13 @@ async function inside(options: BenchOptions): Promise<number> {
   setNofile(getNofile().hard);
   const directory = mkdtempSync(join(tmpdir(), 'c10m-bench-'));
   const say = (text: string) => console.error(text);
+  // The workers and the floor end with us (PR_SET_PDEATHSIG); the directory does not.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      rmSync(directory, { recursive: true, force: true });
+      process.exit(130);
+    });
+  }
   try {
     const floor = join(directory, 'floor');
     execFileSync('cc', ['-O2', '-o', floor, here('floor.c')], { stdio: 'inherit' });
@@ -134,7 +141,7 @@ async function inside(options: BenchOptions): Promise<number> {
     }
     return report(options, rounds, dropped);
   } finally {
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 
