@@ -221,6 +221,7 @@ export class ChartElement extends LitElement {
       legend: { show: false },
       cursor: {
         drag: { x: true, y: false, setScale: false },
+        y: false,
         points: { show: !stacked },
         bind: { dblclick: () => () => (this.zoom(undefined), null) },
       },
@@ -232,7 +233,7 @@ export class ChartElement extends LitElement {
         { ...axis, size: 28, values: (_plot, splits) => splits.map((value) => formatDuration(value)) },
         {
           ...axis,
-          size: 76,
+          size: labelsWidth,
           ...(definition.wholeNumbers === true ? { incrs: wholeSteps } : {}),
           values: (_plot, splits) => splits.map((value) => definition.format(value)),
         },
@@ -371,6 +372,11 @@ function stroke(name: ColorName, dash: readonly number[] | undefined): TemplateR
 
 function swatch(name: ColorName): TemplateResult {
   return svg`<rect width="22" height="10" fill=${color(name)} />`;
+}
+
+/** As wide as its longest label, in a font of 12 px. */
+function labelsWidth(_plot: uPlot, labels: string[] | null): number {
+  return 22 + Math.max(4, ...(labels ?? []).map((label) => label.length)) * 7;
 }
 
 /** uPlot draws a gap where there is null. */

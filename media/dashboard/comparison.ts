@@ -189,7 +189,10 @@ customElements.define('c10m-comparison', ComparisonElement);
 
 function verdictView(verdict: string | undefined, change: number | null | undefined): TemplateResult | typeof nothing {
   if (verdict === undefined || verdict === 'baseline' || verdict === 'unknown') return nothing;
-  const percent = change === null || change === undefined || !Number.isFinite(change) ? '' : ` ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %`;
+  const percent =
+    change === null || change === undefined || !Number.isFinite(change) || Math.abs(change) < 0.0005
+      ? ''
+      : ` ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %`;
   const words: Record<string, string> = { same: text('same'), better: text('better'), worse: text('worse'), differs: text('differs') };
   return html`<span class="badge ${verdict === 'worse' ? 'error' : ''}">${words[verdict] ?? verdict}${percent}</span>`;
 }
@@ -198,6 +201,7 @@ function verdictView(verdict: string | undefined, change: number | null | undefi
 function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly number[]): SampleColumnStore {
   const runs = samples.map((columns, index) => ({ store: new SampleColumnStore(columns), startSeconds: (rampStartMs[index] ?? 0) / 1000 }));
   const ends = runs.map(({ store, startSeconds }) => (store.column('seconds')[store.length - 1] ?? 0) - startSeconds);
+  const peaks = runs.map(({ store }) => store.column('establishedServer').reduce((peak, value) => Math.max(peak, value), 0));
   const end = Math.max(1, ...ends);
   const step = Math.max(1, end / maximumPoints);
   const result = new SampleColumnStore();
@@ -206,7 +210,11 @@ function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly n
     runs.forEach(({ store, startSeconds }, index) => {
       const at = lowerBound(store.column('seconds'), startSeconds + seconds);
       const beyond = seconds > ends[index]! + step / 2 || store.length === 0;
-      for (const id of drawn) row[`${index}.${id}`] = beyond ? Number.NaN : store.column(id)[Math.min(at, store.length - 1)]!;
+      const held = store.column('establishedServer')[Math.min(at, store.length - 1)] ?? 0;
+      // With few connections the cost of the processes alone would set the scale.
+      const tooFew = held < (peaks[index] ?? 0) / 10;
+      for (const id of drawn)
+        row[`${index}.${id}`] = beyond || (id === 'bytesPerEnd' && tooFew) ? Number.NaN : store.column(id)[Math.min(at, store.length - 1)]!;
     });
     result.append(row);
   }

@@ -80,8 +80,8 @@ export class DashboardPanel {
     return this.source === source;
   }
 
-  reveal(): void {
-    this.panel.reveal();
+  reveal(preserveFocus: boolean): void {
+    this.panel.reveal(undefined, preserveFocus);
   }
 
   private quiet(): void {

@@ -35,17 +35,23 @@ export class Dashboards implements Disposable, WebviewPanelSerializer {
     return this.panels.get(runId);
   }
 
-  open(runId: string): DashboardPanel {
+  /** `preserveFocus`: the tree keeps the keyboard, so that Delete and F2 go on working there. */
+  open(runId: string, preserveFocus = false): DashboardPanel {
     const existing = this.panels.get(runId);
     if (existing !== undefined) {
-      existing.reveal();
+      existing.reveal(preserveFocus);
       return existing;
     }
     const source = this.live.get(runId) ?? this.savedSource(runId);
-    const panel = window.createWebviewPanel(panelTypes.dashboard, source.title, ViewColumn.Active, {
-      enableScripts: true,
-      localResourceRoots: [this.dependencies.assets],
-    });
+    const panel = window.createWebviewPanel(
+      panelTypes.dashboard,
+      source.title,
+      { viewColumn: ViewColumn.Active, preserveFocus },
+      {
+        enableScripts: true,
+        localResourceRoots: [this.dependencies.assets],
+      },
+    );
     return this.adopt(panel, source);
   }
 

@@ -28,7 +28,8 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
     commands.registerCommand(id, async (item?: RunTreeElement, selected?: RunTreeElement[]) => {
       try {
         const runs = chosenRuns(tree, item, selected);
-        return await action(runs.length > 0 ? runs : await pickRuns(store, id === commandIds.compareRuns));
+        const needed = id === commandIds.compareRuns ? 2 : 1;
+        return await action(runs.length >= needed ? runs : await pickRuns(store, needed > 1));
       } catch (error) {
         reportError(log, error);
         return undefined;
@@ -90,6 +91,7 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
     }),
     onRuns(commandIds.exportReport, (runs) => exportReport(store, runs)),
     onRuns(commandIds.compareRuns, async (runs) => {
+      if (runs.length === 0) return;
       if (runs.length < 2)
         throw new HumanError(l10n.t('A comparison needs two runs or more.'), {
           code: 'usage',

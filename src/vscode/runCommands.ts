@@ -71,7 +71,7 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
       return id === undefined ? undefined : startRun(dependencies, store.read(id).spec);
     }),
     guarded<RunItem>(commandIds.openRun, (item) => {
-      if (item !== undefined) dashboards.open(item.id);
+      if (item !== undefined) dashboards.open(item.id, true);
     }),
     guarded<RunTreeElement>(commandIds.deleteRun, (item, selected) => {
       const items = chosenRuns(tree, item, selected).filter(({ id }) => live.get(id) === undefined);

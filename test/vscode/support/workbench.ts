@@ -44,8 +44,9 @@ export class Workbench {
     const deadline = Date.now() + 40_000;
     for (;;) {
       await this.page.keyboard.press('F1');
-      await this.page.locator(selectors.quickInputBox).first().fill(`>${title}`);
       try {
+        // A webview that is just coming up may swallow the key.
+        await this.page.locator(selectors.quickInputBox).first().fill(`>${title}`, { timeout: 3_000 });
         await row.waitFor({ timeout: 4_000 });
         break;
       } catch (error) {
@@ -102,6 +103,18 @@ export class Workbench {
 
   notification(text: string | RegExp): Locator {
     return this.page.locator(selectors.notification).filter({ hasText: text });
+  }
+
+  /** Waits for a message in the notification centre (with the smoke-test driver on, toasts are not shown) and presses its button. */
+  async inNotificationCenter(text: string, button?: string): Promise<void> {
+    await this.runCommand('Notifications: Show Notifications');
+    const item = this.page.locator('.notifications-center .monaco-list-row').filter({ hasText: text }).first();
+    await item.waitFor();
+    if (button !== undefined) {
+      await item.click();
+      await item.getByRole('button', { name: button }).click();
+    }
+    await this.page.keyboard.press('Escape');
   }
 
   dialog(): Locator {
