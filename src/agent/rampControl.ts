@@ -102,7 +102,9 @@ export class RampControl {
       before = progress;
       const idleMs = performance.now() - progressAt;
       const clientsDone = pool.clients.every((worker) => worker.open === worker.target || worker.stats?.blocked !== undefined);
-      if (clientsDone && (established.server >= established.client || idleMs > settleMs)) break;
+      // The server of a run over several hosts counts on its own host.
+      const isAccepted = pool.servers.length === 0 || established.server >= established.client;
+      if (clientsDone && (isAccepted || idleMs > settleMs)) break;
       if (this.isGuardTripped() && idleMs > 1_000) break;
       if (idleMs > stallMs) {
         story.log('warn', `The ramp stopped at ${established.client} connections: nothing moved for ${stallMs / 1_000} s.`);

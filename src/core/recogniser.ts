@@ -49,7 +49,7 @@ export class WallRecogniser {
     const tell: Tell = ({ id, text }) => {
       if (this.told.has(id)) return;
       this.told.add(id);
-      found.push({ id, ...wallCatalogue[id], at: Math.min(sample.established.server, sample.established.client), evidence: text });
+      found.push({ id, ...wallCatalogue[id], at: this.held(sample), evidence: text });
     };
     this.first ??= sample;
     if (sample.phase === 'ramping' || sample.phase === 'holding') {
@@ -67,6 +67,12 @@ export class WallRecogniser {
     }
     this.previous = sample;
     return found;
+  }
+
+  /** A host may have one side of the run only: then that side counts. */
+  private held({ established }: Sample): number {
+    if (this.plan.clientWorkers.length === 0) return established.server;
+    return this.plan.serverWorkers.length === 0 ? established.client : Math.min(established.server, established.client);
   }
 
   private growth(sample: Sample, name: string): number {
@@ -139,6 +145,7 @@ export class WallRecogniser {
   }
 
   private observeServerBehind(sample: Sample, tell: Tell): void {
+    if (this.plan.serverWorkers.length === 0 || this.plan.clientWorkers.length === 0) return;
     const { server, client } = sample.established;
     const behind = client - server;
     const isBehind = behind > Math.max(2_000, client * 0.2);
@@ -206,7 +213,7 @@ export class WallRecogniser {
   /** The ramp is over and there are fewer than asked for: what was known beforehand, or nothing that we know. */
   private observeShortfall(sample: Sample, tell: Tell): void {
     const { plan } = this;
-    if (sample.established.client < sample.target) {
+    if (sample.established.client < sample.target && plan.clientWorkers.length > 0) {
       const errnos = Object.entries(sample.failed.byErrno).sort((a, b) => b[1] - a[1]);
       const failures = errnos.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ');
       tell({

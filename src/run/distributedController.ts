@@ -247,7 +247,7 @@ export class DistributedController implements RunHandle {
   private startPart(name: string, role: Part['role'], spec: RunSpec, plan: Plan, signal: AbortSignal): Part {
     const store = new RunStore(join(this.directory, 'hosts'));
     const position = role === 'server' ? 'server' : `client${this.clients().length + 1}`;
-    const controller = new RunController({ ...this.dependencies, store }, spec, `${this.state.runId}-${position}`, plan);
+    const controller = new RunController({ ...this.dependencies, store }, spec, `${this.state.runId}-${position}`, { ...plan, requested: plan.connections });
     const part: Part = { name, role, controller, done: controller.start(signal), last: undefined };
     this.parts.push(part);
     part.done.catch(() => undefined);
