@@ -21,6 +21,8 @@ const failureShareWorthTelling = 0.02;
 const failuresWorthTelling = 20;
 /** A lag of the server, a busy machine: told after so many samples in a row, since a second of it is ordinary. */
 const patienceSamples = 5;
+/** Missing a rate with all cores busy is plain sooner. */
+const slowPatienceSamples = 3;
 
 type Tell = (found: Recognised) => void;
 
@@ -138,7 +140,7 @@ export class WallRecogniser {
     const isSlow =
       sample.phase === 'ramping' && rate > 0 && left > sample.connectRate && sample.connectRate < rate * 0.9 && sample.cpu.host > sample.cpu.cores * 0.95;
     this.slowSamples = isSlow ? this.slowSamples + 1 : 0;
-    if (this.slowSamples < patienceSamples) return;
+    if (this.slowSamples < slowPatienceSamples) return;
     const own = sample.cpu.server + sample.cpu.client + sample.cpu.supervisor;
     const cores = `${sample.cpu.host.toFixed(1)} of ${sample.cpu.cores} cores are busy, ${own.toFixed(1)} with this run`;
     tell({ id: 'cpu', text: `${formatCount(sample.connectRate)} instead of ${formatCount(rate)} connections per second: ${cores}` });

@@ -206,7 +206,7 @@ export const wallCases: WallCase[] = [
   {
     wall: 'cpu',
     title: 'a rate that no host of this size makes',
-    args: ['--connections', '150000', '--rate', '5M', '--hold', '1s', '--isolation', 'host', '--tuning', 'none'],
+    args: ['--connections', '180000', '--rate', '5M', '--hold', '1s', '--isolation', 'host', '--tuning', 'none'],
     isPredictable: true,
     prepare(stage) {
       // Something else that wants every core, so that the ramp takes long enough to be judged on a fast host too.
@@ -219,14 +219,14 @@ export const wallCases: WallCase[] = [
   },
   {
     wall: 'tcpMemory',
-    title: 'messages of 64 KiB over tcp_mem with pressure at 2,000 pages',
+    title: 'messages of 64 KiB over tcp_mem with pressure at 300 pages',
     args: ['--connections', '3000', '--first-port', '21001', '--traffic', '65536/1s', '--hold', '6s', '--isolation', 'host', '--tuning', 'none'],
     isPredictable: true,
     isGlobal: true,
     prepare(stage) {
       // The maximum stays out of reach: under pressure windows shrink, and nobody's connection fails.
       const maximum = readFileSync('/proc/sys/net/ipv4/tcp_mem', 'utf8').trim().split(/\s+/)[2]!;
-      globalKey(stage, 'net.ipv4.tcp_mem', `1000 2000 ${maximum}`);
+      globalKey(stage, 'net.ipv4.tcp_mem', `150 300 ${maximum}`);
       return [];
     },
   },
