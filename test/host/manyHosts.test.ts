@@ -72,7 +72,7 @@ describe('one run over several hosts', { skip }, () => {
     assert.equal(code, 0, `${stderr} ${JSON.stringify(summary?.reason)}`);
     assert.deepEqual(summary?.walls, [], 'a healthy run names no wall');
     assert.deepEqual(
-      [summary?.verdict, summary?.established, summary?.hostRestored, summary?.failed.total],
+      [summary.verdict, summary.established, summary.hostRestored, summary.failed.total],
       ['finished', { server: 30_000, client: 30_000 }, true, 0],
     );
     const full = events.flatMap((event) =>
