@@ -88,8 +88,17 @@ export class Workbench {
   async openContainer(name: string): Promise<void> {
     const item = this.page.locator(`${selectors.activityBarItem}[aria-label^="${name}"]`).first();
     await item.waitFor({ timeout: 40_000 });
-    if ((await item.getAttribute('aria-expanded')) === 'true') return;
-    if (!(await this.page.locator('.sidebar .composite.title').filter({ hasText: name }).isVisible())) await item.click();
+    const title = this.page.locator('.sidebar .composite.title').filter({ hasText: name });
+    const isShown = () =>
+      title.waitFor({ timeout: 3_000 }).then(
+        () => true,
+        () => false,
+      );
+    // A reloaded workbench may still be opening the container by itself: a click would then close it. The second click opens it again.
+    for (let attempt = 0; attempt < 3; attempt++) {
+      if (await isShown()) return;
+      await item.click();
+    }
   }
 
   /** A row of a tree by its text. Trees are virtual: only rows on screen exist. */
