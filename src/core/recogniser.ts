@@ -37,6 +37,8 @@ export class WallRecogniser {
   private laggingSamples = 0;
   private slowSamples = 0;
   private unacceptedSamples = 0;
+  /** The guard that stopped the ramp has been told by its wall. */
+  private isGuardNamed = false;
   private overflowingSamples = 0;
   private partlyFull = false;
 
@@ -209,7 +211,12 @@ export class WallRecogniser {
       tell({ id: 'cgroupMemory', text: `the control group uses ${formatBytes(current)} of its ${formatBytes(limit)}` });
     } else if (memory.availableBytes < memory.guardBytes * 1.1) {
       tell({ id: 'memory', text: `${formatBytes(memory.availableBytes)} are available, ${formatBytes(memory.guardBytes)} must stay free` });
-    } else tell({ id: 'unknown', text: 'the guard stopped the ramp, but what it saw is gone again' });
+    } else {
+      // What was named once may be given back by the next sample: that makes it no less the reason.
+      if (!this.isGuardNamed) tell({ id: 'unknown', text: 'the guard stopped the ramp, but what it saw is gone again' });
+      return;
+    }
+    this.isGuardNamed = true;
   }
 
   /** The ramp is over and there are fewer than asked for: what was known beforehand, or nothing that we know. */

@@ -99,6 +99,15 @@ const stories: [string, Story, string[]][] = [
   ['ENOMEM with memory left has no name of ours', { samples: [{}], evidence: blocked('ENOMEM', 'socket') }, ['unknown']],
   ['the guard, memory', { samples: [{ memory: { ...sample().memory, availableBytes: 2.7e9 } }], evidence: { guardTripped: true } }, ['memory']],
   ['the guard, control group', { samples: [{ limits: { cgroupMemory: { used: 91, limit: 100 } } }], evidence: { guardTripped: true } }, ['cgroupMemory']],
+  [
+    'the guard, control group, which gives back a little afterwards',
+    {
+      samples: [{ limits: { cgroupMemory: { used: 91, limit: 100 } } }, { limits: { cgroupMemory: { used: 80, limit: 100 } } }],
+      evidence: { guardTripped: true },
+    },
+    ['cgroupMemory'],
+  ],
+  ['the guard, what it saw gone again', { samples: [{ limits: { cgroupMemory: { used: 80, limit: 100 } } }], evidence: { guardTripped: true } }, ['unknown']],
   ['the guard, conntrack', { samples: [{ limits: { conntrack: { used: 901, limit: 1_000 } } }], evidence: { guardTripped: true } }, ['conntrack']],
   ['the guard, files', { samples: [{ limits: { fileMax: { used: 951, limit: 1_000 } } }], evidence: { guardTripped: true } }, ['fileMax']],
   [
