@@ -8,7 +8,7 @@
  * that went into it, as JSON.
  */
 import { build, context } from 'esbuild';
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -46,7 +46,10 @@ const reporter = {
 };
 
 /** @type {import('esbuild').BuildOptions} */
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+/** @type {import('esbuild').BuildOptions} */
 const shared = {
+  define: { C10M_VERSION: JSON.stringify(version) },
   bundle: true,
   sourcemap: production ? false : 'linked',
   minify: production,

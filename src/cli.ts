@@ -4,7 +4,7 @@ import { helpText } from './cli/help.js';
 import { host } from './cli/host.js';
 import { run } from './cli/run.js';
 import { runs } from './cli/runs.js';
-import { version } from './cli/environment.js';
+import { version } from './core/version.js';
 
 const commands: Record<string, (args: string[]) => Promise<number>> = { run, check, host, runs };
 

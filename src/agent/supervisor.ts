@@ -20,7 +20,7 @@ import { sleep } from './sleep.js';
 import type { RunDirectory, RunOrder, RunState } from './stateDirectory.js';
 import { SysctlFiles } from './sysctlFiles.js';
 import { applyTuning } from './tuning.js';
-import { agentVersion } from './version.js';
+import { version } from '../core/version.js';
 import { WorkerPool } from './workerPool.js';
 
 /** Workers have this long to follow a stop before they are killed, so that a stop is obeyed within 2 s. */
@@ -111,7 +111,7 @@ export class Supervisor {
       type: 'hello',
       runId: this.order.runId,
       startedAt: this.order.startedAt,
-      agentVersion: agentVersion(),
+      agentVersion: version(),
       supervisorPid: process.pid,
       spec,
     });

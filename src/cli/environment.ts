@@ -1,18 +1,12 @@
 import { hostname, homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { ControllerDependencies } from '../run/controller.js';
+import { version } from '../core/version.js';
+import type { ControllerDependencies } from '../run/observedRun.js';
 import { RunStore } from '../history/store.js';
 import { type ConnectOptions, connectHost } from '../transport/transport.js';
 import { provisionOf, sudoOf } from './choices.js';
 import { addressOf } from './savedHosts.js';
 import { terminalPrompts } from './prompts.js';
-
-declare const C10M_VERSION: string | undefined;
-
-/** The version of the build; `development` when it runs from source. */
-export function version(): string {
-  return typeof C10M_VERSION === 'string' ? C10M_VERSION : 'development';
-}
 
 /** Where runs are kept without `--runs`: `$XDG_DATA_HOME/c10m/runs`, or `~/.local/share/c10m/runs`. */
 export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.env): string {

@@ -1,8 +1,6 @@
+import { escapeHtml } from '../history/svgChart.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
-
-const escapes: Record<string, string> = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&quot;', "'": '&apos;' };
-const escape = (text: string) => text.replaceAll(/[<>&"']/g, (character) => escapes[character]!);
 
 /** The result of a run as a JUnit file: one case for the target, one for the restoration, one a threshold. */
 export function junitText(summary: Summary, spec: RunSpec): string {
@@ -16,11 +14,11 @@ export function junitText(summary: Summary, spec: RunSpec): string {
     ]),
   ];
   const failures = cases.filter(([, failure]) => failure !== undefined).length;
-  const suite = escape(spec.name ?? `c10m ${spec.host} ${spec.protocol}`);
+  const suite = escapeHtml(spec.name ?? `c10m ${spec.host} ${spec.protocol}`);
   const lines = cases.map(([name, failure]) =>
     failure === undefined
-      ? `    <testcase classname="${suite}" name="${escape(name)}"/>`
-      : `    <testcase classname="${suite}" name="${escape(name)}"><failure message="${escape(failure)}"/></testcase>`,
+      ? `    <testcase classname="${suite}" name="${escapeHtml(name)}"/>`
+      : `    <testcase classname="${suite}" name="${escapeHtml(name)}"><failure message="${escapeHtml(failure)}"/></testcase>`,
   );
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites tests="${cases.length}" failures="${failures}">\n  <testsuite name="${suite}" tests="${cases.length}" failures="${failures}" time="${summary.elapsedSeconds.toFixed(3)}">\n${lines.join('\n')}\n  </testsuite>\n</testsuites>\n`;
 }

@@ -77,7 +77,13 @@ export interface ClientHost {
 export function planDistributed(spec: RunSpec, server: HostFacts, clients: readonly ClientHost[], serverAddress?: string): { server: Plan; clients: Plan[] } {
   requireCommand(spec);
   if (clients.length === 0) throw new HumanError('A run over several hosts needs at least one client host.', { code: 'usage' });
-  const address = serverAddress ?? nearestAddress(server.addresses, clients[0]!.address);
+  const address = serverAddress ?? nearestAddress(server.addresses, [clients[0]!.address]);
+  if (address === undefined) {
+    throw new HumanError('The server host has no address that the client hosts could use.', {
+      code: 'usage',
+      remedy: 'Give it an address other than 127.0.0.1, or run the clients on the same host.',
+    });
+  }
   const serverDraft = draftOf(spec, server, { server: true, client: false }, 1);
   const clientDrafts = clients.map((client) => draftOf(spec, client.facts, { server: false, client: true }, 1));
   const rooms = clientDrafts.map((draft) => draft.connections);
@@ -141,14 +147,15 @@ function dividePorts(ports: readonly ServerPort[], shares: readonly number[]): S
   });
 }
 
-/** The server's address that shares the longest beginning with the client's. */
-function nearestAddress(addresses: readonly string[], client: string): string {
-  const shared = (address: string) => address.split('').findIndex((letter, index) => letter !== client[index]);
-  const nearness = (address: string) => (address === client ? client.length : shared(address) === -1 ? address.length : shared(address));
-  const [best] = [...addresses].filter((address) => address.includes(':') === client.includes(':')).sort((a, b) => nearness(b) - nearness(a));
-  if (best !== undefined) return best;
-  throw new HumanError('The server host has no address that the client hosts could use.', {
-    code: 'usage',
-    remedy: 'Give it an address other than 127.0.0.1, or run the clients on the same host.',
-  });
+/** Of the addresses of the family of the others, the one that shares the most leading parts (octets) with one of them; undefined without any. */
+export function nearestAddress(addresses: readonly string[], others: readonly string[]): string | undefined {
+  const parts = (address: string) => address.split(/[.:]/);
+  const isSameFamily = (a: string, b: string) => a.includes(':') === b.includes(':');
+  const shared = (address: string, other: string) => {
+    if (!isSameFamily(address, other)) return -1;
+    const differing = parts(address).findIndex((part, index) => part !== parts(other)[index]);
+    return differing === -1 ? parts(address).length : differing;
+  };
+  const nearness = (address: string) => Math.max(-1, ...others.map((other) => shared(address, other)));
+  return addresses.filter((address) => nearness(address) >= 0).sort((a, b) => nearness(b) - nearness(a))[0];
 }

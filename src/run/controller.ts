@@ -2,7 +2,7 @@ import { HumanError } from '../core/errors.js';
 import { planRun } from '../core/plan.js';
 import { SummaryBuilder } from '../core/summary.js';
 import { newRunId } from '../history/runId.js';
-import type { RunStore, RunWriter } from '../history/store.js';
+import type { RunWriter } from '../history/store.js';
 import type { ControllerCommand } from '../protocol/commands.js';
 import type { RunEvent, Summary } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
@@ -10,17 +10,9 @@ import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { HostConnection, RelayChannel } from '../transport/transport.js';
-import type { ControllerEvent, RunHandle } from './runHandle.js';
-import { applyEvent, newRunState, type RunState } from './runState.js';
-
-export interface ControllerDependencies {
-  connect(hostName: string): Promise<HostConnection>;
-  store: RunStore;
-  version: string;
-  /** Who started it, for whoever finds the host busy: `name@laptop`. */
-  owner: string;
-  log: (line: string) => void;
-}
+import type { RunHandle } from './runHandle.js';
+import { type ControllerDependencies, ObservedRun } from './observedRun.js';
+import { applyEvent } from './runState.js';
 
 /** A heartbeat is sent at least this often; the shortest lease is 10 s. */
 const heartbeatMs = 3_000;
@@ -30,10 +22,8 @@ const reconnectPausesMs = [500, 1_000, 2_000, 4_000, 8_000, 10_000] as const;
 const reconnectBeyondLeaseMs = 10 * 60_000;
 
 /** The story of one run on the laptop's side: start, follow, save, come back after a lost link, and steer. */
-export class RunController implements RunHandle {
-  readonly state: RunState;
+export class RunController extends ObservedRun implements RunHandle {
   private readonly builder = new SummaryBuilder();
-  private readonly listeners = new Set<(event: ControllerEvent) => void>();
   private connection: HostConnection | undefined;
   private relay: RelayChannel | undefined;
   private writer: RunWriter | undefined;
@@ -44,24 +34,13 @@ export class RunController implements RunHandle {
   private ended = false;
 
   constructor(
-    private readonly dependencies: ControllerDependencies,
+    dependencies: ControllerDependencies,
     spec: RunSpec,
     runId: string = newRunId(),
     /** The part of a run over several hosts that this host takes; absent: the host plans by itself. */
     private readonly plan?: Plan,
   ) {
-    this.state = newRunState(runId, spec);
-  }
-
-  /** Returns the way to stop listening. */
-  onEvent(listener: (event: ControllerEvent) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
-  /** Where the run is saved. */
-  get directory(): string {
-    return this.dependencies.store.pathOf(this.state.runId);
+    super(dependencies, spec, runId);
   }
 
   /**
@@ -235,7 +214,7 @@ export class RunController implements RunHandle {
     if (!applyEvent(this.state, event)) return;
     this.builder.observe(event);
     this.writer?.append(event);
-    for (const listener of this.listeners) listener(event);
+    this.publish(event);
     if (event.type === 'plan' || event.type === 'facts') this.save();
     if (event.type === 'summary') this.finish(event.summary);
   }
@@ -290,7 +269,7 @@ export class RunController implements RunHandle {
 
   private setLink(reason: string | undefined): void {
     this.state.linkLost = reason;
-    for (const listener of this.listeners) listener({ type: 'link' });
+    this.publish({ type: 'link' });
   }
 
   private async release(): Promise<void> {

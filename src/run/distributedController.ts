@@ -9,11 +9,12 @@ import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
-import { type ControllerDependencies, RunController } from './controller.js';
+import { RunController } from './controller.js';
+import { type ControllerDependencies, ObservedRun } from './observedRun.js';
 import { mergePlans, planParts, type PartPlans } from './distributedPlan.js';
 import { mergeSamples } from './mergeSamples.js';
 import type { ControllerEvent, RunHandle } from './runHandle.js';
-import { applyEvent, newRunState, type RunState } from './runState.js';
+import { applyEvent } from './runState.js';
 
 /** The server host holds until the clients are done and it is told so; its own lease still protects it. This is the longest hold there is. */
 const serverHoldSeconds = 7 * 86_400;
@@ -30,10 +31,8 @@ interface Part {
  * One run over several hosts: servers on one, clients on the others. Each host runs its part by itself, under its own supervisor, guardian and lease;
  * the parts are saved whole in `hosts/` beside the merged run. The public face is that of RunController.
  */
-export class DistributedController implements RunHandle {
-  readonly state: RunState;
+export class DistributedController extends ObservedRun implements RunHandle {
   private readonly builder = new SummaryBuilder();
-  private readonly listeners = new Set<(event: ControllerEvent) => void>();
   private readonly beganAt = performance.now();
   private parts: Part[] = [];
   private writer: RunWriter | undefined;
@@ -44,20 +43,11 @@ export class DistributedController implements RunHandle {
   private target = 0;
 
   constructor(
-    private readonly dependencies: ControllerDependencies,
+    dependencies: ControllerDependencies,
     private readonly spec: RunSpec,
     runId: string = newRunId(),
   ) {
-    this.state = newRunState(runId, spec);
-  }
-
-  onEvent(listener: (event: ControllerEvent) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-
-  get directory(): string {
-    return this.dependencies.store.pathOf(this.state.runId);
+    super(dependencies, spec, runId);
   }
 
   /** As RunController.start. A client host that fails is an event; it ends the run only where the spec says so, or when it was the last one. */
@@ -261,7 +251,7 @@ export class DistributedController implements RunHandle {
         this.state.linkLost = this.parts.flatMap(({ name, controller }) =>
           controller.state.linkLost === undefined ? [] : [`${name}: ${controller.state.linkLost}`],
         )[0];
-        for (const listener of this.listeners) listener(event);
+        this.publish(event);
         break;
       case 'sample':
         part.last = event;
@@ -327,7 +317,7 @@ export class DistributedController implements RunHandle {
     applyEvent(this.state, numbered);
     this.builder.observe(numbered);
     this.writer?.append(numbered);
-    for (const listener of this.listeners) listener(numbered);
+    this.publish(numbered);
   }
 }
 

@@ -1,5 +1,5 @@
 import { HumanError } from '../core/errors.js';
-import { planDistributed } from '../core/plan.js';
+import { nearestAddress, planDistributed } from '../core/plan.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
@@ -14,7 +14,7 @@ export interface PartPlans {
 export function planParts(spec: RunSpec, [server, ...clients]: readonly HostFacts[]): PartPlans {
   const addressed = clients.map((facts, index) => {
     const name = spec.clientHosts[index]!;
-    const address = nearest(facts.addresses, server!.addresses);
+    const address = nearestAddress(facts.addresses, server!.addresses);
     if (address === undefined) {
       throw new HumanError(`${name} has no address by which ${spec.host} could know it.`, {
         code: 'unsupported',
@@ -24,17 +24,6 @@ export function planParts(spec: RunSpec, [server, ...clients]: readonly HostFact
     return { name, facts, address };
   });
   return planDistributed(spec, server!, addressed);
-}
-
-/** The address that shares the most leading octets with one of the others. */
-function nearest(addresses: readonly string[], others: readonly string[]): string | undefined {
-  const common = (a: string, b: string) => {
-    const [left, right] = [a.split('.'), b.split('.')];
-    const differing = left.findIndex((octet, index) => octet !== right[index]);
-    return differing === -1 ? left.length : differing;
-  };
-  const score = (address: string) => Math.max(0, ...others.map((other) => common(address, other)));
-  return [...addresses].sort((a, b) => score(b) - score(a))[0];
 }
 
 /** One plan for views: the server's, with the client workers of all hosts. */

@@ -1,5 +1,6 @@
 import type { RunSpec } from '../protocol/spec.js';
-import { type ControllerDependencies, RunController } from './controller.js';
+import { RunController } from './controller.js';
+import type { ControllerDependencies } from './observedRun.js';
 import { DistributedController } from './distributedController.js';
 import type { RunHandle } from './runHandle.js';
 

@@ -132,6 +132,8 @@ describe('c10m in a terminal', { skip }, () => {
       const directory = join(runsDirectory, hello.runId);
       const saved = JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as SavedRun;
       assert.deepEqual(saved.summary, summary, 'the saved run has the same summary');
+      const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8')) as { version: string };
+      assert.deepEqual([saved.c10mVersion, hello.agentVersion], [version, version], 'both ends tell the version of the build');
       assert.equal(readFileSync(join(directory, 'events.ndjson'), 'utf8').trim().split('\n').length, events.length, 'and the same events');
     });
   }
