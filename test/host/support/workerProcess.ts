@@ -134,9 +134,9 @@ export function clientPlan(
   return { type: 'configure', role: 'client', plan, websocketPath: '/ws', ...rest };
 }
 
-let nextPort = 30_000 + (process.pid % 2_000) * 5;
+let nextPort = 10_000 + (process.pid % 400) * 50;
 
-/** Ports that no other test of this process uses; below the kernel's automatic range of most hosts. */
+/** Ports that no other test of this process uses; below the kernel's automatic range (from 32,768 on), where any client of the machine may sit. */
 export function freePort(): number {
   return nextPort++;
 }
