@@ -70,6 +70,7 @@ export class Orders {
       elapsedMs: result.elapsedMs,
       messages: result.messages,
       bytes: result.bytes,
+      lost: result.lost,
     });
     return result;
   }

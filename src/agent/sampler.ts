@@ -45,6 +45,7 @@ export interface Totals {
   connecting: number;
   failed: { total: number; byErrno: Record<string, number> };
   lost: number;
+  messagesLost: number;
   cpuMicroseconds: { server: number; client: number };
 }
 
@@ -58,6 +59,7 @@ export function totalsOf(pool: WorkerPool): Totals {
     connecting: 0,
     failed: { total: 0, byErrno: {} },
     lost: 0,
+    messagesLost: 0,
     cpuMicroseconds: { server: 0, client: 0 },
   };
   for (const worker of pool.all) if (worker.stats !== undefined) addWorker(totals, worker.role, worker.stats, worker.hasEnded);
@@ -81,6 +83,7 @@ function addWorker(totals: Totals, role: 'server' | 'client', stats: WorkerStats
   totals.websocket.bytes += stats.websocketBytes;
   if (!hasEnded) totals.connecting += stats.connecting;
   totals.lost += stats.lost;
+  totals.messagesLost += stats.messagesLost;
   for (const [errno, count] of Object.entries(stats.failed)) {
     totals.failed.byErrno[errno] = (totals.failed.byErrno[errno] ?? 0) + count;
     totals.failed.total += count;
@@ -100,7 +103,7 @@ export class Sampler {
   private baseline: MemoryReading | undefined;
   private netstatBaseline: Record<string, number> = {};
   /** What was lost and failed before the drain: what our own closing does is neither. */
-  private beforeDrain: Pick<Totals, 'failed' | 'lost'> | undefined;
+  private beforeDrain: Pick<Totals, 'failed' | 'lost' | 'messagesLost'> | undefined;
   private previous: { atMs: number; totals: Totals; ticks: { total: number; busy: number }; own: NodeJS.CpuUsage } | undefined;
 
   constructor(
@@ -123,8 +126,8 @@ export class Sampler {
 
   /** From here on connections end because we end them. */
   beginDrain(): void {
-    const { failed, lost } = totalsOf(this.pool);
-    this.beforeDrain = { failed, lost };
+    const { failed, lost, messagesLost } = totalsOf(this.pool);
+    this.beforeDrain = { failed, lost, messagesLost };
   }
 
   sample(phase: Phase, target: number): SampleBody {
@@ -150,6 +153,7 @@ export class Sampler {
       bytesPerSecond: perSecond(totals[protocol].bytes, previous.totals[protocol].bytes),
       messagesTotal: totals[protocol].messages,
       bytesTotal: totals[protocol].bytes,
+      processBytes: this.processBytes(protocol),
     });
     const uses = (protocol: 'tcp' | 'websocket') => this.pool.all.some((worker) => worker.stats?.[protocol] !== undefined);
     return {
@@ -161,6 +165,7 @@ export class Sampler {
       connecting: totals.connecting,
       failed: totals.failed,
       lost: totals.lost,
+      messagesLost: totals.messagesLost,
       connectRate: perSecond(totals.opened, previous.totals.opened),
       ledger: computeLedger(this.baseline ?? reading, reading, totals.established),
       memory: {
@@ -199,6 +204,17 @@ export class Sampler {
       tcpAllocated: sockstat.allocated,
       timeWait: sockstat.timeWait,
     };
+  }
+
+  /** What the workers that serve only this protocol hold (PSS); null where one process serves both. */
+  private processBytes(protocol: 'tcp' | 'websocket'): { server: number | null; client: number | null } {
+    const other = protocol === 'tcp' ? 'websocket' : 'tcp';
+    const ofRole = (role: 'server' | 'client') => {
+      const workers = this.pool.all.filter((worker) => worker.role === role && !worker.hasEnded && worker.stats?.[protocol] !== undefined);
+      if (workers.some((worker) => worker.stats?.[other] !== undefined)) return null;
+      return sum(workers.flatMap((worker) => worker.pids).map((pid) => this.shares.get(pid) ?? 0));
+    };
+    return { server: ofRole('server'), client: ofRole('client') };
   }
 
   private processesOf(role: 'server' | 'client'): number[] {

@@ -41,7 +41,7 @@ export class WorkerPool {
   private workers: Worker[] = [];
   private nextOrder = 1;
   private readonly outOfMemoryKills = readOutOfMemoryKills();
-  private readonly bursts = new Map<number, { left: number; total: Burst; settle: (total: Burst) => void }>();
+  private readonly bursts = new Map<number, { left: Set<Worker>; total: Burst; settle: (total: Burst) => void }>();
 
   constructor(private readonly options: WorkerPoolOptions) {}
 
@@ -121,7 +121,7 @@ export class WorkerPool {
         this.bursts.delete(order);
         resolve({ ...total, elapsedMs: performance.now() - begin });
       };
-      this.bursts.set(order, { left: clients.length, total: { messages: 0, bytes: 0, lost: 0, elapsedMs: 0 }, settle });
+      this.bursts.set(order, { left: new Set(clients), total: { messages: 0, bytes: 0, lost: 0, elapsedMs: 0 }, settle });
       for (const worker of clients) worker.send({ type: 'burst', order, messages, bytes });
       if (clients.length === 0) settle({ messages: 0, bytes: 0, lost: 0, elapsedMs: 0 });
     });
@@ -176,7 +176,7 @@ export class WorkerPool {
         worker.stats = message;
         return;
       case 'burstDone':
-        this.countBurst(message);
+        this.countBurst(worker, message);
         return;
       case 'log':
         this.options.emit({ type: 'log', level: message.level, text: `${worker.id}: ${message.text}` });
@@ -188,13 +188,13 @@ export class WorkerPool {
     }
   }
 
-  private countBurst(message: Extract<WorkerMessage, { type: 'burstDone' }>): void {
+  private countBurst(worker: Worker, message: Extract<WorkerMessage, { type: 'burstDone' }>): void {
     const burst = this.bursts.get(message.order);
-    if (burst === undefined) return;
+    if (burst?.left.delete(worker) !== true) return;
     burst.total.messages += message.messages;
     burst.total.bytes += message.bytes;
     burst.total.lost += message.lost;
-    if (--burst.left === 0) burst.settle(burst.total);
+    if (burst.left.size === 0) burst.settle(burst.total);
   }
 
   private onEnd(worker: Worker, exitCode: number | null, signal: string | null): void {
@@ -208,7 +208,7 @@ export class WorkerPool {
       signal,
       ...(worker.lastLines.length === 0 ? {} : { lastLines: [...worker.lastLines] }),
     });
-    for (const burst of this.bursts.values()) if (worker.role === 'client' && --burst.left === 0) burst.settle(burst.total);
+    for (const burst of this.bursts.values()) if (burst.left.delete(worker) && burst.left.size === 0) burst.settle(burst.total);
     if (worker.isEnding) return;
     const starved = signal === 'SIGKILL' && readOutOfMemoryKills() > this.outOfMemoryKills;
     const how = signal === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;

@@ -45,8 +45,10 @@ const texts: Record<string, string> = {
 ${spec}${reach}  --json                  print the events, one JSON object a line, and nothing else
   --junit FILE            write the thresholds as a JUnit file
   --metrics-file FILE     rewrite FILE in OpenMetrics text once a second
+  --orders                read orders from standard input, one a line, each after the one before
 
-While it runs in a terminal: q stop, + and - add or remove a tenth, b burst, x remove all.
+While it runs in a terminal: q stop, + and - add or remove a tenth, b burst, x remove all, : any order.
+Orders: target N, add N, remove N, rate N|max, burst [MESSAGES [BYTES]], remove-all, stop, wait D|ramping|holding.
 `,
   check: `c10m check [PROFILE.c10m.json] [options]
 

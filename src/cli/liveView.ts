@@ -1,16 +1,16 @@
+import { HumanError } from '../core/errors.js';
 import { firstWall } from '../core/plannedWalls.js';
 import { ledgerItems } from '../core/ledger.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { RunHandle } from '../run/runHandle.js';
-import type { RunView } from './plainView.js';
+import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
+import { orderText, type RunView } from './plainView.js';
 
 const escape = '\u001b[';
 const barWidth = 40;
 /** Redrawn at most this often; samples come once a second, phases at any time. */
 const redrawMs = 200;
 const messagesShown = 5;
-/** A burst from the keyboard: one small message over each connection, as in 2014. */
-const burst = { messages: 1, bytes: 64 };
 
 /** One screen part, redrawn in place, with keys to steer the run. */
 export class LiveView implements RunView {
@@ -20,6 +20,7 @@ export class LiveView implements RunView {
   private timer: NodeJS.Timeout | undefined;
   private preparing = '';
   private note = '';
+  private readonly prompt = new OrderPrompt((text) => this.order(() => parseOrder(text)));
   private readonly onKey = (key: Buffer) => this.obey(key.toString('utf8'));
 
   progress(text: string): void {
@@ -31,7 +32,7 @@ export class LiveView implements RunView {
     this.controller = controller;
     this.stop = stop;
     controller.onEvent((event) => {
-      if (event.type === 'order' && event.state !== 'accepted') this.note = `${event.text}: ${event.state} in ${((event.elapsedMs ?? 0) / 1000).toFixed(2)} s`;
+      if (event.type === 'order' && event.state !== 'accepted') this.note = orderText(event);
     });
     this.timer = setInterval(() => this.draw(), redrawMs);
     if (process.stdin.isTTY) {
@@ -61,20 +62,29 @@ export class LiveView implements RunView {
       process.kill(process.pid, 'SIGINT');
       return;
     }
-    const target = controller.state.samples.at(-1)?.target ?? controller.state.plan?.connections ?? 0;
-    const step = Math.max(1, Math.round((controller.state.plan?.connections ?? 0) / 10));
-    const orders: Record<string, () => Promise<void> | undefined> = {
-      q: () => {
-        this.stop();
-        return undefined;
-      },
-      '+': () => controller.set({ target: target + step }),
-      '-': () => controller.set({ target: Math.max(0, target - step) }),
-      b: () => controller.burst(burst.messages, burst.bytes),
-      x: () => controller.removeAll(),
+    if (this.prompt.take(key)) {
+      this.draw();
+      return;
+    }
+    const tenth = Math.max(1, Math.round((controller.state.plan?.connections ?? 0) / 10));
+    const orders: Record<string, Order> = {
+      q: { name: 'stop' },
+      '+': { name: 'add', connections: tenth },
+      '-': { name: 'remove', connections: tenth },
+      b: parseOrder('burst'),
+      x: { name: 'remove-all' },
     };
     const order = Object.hasOwn(orders, key) ? orders[key] : undefined;
-    order?.()?.catch((error: unknown) => (this.note = error instanceof Error ? error.message : String(error)));
+    if (order !== undefined) this.order(() => order);
+  }
+
+  /** Gives an order; what is wrong with it is shown below the figures. */
+  private order(of: () => Order): void {
+    const { controller } = this;
+    if (controller === undefined) return;
+    const give = async () => giveOrder(of(), controller, this.stop);
+    this.note = '';
+    give().catch((error: unknown) => (this.note = error instanceof HumanError ? error.text : String(error)));
   }
 
   private draw(): void {
@@ -118,7 +128,9 @@ export class LiveView implements RunView {
       ...(state.linkLost === undefined ? [] : [`  LINK LOST     ${state.linkLost}; the run goes on, coming back …`]),
       ...messages.slice(-messagesShown).map((text) => `  ${text}`),
       ...(this.note === '' ? [] : [`  ${this.note}`]),
-      '  keys          q stop   + - a tenth more or less   b burst   x remove all',
+      this.prompt.text === undefined
+        ? '  keys          q stop   + - a tenth more or less   b burst   x remove all   : any order'
+        : `  order         ${this.prompt.text}▏`,
     ];
   }
 }

@@ -8,10 +8,18 @@ import { junitText } from './junit.js';
 import { LiveView } from './liveView.js';
 import { MetricsFile } from './metricsFile.js';
 import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
+import { obeyLines } from './orders.js';
 import { PlainView } from './plainView.js';
 import { summaryText } from './summaryText.js';
 
-const runOptions = { ...specOptions, ...hostOptions, junit: { type: 'string' }, 'metrics-file': { type: 'string' }, plain: { type: 'boolean' } } as const;
+const runOptions = {
+  ...specOptions,
+  ...hostOptions,
+  junit: { type: 'string' },
+  'metrics-file': { type: 'string' },
+  plain: { type: 'boolean' },
+  orders: { type: 'boolean' },
+} as const;
 
 /** `c10m run`: one run from the plan to the summary. Returns its exit code. */
 export async function run(args: string[]): Promise<number> {
@@ -21,7 +29,7 @@ export async function run(args: string[]): Promise<number> {
   const spec = specFrom(values, positionals[0]);
   const abort = new AbortController();
   const json = values.json === true;
-  const view = json ? undefined : process.stdout.isTTY && values.plain !== true ? new LiveView() : new PlainView();
+  const view = json ? undefined : process.stdout.isTTY && values.orders !== true && values.plain !== true ? new LiveView() : new PlainView();
   const controller = newRun(
     dependenciesOf(values, abort.signal, (text) => view?.progress(text)),
     spec,
@@ -32,7 +40,10 @@ export async function run(args: string[]): Promise<number> {
     if (json && event.type !== 'link') process.stdout.write(encodeLine(event));
   });
   const releaseSignals = followSignals(controller, abort);
-  view?.begin(controller, () => requestStop(controller, abort));
+  const stop = () => requestStop(controller, abort);
+  view?.begin(controller, stop);
+  const releaseOrders =
+    values.orders === true ? obeyLines(process.stdin, controller, stop, (text) => process.stderr.write(`c10m: ${text}\n`)) : () => undefined;
   try {
     const summary = await controller.start(abort.signal);
     view?.end();
@@ -46,6 +57,7 @@ export async function run(args: string[]): Promise<number> {
     throw error;
   } finally {
     view?.end();
+    releaseOrders();
     releaseSignals();
   }
 }

@@ -1,6 +1,7 @@
 import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../core/costs.js';
 import { ledgerItems } from '../core/ledger.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import type { Summary } from '../protocol/events.js';
 import type { RunState } from '../run/runState.js';
 import { table } from './table.js';
 
@@ -24,13 +25,22 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
     ],
     ['bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],
   ];
+  if (spec.protocol === 'both')
+    for (const [protocol, part] of Object.entries(summary.byProtocol))
+      rows.push([
+        protocolTitle(protocol),
+        `${formatCount(part.server)} on the server, ${formatCount(part.client)} on the client, ${formatKilobytesPerEnd(part.bytesPerEnd ?? null)} per end`,
+      ]);
   if (summary.lost > 0) rows.push(['lost', `${formatCount(summary.lost)} connections ended by themselves`]);
   if (summary.latency !== undefined) {
     const { p50, p99, p999, max } = summary.latency;
     rows.push(['latency', `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, p99.9 ${p999.toFixed(1)} ms, max ${max.toFixed(1)} ms`]);
   }
   if (summary.messages !== undefined)
-    rows.push(['messages', `${formatCount(summary.messages.total)} echoed, ${formatRate(summary.messages.perSecondMaximum)} at most`]);
+    rows.push([
+      'messages',
+      `${formatCount(summary.messages.total)} echoed, ${summary.messages.lost === 0 ? 'none' : formatCount(summary.messages.lost)} lost, ${formatRate(summary.messages.perSecondMaximum)} at most`,
+    ]);
   for (const wall of summary.walls) rows.push(['wall', `${wall.title} at ${formatCount(wall.at)}: ${wall.evidence}. ${wall.remedy}`]);
   for (const threshold of summary.thresholds)
     rows.push(['threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'FAILED'} (${threshold.value ?? 'no value'})`]);
@@ -44,7 +54,7 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
           .join(', ')}`,
   ]);
   rows.push(['saved run', directory]);
-  return `\n${table(rows)}${ledger === null ? '' : `\n${ledgerText(ledger)}`}`;
+  return `\n${table(rows)}${ledger === null ? '' : `\n${ledgerText(ledger, spec.protocol === 'both' ? summary.byProtocol : {})}`}`;
 }
 
 function failedText(failed: { total: number; byErrno: Record<string, number> }): string {
@@ -60,14 +70,25 @@ function comparison(protocol: string): string {
     : formatKilobytesPerEnd(protocol === 'tcp' ? tcp : websocket);
 }
 
-/** Where the bytes are, largest first. */
-export function ledgerText(ledger: NonNullable<NonNullable<RunState['summary']>['ledger']>): string {
+function protocolTitle(protocol: string): string {
+  return protocol === 'tcp' ? 'TCP' : 'WebSocket';
+}
+
+/** Where the bytes are, largest first. `byProtocol`: a column for each, in a run of both. */
+export function ledgerText(ledger: NonNullable<NonNullable<RunState['summary']>['ledger']>, byProtocol: Summary['byProtocol'] = {}): string {
   const label = new Map(ledgerItems.map((item) => [item.id, item.label]));
   const total = ledger.explainedBytes;
+  const parts = Object.values(byProtocol);
   const rows = Object.entries(ledger.entries)
     .filter(([, bytes]) => bytes > 0)
     .sort(([, a], [, b]) => b - a)
-    .map(([id, bytes]) => [`  ${label.get(id) ?? id}`, formatBytes(bytes), `${((100 * bytes) / Math.max(1, total)).toFixed(1)} %`]);
+    .map(([id, bytes]) => [
+      `  ${label.get(id) ?? id}`,
+      formatBytes(bytes),
+      `${((100 * bytes) / Math.max(1, total)).toFixed(1)} %`,
+      ...parts.map(({ entries }) => formatBytes(entries?.[id] ?? 0)),
+    ]);
+  if (parts.length > 0) rows.unshift(['', '', '', ...Object.keys(byProtocol).map(protocolTitle)]);
   rows.push(['  together', formatBytes(total), ledger.explainedRatio === null ? '' : `${(100 * ledger.explainedRatio).toFixed(1)} % of what memory grew by`]);
   const notes = [...(ledger.approximate ? ['approximate: the kernel shows its object counts to root only'] : []), ...ledger.contamination];
   return `where the bytes are\n${table(rows)}${notes.map((note) => `  note: ${note}\n`).join('')}`;

@@ -3,6 +3,7 @@ import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { type ExitCode, exitCodes } from './errors.js';
 import { firstWall } from './plannedWalls.js';
+import { protocolLedger } from './protocolLedger.js';
 import { evaluateThresholds, parseThreshold } from './thresholds.js';
 import { wallCatalogue } from './walls.js';
 
@@ -123,7 +124,9 @@ export class SummaryBuilder {
     const byProtocol: Summary['byProtocol'] = {};
     for (const protocol of ['tcp', 'websocket'] as const) {
       const counts = peak?.byProtocol[protocol];
-      if (counts !== undefined) byProtocol[protocol] = { server: counts.server, client: counts.client };
+      if (peak === undefined || counts === undefined) continue;
+      const own = this.spec?.protocol === 'both' ? protocolLedger(peak, protocol) : null;
+      byProtocol[protocol] = { server: counts.server, client: counts.client, ...own };
     }
     const messagesTotal = (last?.byProtocol.tcp?.messagesTotal ?? 0) + (last?.byProtocol.websocket?.messagesTotal ?? 0);
     const summary: Omit<Summary, 'thresholds' | 'exitCode'> = {
@@ -140,7 +143,9 @@ export class SummaryBuilder {
       ledger: peak?.ledger ?? null,
       explainedRatio: peak?.ledger.explainedRatio ?? null,
       ...(last?.latency === undefined ? {} : { latency: last.latency }),
-      ...(messagesTotal === 0 ? {} : { messages: { total: messagesTotal, perSecondMaximum: this.perSecondMaximum, lost: 0 } }),
+      ...(messagesTotal === 0 && (last?.messagesLost ?? 0) === 0
+        ? {}
+        : { messages: { total: messagesTotal, perSecondMaximum: this.perSecondMaximum, lost: last?.messagesLost ?? 0 } }),
       rampSeconds,
       elapsedSeconds: this.lastT / 1000,
       walls: [...this.walls, ...this.plannedStop()],

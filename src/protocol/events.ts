@@ -38,6 +38,8 @@ export const protocolCountsSchema = v.object({
   bytesPerSecond: v.number(),
   messagesTotal: v.number(),
   bytesTotal: v.number(),
+  /** Proportional set size of the workers of this protocol; null where one process serves both protocols. */
+  processBytes: v.optional(v.object({ server: v.nullable(v.number()), client: v.nullable(v.number()) })),
 });
 
 /**
@@ -78,6 +80,8 @@ export const sampleSchema = v.object({
   failed: v.object({ total: natural, byErrno: v.record(v.string(), v.number()) }),
   /** Connections that were established and lost, not by our drain. */
   lost: natural,
+  /** Messages of bursts and of the steady traffic that never came back. */
+  messagesLost: v.optional(natural, 0),
   /** New connections per second since the last sample, counted on the client. */
   connectRate: v.number(),
   ledger: ledgerSchema,
@@ -118,6 +122,14 @@ export type KeyOutcome = v.InferOutput<typeof keyOutcomeSchema>;
 
 export const thresholdResultSchema = v.object({ expression: v.string(), value: v.nullable(v.number()), passed: v.boolean() });
 
+/** One protocol's part at the peak. `entries`: its ledger, only in a run of both protocols. */
+export const protocolSummarySchema = v.object({
+  server: natural,
+  client: natural,
+  bytesPerEnd: v.optional(v.nullable(v.number())),
+  entries: v.optional(v.record(v.string(), v.number())),
+});
+
 export const summarySchema = v.object({
   verdict: v.picklist(['finished', 'failed', 'stopped']),
   /** Why it failed or stopped, one sentence; absent for `finished`. */
@@ -125,7 +137,7 @@ export const summarySchema = v.object({
   target: natural,
   /** The peak that both sides held at the same time. */
   established: v.object({ server: natural, client: natural }),
-  byProtocol: v.optional(v.record(v.string(), v.object({ server: natural, client: natural })), {}),
+  byProtocol: v.optional(v.record(v.string(), protocolSummarySchema), {}),
   failed: v.object({ total: natural, byErrno: v.record(v.string(), v.number()) }),
   lost: v.optional(natural, 0),
   /** Connections per second over the ramp. */
@@ -159,6 +171,8 @@ export const orderSchema = v.object({
   elapsedMs: v.optional(v.number()),
   messages: v.optional(v.number()),
   bytes: v.optional(v.number()),
+  /** Messages that did not come back. */
+  lost: v.optional(v.number()),
 });
 
 export const helloSchema = v.object({

@@ -49,6 +49,8 @@ export const workerStatsSchema = v.object({
   failed: v.record(v.string(), v.number()),
   /** Ended by the other side or by an error while they were wanted. */
   lost: natural,
+  /** Client: messages of bursts and of the steady traffic that never came back. */
+  messagesLost: v.optional(natural, 0),
   tcpMessages: v.number(),
   tcpBytes: v.number(),
   websocketMessages: v.number(),

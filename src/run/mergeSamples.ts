@@ -32,6 +32,7 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
     connecting: sum(samples, (sample) => sample.connecting),
     failed: { total: sum(samples, (sample) => sample.failed.total), byErrno: addRecords(samples.map((sample) => sample.failed.byErrno)) },
     lost: sum(samples, (sample) => sample.lost),
+    messagesLost: sum(samples, (sample) => sample.messagesLost),
     connectRate: sum(samples, (sample) => sample.connectRate),
     ledger: mergeLedgers(
       all.map(({ name, sample }) => ({ name, ledger: sample.ledger })),
@@ -73,6 +74,10 @@ function mergeCounts(server: Counts | undefined, clients: readonly Counts[]): Co
     bytesPerSecond: sum(clients, (counts) => counts.bytesPerSecond),
     messagesTotal: sum(clients, (counts) => counts.messagesTotal),
     bytesTotal: sum(clients, (counts) => counts.bytesTotal),
+    processBytes: {
+      server: server?.processBytes?.server ?? null,
+      client: clients.every((counts) => typeof counts.processBytes?.client === 'number') ? sum(clients, (counts) => counts.processBytes?.client ?? 0) : null,
+    },
   };
 }
 

@@ -1,5 +1,7 @@
 import type { DescriptorList } from './connectionTable.js';
 import { purposes, type ConnectionObserver, type EchoUser, type Exchange } from './exchange.js';
+import type { Stats } from './stats.js';
+import { maximumMessageBytes } from './websocket/messages.js';
 import type { WorkerMessage } from '../protocol/worker.js';
 
 /** Connections with messages under way at once: 32 MiB of the kernel's buffers at most. */
@@ -36,12 +38,17 @@ export class Bursts implements EchoUser, ConnectionObserver {
   constructor(
     private readonly exchange: Exchange,
     private readonly open: DescriptorList,
+    private readonly stats: Stats,
     private readonly report: (message: WorkerMessage) => void,
   ) {}
 
   order(order: BurstOrder): void {
-    if (order.bytes < 1 || this.orders.length >= waitingOrders) {
-      this.report({ type: 'log', level: 'warn', text: 'a burst was refused: too many wait already, or its messages are empty' });
+    if (order.bytes < 1 || order.bytes > maximumMessageBytes || this.orders.length >= waitingOrders) {
+      this.report({
+        type: 'log',
+        level: 'warn',
+        text: `a burst was refused: ${waitingOrders} wait already, or its messages have not 1 to ${maximumMessageBytes} bytes`,
+      });
       this.report({ type: 'burstDone', order: order.order, messages: 0, bytes: 0, lost: order.messages * this.open.length, elapsedMs: 0 });
       return;
     }
@@ -158,6 +165,7 @@ export class Bursts implements EchoUser, ConnectionObserver {
     this.current = undefined;
     this.exchange.leave(purposes.burst);
     const { order, echoed, lost, bytes } = current;
+    this.stats.messagesLost += lost;
     const elapsedMs = performance.now() - current.startedAt;
     this.report({ type: 'burstDone', order, messages: echoed, bytes: echoed * bytes, lost, elapsedMs });
     this.begin();

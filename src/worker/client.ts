@@ -6,7 +6,7 @@ import { closeDescriptor, receive } from '../linux/syscalls.js';
 import type { ClientWorkerPlan } from '../protocol/plan.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
 import { Destinations, type Destination } from './destinations.js';
-import type { Exchange } from './exchange.js';
+import { purposes, type Exchange } from './exchange.js';
 import type { Loop } from './loop.js';
 import type { Output } from './output.js';
 import { Backoff, TokenBucket } from './ramp.js';
@@ -146,8 +146,9 @@ export class EpollClient {
 
   /** An established connection was ended by the other side, by a broken protocol or by an error. */
   lose(fd: number): void {
-    const { stats } = this.parts;
+    const { stats, exchange } = this.parts;
     stats.lost++;
+    stats.messagesLost += exchange.missing(fd, purposes.traffic);
     this.backoff.fail(performance.now());
     this.leaveOpen(fd);
     // Whoever ends first keeps TIME_WAIT; a reset spares it on both sides.

@@ -28,7 +28,7 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
   const webSockets = new WebSocketClient(output, (fd, bytes) => exchange.receivedMessage(fd, bytes));
   const client: EpollClient = new EpollClient(plan, websocketPath, { loop, stats, output, webSockets, exchange });
   webSockets.setOwner(client);
-  const bursts = new Bursts(exchange, client.open, (message) => channel.send(message));
+  const bursts = new Bursts(exchange, client.open, stats, (message) => channel.send(message));
   exchange.observe(bursts);
   const traffic = await makeTraffic(configuration, exchange, loop, stats, client);
   let histogram: string | undefined;

@@ -17,6 +17,8 @@ export class Stats {
   readonly failed: Record<string, number> = {};
   connecting = 0;
   lost = 0;
+  /** Messages of bursts and of the steady traffic that never came back. */
+  messagesLost = 0;
   tcpMessages = 0;
   tcpBytes = 0;
   websocketMessages = 0;
@@ -61,6 +63,7 @@ export class Stats {
       connecting: this.connecting,
       failed: { ...this.failed },
       lost: this.lost,
+      messagesLost: this.messagesLost,
       tcpMessages: this.tcpMessages,
       tcpBytes: this.tcpBytes,
       websocketMessages: this.websocketMessages,

@@ -54,9 +54,13 @@ let runsDirectory: string;
 let host: TestHost;
 let keysBefore: Record<string, string>;
 
-function c10m(args: string[], options: { onLine?: (line: string, kill: (signal: NodeJS.Signals) => void) => void; cwd?: string } = {}): Promise<Result> {
+function c10m(
+  args: string[],
+  options: { onLine?: (line: string, kill: (signal: NodeJS.Signals) => void) => void; cwd?: string; input?: string } = {},
+): Promise<Result> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [cli, ...args], { env: laptop.environment, stdio: ['ignore', 'pipe', 'pipe'], cwd: options.cwd });
+    const child = spawn(process.execPath, [cli, ...args], { env: laptop.environment, stdio: ['pipe', 'pipe', 'pipe'], cwd: options.cwd });
+    child.stdin.end(options.input ?? '');
     const timer = setTimeout(() => child.kill('SIGKILL'), caseTimeoutMs);
     let stdout = '';
     let stderr = '';
@@ -137,6 +141,30 @@ describe('c10m in a terminal', { skip }, () => {
       assert.equal(readFileSync(join(directory, 'events.ndjson'), 'utf8').trim().split('\n').length, events.length, 'and the same events');
     });
   }
+
+  it('obeys orders from standard input, tells each with its time, and gives each protocol its own ledger', async () => {
+    const input = 'wait holding\nburst 2 100\nadd 200\nwait holding\nburts\nwait 500ms\nburst\nwait 1s\nremove-all\n';
+    const result = await c10m(['run', '--json', '--orders', '--runs', runsDirectory, '--hold', '5s', '-c', '2000', '--protocol', 'both'], { input });
+    assert.equal(result.code, 0, result.stderr);
+    assert.match(result.stderr, /"burts" is not an order\. Did you mean "burst/);
+    const orders = eventsOf(result).flatMap((event) => (event.type === 'order' && event.state !== 'accepted' ? [event] : []));
+    assert.deepEqual(
+      orders.map(({ order, state, messages, lost }) => ({ order, state, messages, lost })),
+      [
+        { order: 'burst', state: 'done', messages: 4000, lost: 0 },
+        { order: 'target', state: 'done', messages: undefined, lost: undefined },
+        { order: 'burst', state: 'done', messages: 2200, lost: 0 },
+        { order: 'removeAll', state: 'done', messages: undefined, lost: undefined },
+      ],
+    );
+    assert.ok(orders.every((order) => (order.elapsedMs ?? 0) > 0));
+    const { byProtocol, messages, ledger } = summaryOf(result);
+    assert.deepEqual([messages?.total, messages?.lost, byProtocol.tcp?.server, byProtocol.websocket?.client], [6200, 0, 1100, 1100]);
+    const parts = Object.values(byProtocol);
+    assert.ok(parts.every((part) => (part.bytesPerEnd ?? 0) > 0));
+    const together = parts.flatMap((part) => Object.values(part.entries ?? {})).reduce((sum, bytes) => sum + bytes, 0);
+    assert.ok(Math.abs(together / ledger!.explainedBytes - 1) < 0.01, 'the two ledgers add up to the whole');
+  });
 
   it('runs over SSH with the same events as here, and deploys only once', async () => {
     const first = await c10m(['run', '--json', '--runs', runsDirectory, '--hold', '1s', '--connections', '3000', '--host', 'target', '-v']);

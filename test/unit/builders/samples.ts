@@ -18,6 +18,7 @@ export function sample(changes: SampleChanges = {}): Sample {
     connecting: 0,
     failed: { total: 0, byErrno: {} },
     lost: 0,
+    messagesLost: 0,
     connectRate: 40_000,
     ledger: {
       entries: { tcpSock: 250e6, serverProcesses: 50e6 },

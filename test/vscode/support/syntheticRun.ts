@@ -40,6 +40,7 @@ export function syntheticSample(second: number, rampSeconds = 20, target = 100_0
     connecting: second < rampSeconds ? 120 : 0,
     failed: { total: second > 12 ? 3 : 0, byErrno: second > 12 ? { ETIMEDOUT: 3 } : {} },
     lost: 0,
+    messagesLost: 0,
     connectRate: second < rampSeconds ? (target / rampSeconds) * wave : 0,
     ledger: {
       entries: {
