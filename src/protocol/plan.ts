@@ -52,6 +52,8 @@ export const clientTargetSchema = v.object({
   port: natural,
   protocol: v.picklist(['tcp', 'websocket']),
   connections: natural,
+  /** As many as it can take when the user asks for more than was planned; absent: no more than planned. */
+  room: v.optional(natural),
 });
 export type ClientTarget = v.InferOutput<typeof clientTargetSchema>;
 

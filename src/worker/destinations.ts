@@ -3,7 +3,7 @@ import type { ClientTarget } from '../protocol/plan.js';
 import { grown } from './connectionTable.js';
 import { requestOf, type HandshakeRequest } from './websocket/handshake.js';
 
-/** One line of the plan: up to so many connections from one source to one port. */
+/** One line of the plan: so many connections from one source to one port. */
 export interface Destination {
   /** Its place in the plan. */
   index: number;
@@ -14,6 +14,8 @@ export interface Destination {
   isWebSocket: boolean;
   request: HandshakeRequest;
   used: number;
+  /** As many as it can take at most, above the planned share. */
+  room: number;
   /** The kernel has no port left for it. */
   isExhausted: boolean;
 }
@@ -35,22 +37,30 @@ export class Destinations {
       isWebSocket: plan.protocol === 'websocket',
       request: requestOf(plan.address, plan.port, websocketPath),
       used: 0,
+      room: Math.max(plan.connections, plan.room ?? 0),
       isExhausted: false,
     }));
   }
 
-  /** Connections that the plan has room for. */
+  /** Connections that all of them together can take. */
   get capacity(): number {
-    return this.all.reduce((sum, { plan }) => sum + plan.connections, 0);
+    return this.all.reduce((sum, { room }) => sum + room, 0);
   }
 
-  /** The next one with room; undefined: all are full or exhausted. */
+  /**
+   * The next one below its planned share, and only when none is left one with room: shares differ, and a server has descriptors for
+   * what the plan sends it. Undefined: all are full or exhausted.
+   */
   choose(): Destination | undefined {
+    return this.seek(({ plan }) => plan.connections) ?? this.seek(({ room }) => room);
+  }
+
+  private seek(limitOf: (destination: Destination) => number): Destination | undefined {
     const { all } = this;
     for (let tries = 0; tries < all.length; tries++) {
       const destination = all[this.next]!;
       this.next = this.next + 1 === all.length ? 0 : this.next + 1;
-      if (destination.used < destination.plan.connections && !destination.isExhausted) return destination;
+      if (destination.used < limitOf(destination) && !destination.isExhausted) return destination;
     }
     return undefined;
   }

@@ -5,9 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { HostLock } from '../../src/agent/hostLock.js';
 import { judgeGuard, type GuardReading } from '../../src/agent/rampGuard.js';
-import { capacityOf, withRoom, type Room } from '../../src/agent/room.js';
 import { divide, divideTarget } from '../../src/agent/division.js';
-import type { Plan } from '../../src/protocol/plan.js';
 
 const directoryFor = (t: TestContext): string => {
   const directory = mkdtempSync(join(tmpdir(), 'c10m-agent-'));
@@ -42,33 +40,6 @@ test('above the plan, connections go where there is room', () => {
     [60, [20, 10, 30]],
   ];
   for (const [total, expected] of table) assert.deepEqual(divideTarget(total, workers), expected, String(total));
-});
-
-test('the room of a plan ends at open files, at the share of a port, and at the local ports', () => {
-  const target = (port: number, connections: number) => ({ source: null, address: '127.0.0.1', port, protocol: 'tcp' as const, connections });
-  const plan = {
-    serverWorkers: [
-      {
-        id: 's',
-        protocol: 'tcp',
-        address: '127.0.0.1',
-        ports: [{ port: 1, protocol: 'tcp', connections: 10 }],
-        connections: 10,
-        nofile: 74,
-        backlog: 1,
-        allowedSources: [],
-      },
-    ],
-    clientWorkers: [
-      { id: 'a', protocol: 'tcp', targets: [target(1, 5)], connections: 5, nofile: 69 },
-      { id: 'b', protocol: 'tcp', targets: [target(1, 5)], connections: 5, nofile: 69 },
-    ],
-  } as unknown as Plan;
-  const capacities = (room: Room) => withRoom(plan, room).clientWorkers.map(capacityOf);
-  assert.deepEqual(capacities({ nofile: 20_000, perTuple: 28_000 }), [9_750, 9_750]);
-  assert.deepEqual(capacities({ nofile: 20_000, perTuple: 4_000 }), [4_000, 4_000]);
-  assert.deepEqual(capacities({ nofile: 0, perTuple: 28_000 }), [5, 5], 'never less than planned');
-  assert.equal(withRoom(plan, { nofile: 20_000, perTuple: 1 }).serverWorkers[0]!.nofile, 20_000);
 });
 
 test('the guard names what is short, and whether holding is dangerous too', () => {
