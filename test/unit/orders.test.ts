@@ -83,15 +83,19 @@ function fakeRun(): { run: RunHandle; given: string[]; enter: (phase: Phase) => 
   const given: string[] = [];
   const listeners = new Set<(event: ControllerEvent) => void>();
   const state = { phase: undefined as Phase | undefined, samples: [{ target: 1_000 }], plan: undefined };
+  const give = (order: string) => {
+    given.push(order);
+    return Promise.resolve();
+  };
   const run = {
     state,
     onEvent(listener: (event: ControllerEvent) => void) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    set: async ({ target, rate }: { target?: number; rate?: number }) => void given.push(target === undefined ? `rate ${rate}` : `target ${target}`),
-    burst: async (messages: number, bytes: number) => void given.push(`burst ${messages}×${bytes}`),
-    removeAll: async () => void given.push('removeAll'),
+    set: ({ target, rate }: { target?: number; rate?: number }) => give(target === undefined ? `rate ${rate}` : `target ${target}`),
+    burst: (messages: number, bytes: number) => give(`burst ${messages}×${bytes}`),
+    removeAll: () => give('removeAll'),
   };
   return {
     run: run as unknown as RunHandle,
