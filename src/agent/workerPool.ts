@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { HumanError } from '../core/errors.js';
 import { readOutOfMemoryKills } from '../linux/procfs.js';
 import { identityOf, type ProcessIdentity } from '../linux/process.js';
@@ -12,6 +13,8 @@ import { Worker } from './workerProcess.js';
 /** Starting Node takes 40 ms of CPU, so a hundred workers on two cores take seconds. */
 const readyTimeoutMs = 30_000;
 const readyTimeoutPerWorkerMs = 500;
+/** Workers that start at the same time, for each core: hundreds at once would leave no time to the supervisor, and its guardian would end the run. */
+const startingPerCore = 4;
 
 /** The kernel frees a socket in about 5 µs; a worker that lives longer than this after SIGKILL is stuck in the kernel, and is told as left behind. */
 const killTimeoutMs = 60_000;
@@ -62,32 +65,40 @@ export class WorkerPool {
   /** Starts the workers of the plan and resolves when all are ready. Rejects when one ends, by the timeout or by the signal. */
   async start(plan: Plan, signal: AbortSignal): Promise<void> {
     const { spec, directory } = this.options;
-    for (const server of plan.serverWorkers) {
-      this.spawn(server.id, 'server', server.connections, server.connections).send({
-        type: 'configure',
-        role: 'server',
-        engine: plan.engine,
-        plan: server,
-        websocketPath: spec.websocketPath,
-        ...(spec.command === undefined ? {} : { command: spec.command }),
-        outputDirectory: directory,
-      });
-    }
-    for (const client of plan.clientWorkers) {
-      this.spawn(client.id, 'client', client.connections, capacityOf(client)).send({
-        type: 'configure',
-        role: 'client',
-        plan: client,
-        websocketPath: spec.websocketPath,
-        ...(spec.traffic === undefined ? {} : { traffic: spec.traffic }),
-      });
-    }
-    this.reportProcesses();
-    const deadline = performance.now() + readyTimeoutMs + readyTimeoutPerWorkerMs * this.workers.length;
-    while (!this.workers.every((worker) => worker.isReady)) {
+    const waiting: (() => void)[] = [];
+    for (const server of plan.serverWorkers)
+      waiting.push(() =>
+        this.spawn(server.id, 'server', server.connections, server.connections).send({
+          type: 'configure',
+          role: 'server',
+          engine: plan.engine,
+          plan: server,
+          websocketPath: spec.websocketPath,
+          ...(spec.command === undefined ? {} : { command: spec.command }),
+          outputDirectory: directory,
+        }),
+      );
+    for (const client of plan.clientWorkers)
+      waiting.push(() =>
+        this.spawn(client.id, 'client', client.connections, capacityOf(client)).send({
+          type: 'configure',
+          role: 'client',
+          plan: client,
+          websocketPath: spec.websocketPath,
+          ...(spec.traffic === undefined ? {} : { traffic: spec.traffic }),
+        }),
+      );
+    const count = waiting.length;
+    const atOnce = startingPerCore * availableParallelism();
+    const deadline = performance.now() + readyTimeoutMs + readyTimeoutPerWorkerMs * count;
+    for (;;) {
       signal.throwIfAborted();
-      const late = this.workers.filter((worker) => !worker.isReady);
-      if (performance.now() > deadline) throw new HumanError(`${late.length} of ${this.workers.length} workers were not ready in time.`);
+      const late = this.workers.filter((worker) => !worker.isReady).length;
+      if (late === 0 && waiting.length === 0) return;
+      if (performance.now() > deadline) throw new HumanError(`${late + waiting.length} of ${count} workers were not ready in time.`);
+      const started = waiting.splice(0, atOnce - late);
+      for (const begin of started) begin();
+      if (started.length > 0) this.reportProcesses();
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -170,7 +181,8 @@ export class WorkerPool {
         worker.pids = message.pids;
         worker.nofile = message.nofile;
         this.options.emit({ type: 'worker', id: worker.id, role: worker.role, state: 'ready' });
-        this.reportProcesses();
+        // The user's own server has processes that were not known when it was started.
+        if (message.pids.some((pid) => pid !== worker.identity?.pid)) this.reportProcesses();
         return;
       case 'stats':
         worker.stats = message;
@@ -217,7 +229,9 @@ export class WorkerPool {
   }
 
   private reportProcesses(): void {
-    const pids = this.workers.filter((worker) => !worker.hasEnded).flatMap((worker) => worker.pids);
-    this.options.onProcesses(pids.map(identityOf).filter((identity) => identity !== undefined));
+    const identities = this.workers
+      .filter((worker) => !worker.hasEnded)
+      .flatMap((worker) => worker.pids.map((pid) => (pid === worker.identity?.pid ? worker.identity : identityOf(pid))));
+    this.options.onProcesses(identities.filter((identity) => identity !== undefined));
   }
 }

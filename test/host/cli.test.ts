@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { RunEvent, Summary } from '../../src/protocol/events.js';
@@ -164,6 +164,17 @@ describe('c10m in a terminal', { skip }, () => {
     assert.ok(parts.every((part) => (part.bytesPerEnd ?? 0) > 0));
     const together = parts.flatMap((part) => Object.values(part.entries ?? {})).reduce((sum, bytes) => sum + bytes, 0);
     assert.ok(Math.abs(together / ledger!.explainedBytes - 1) < 0.01, 'the two ledgers add up to the whole');
+  });
+
+  it('starts many workers a few at a time', async () => {
+    const result = await run('--connections', '2000', '--worker-nofile', '600');
+    assert.equal(result.code, 0, result.stderr);
+    const workers = eventsOf(result).flatMap((event) => (event.type === 'worker' && event.state !== 'exited' ? [event] : []));
+    let starting = 0;
+    let most = 0;
+    for (const { state } of workers) most = Math.max(most, (starting += state === 'started' ? 1 : -1));
+    assert.equal(workers.length, 2 * 2 * 20, 'each of 20 and 20 workers started and was ready');
+    assert.ok(most <= 4 * availableParallelism(), `${most} started at the same time`);
   });
 
   it('runs over SSH with the same events as here, and deploys only once', async () => {
