@@ -75,6 +75,7 @@ export class WorkerPool {
           plan: server,
           websocketPath: spec.websocketPath,
           ...(spec.command === undefined ? {} : { command: spec.command }),
+          ...(spec.workingDirectory === undefined ? {} : { workingDirectory: spec.workingDirectory }),
           outputDirectory: directory,
         }),
       );

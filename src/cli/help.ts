@@ -16,6 +16,7 @@ const spec = `  --host NAME             local (default), an alias of ~/.ssh/conf
   --protocol P            tcp (default), websocket, both
   --engine E              epoll (default, the floor), node, command
   --command "…"           your server, started with C10M_ADDRESS, C10M_PORTS and C10M_PROTOCOL
+  --directory DIR         where your server starts; default: the current directory, on other hosts the home
   --ports N               listening ports; default: as many as needed
   --first-port N          default 8001 for TCP, 8501 for WebSocket
   --rate N                connections per second; default: as fast as possible

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { HumanError } from '../core/errors.js';
 import { maximumProfileBytes, nearest, parseProfile, profileTextOf, specFromInput, type SpecInput } from '../core/profile.js';
@@ -14,6 +15,7 @@ export const specOptions = {
   protocol: { type: 'string' },
   engine: { type: 'string' },
   command: { type: 'string' },
+  directory: { type: 'string' },
   ports: { type: 'string' },
   'first-port': { type: 'string' },
   rate: { type: 'string' },
@@ -69,6 +71,7 @@ type SpecValues = {
 /** The spec of a profile, changed by the options given. */
 export function specFrom(values: SpecValues, profilePath: string | undefined): RunSpec {
   const fromProfile = profilePath === undefined ? {} : (JSON.parse(profileTextOf(readProfile(profilePath))) as SpecInput);
+  const isLocal = (values.host ?? fromProfile['host'] ?? 'local') === 'local';
   const given: SpecInput = {
     host: values.host,
     clientHosts: values['client-host'],
@@ -76,6 +79,7 @@ export function specFrom(values: SpecValues, profilePath: string | undefined): R
     protocol: values.protocol,
     engine: values.engine,
     command: values.command,
+    workingDirectory: values.directory === undefined || !isLocal ? values.directory : resolve(values.directory),
     ports: values.ports,
     firstPort: values['first-port'],
     rate: values.rate,
@@ -92,7 +96,9 @@ export function specFrom(values: SpecValues, profilePath: string | undefined): R
     waitForHost: values.wait,
     name: values.name,
   };
-  return specFromInput({ ...fromProfile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) });
+  const spec = specFromInput({ ...fromProfile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) });
+  // As in any terminal: what is started on this machine starts in the current directory.
+  return spec.engine === 'command' && isLocal ? { workingDirectory: process.cwd(), ...spec } : spec;
 }
 
 /** `TO[@RATE][:HOLD]`, such as `50k@10k:30s`. */

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { type RunSpec, runSpecSchema } from '../protocol/spec.js';
 import { HumanError } from './errors.js';
 import { parseThreshold } from './thresholds.js';
-import { parseBytes, parseCount, parseDuration } from './units.js';
+import { formatCount, parseBytes, parseCount, parseDuration } from './units.js';
 
 /**
  * A spec as people write it: in a profile, on a command line. Counts accept `50k`, durations `30s` (`hold` is short for
@@ -151,9 +151,14 @@ function issueText(path: string, issue: v.BaseIssue<unknown>, value: unknown): s
   if (issue.type === 'picklist') return `${path} is ${shown}, but must be one of: ${(issue.expected ?? '').replaceAll(/[()"]/g, '').replaceAll(' | ', ', ')}.`;
   if (path === 'connections' && typeof value === 'number') return `connections is ${shown}, but must be a whole number from 1 to 100,000,000, or "max".`;
   if (issue.type === 'strict_object') return `"${path}" is not a field of a run.`;
-  return issue.expected !== null && issue.kind === 'schema'
-    ? `${path} is ${shown}, but must be ${issue.expected}.`
-    : `${path} is ${shown}, but it ${issue.message}.`;
+  const bound = 'requirement' in issue && typeof issue.requirement === 'number' ? formatCount(issue.requirement) : undefined;
+  if (bound !== undefined && issue.type === 'min_value') return `${path} is ${shown}, but must be at least ${bound}.`;
+  if (bound !== undefined && issue.type === 'max_value') return `${path} is ${shown}, but must be at most ${bound}.`;
+  if (issue.type === 'min_length') return `${path} must not be empty.`;
+  if (bound !== undefined && issue.type === 'max_length') return `${path} is too long: at most ${bound} are allowed.`;
+  if (issue.type === 'integer') return `${path} is ${shown}, but must be a whole number.`;
+  if (issue.expected !== null && issue.kind === 'schema') return `${path} is ${shown}, but must be ${issue.expected}.`;
+  return `${path} is ${shown}, but ${issue.message}.`;
 }
 
 /** The candidate within two edits, as `conections` for `connections`. */
@@ -242,6 +247,7 @@ export function exampleProfileText(): string {
   // epoll: our own server at the kernel's floor; node: Node's net and the ws package; command: your server.
   "engine": "epoll",
   // "command": "exec ./my-server", // with C10M_ADDRESS, C10M_PORTS and C10M_PROTOCOL in its environment
+  // "workingDirectory": "/srv/my-server", // where it starts; left away: here the workspace folder, on other hosts the home directory
   // local, an alias of ~/.ssh/config, or user@name:port.
   "host": "local",
   // Connections per second; leave it away for as fast as possible.

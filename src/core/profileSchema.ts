@@ -17,6 +17,8 @@ export const fieldDescriptions: Record<string, string> = {
   protocol: '`tcp`, `websocket`, or `both` (half each).',
   engine: '`epoll`: the kernel floor; `node`: Node’s net and the ws package; `command`: your own server.',
   command: 'The command that starts your own server, run by `sh -c` with C10M_ADDRESS, C10M_PORTS and C10M_PROTOCOL.',
+  workingDirectory:
+    'The directory of the host in which the command starts. Left away: on this machine the workspace folder or the current directory, elsewhere the home directory.',
   ports: 'Number of listening ports. Leave it away for as many as the plan needs.',
   firstPort: 'The first listening port; the others follow.',
   rate: 'Connections per second. Leave it away for as fast as possible.',

@@ -46,6 +46,8 @@ export const runSpecSchema = v.strictObject({
   engine: engineSchema,
   /** The user's own server for the engine `command`; run by `sh -c`. */
   command: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(8_192))),
+  /** Where the command starts, an absolute directory of the host; absent: the home directory. */
+  workingDirectory: v.optional(v.pipe(v.string(), v.regex(/^\//, 'it must be an absolute path'), v.maxLength(4_096))),
   /** Number of listening ports; absent: as many as the plan needs. With protocol `both`, of each protocol. */
   ports: v.optional(count(10_000)),
   /** The first listening port; the others follow. */
@@ -56,7 +58,7 @@ export const runSpecSchema = v.strictObject({
   stages: v.optional(v.pipe(v.array(stageSchema), v.maxLength(100)), []),
   isolation: v.optional(v.picklist(['netns', 'host']), 'netns'),
   tuning: v.optional(v.picklist(['apply', 'none']), 'apply'),
-  websocketPath: v.optional(v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/, 'must begin with / and hold no spaces'), v.maxLength(1_000)), '/ws'),
+  websocketPath: v.optional(v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/, 'it must begin with / and hold no spaces'), v.maxLength(1_000)), '/ws'),
   traffic: v.optional(trafficSchema),
   /** Upper limit of file descriptors per worker; absent: what the host allows. */
   workerNofile: v.optional(v.pipe(v.number(), v.integer(), v.minValue(600), v.maxValue(100_000_000))),

@@ -19,6 +19,8 @@ export const workerCommandSchema = v.variant('type', [
     websocketPath: v.string(),
     /** Only for the engine `command`. */
     command: v.optional(v.string()),
+    /** Where the command starts; absent: the home directory. */
+    workingDirectory: v.optional(v.string()),
     /** Directory for the command's stdout and stderr (bounded). */
     outputDirectory: v.optional(v.string()),
   }),

@@ -156,7 +156,15 @@ async function readSpec(uri: unknown): Promise<{ spec: RunSpec; name: string }> 
     throw new HumanError(problems[0]?.message ?? l10n.t('The profile cannot be read.'), { code: 'usage' });
   }
   const fileName = target.path.slice(target.path.lastIndexOf('/') + 1);
-  return { spec: spec.name === undefined ? { ...spec, name: fileName.replace(/\.c10m\.json$/, '') } : spec, name: fileName };
+  const named = spec.name === undefined ? { ...spec, name: fileName.replace(/\.c10m\.json$/, '') } : spec;
+  return { spec: withDirectory(named, document), name: fileName };
+}
+
+/** A command on this machine starts in the folder of the workspace, as in its terminal; outside of one beside the profile. */
+function withDirectory(spec: RunSpec, document: TextDocument): RunSpec {
+  if (spec.engine !== 'command' || spec.host !== 'local' || spec.workingDirectory !== undefined || document.uri.scheme !== 'file') return spec;
+  const directory = workspace.getWorkspaceFolder(document.uri)?.uri ?? Uri.joinPath(document.uri, '..');
+  return { ...spec, workingDirectory: directory.fsPath };
 }
 
 /** Asks where, writes, opens. Without a folder the profile stays unsaved until the user saves it. */

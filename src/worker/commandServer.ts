@@ -177,15 +177,19 @@ class CommandServer {
   }
 }
 
-function start({ plan, command, websocketPath }: ServerConfiguration): ChildProcess {
+function start({ plan, command, workingDirectory, websocketPath }: ServerConfiguration): ChildProcess {
   if (command === undefined) throw new HumanError('The engine command needs a command.', { code: 'usage', remedy: 'Name your server with --command.' });
+  if (workingDirectory !== undefined && !existsSync(workingDirectory))
+    throw new HumanError(`The directory ${workingDirectory}, in which the command should start, does not exist on the host.`, {
+      code: 'usage',
+      remedy: 'Give another one with --directory or as "workingDirectory" in the profile.',
+    });
   const portsOf = (wanted?: string) => plan.ports.filter(({ protocol }) => wanted === undefined || protocol === wanted).map(({ port }) => port);
   const ports = portsOf().join(',');
-  const { PWD: workingDirectory } = process.env;
   return spawn('/bin/sh', ['-c', command.replaceAll('{ports}', ports)], {
     // A process group of its own, so that it can be ended with all its children.
     detached: true,
-    cwd: workingDirectory !== undefined && existsSync(workingDirectory) ? workingDirectory : homedir(),
+    cwd: workingDirectory ?? homedir(),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

@@ -166,14 +166,30 @@ describe('c10m in a terminal', { skip }, () => {
     assert.ok(Math.abs(together / ledger!.explainedBytes - 1) < 0.01, 'the two ledgers add up to the whole');
   });
 
+  it('runs a server of the user, in the directory from which it was called, and says when that is missing', async () => {
+    writeFileSync(
+      join(runsDirectory, 'server.cjs'),
+      `const { createServer } = require('node:net');
+       for (const port of process.env.C10M_PORTS.split(',')) createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(Number(port), process.env.C10M_ADDRESS, 4096);`,
+    );
+    const profile = join(runsDirectory, 'own.c10m.json');
+    writeFileSync(profile, JSON.stringify({ connections: 500, engine: 'command', command: `exec '${process.execPath}' server.cjs`, ports: 2 }));
+    const here = await c10m(['run', '--json', '--runs', runsDirectory, '--hold', '1s', profile], { cwd: runsDirectory });
+    assert.equal(here.code, 0, here.stderr);
+    assert.ok((summaryOf(here).ledger?.entries['serverProcesses'] ?? 0) > 10_000_000, 'the process of the server is measured');
+    const missing = await run(profile, '--directory', '/nowhere');
+    assert.match(missing.stderr, /The directory \/nowhere, in which the command should start, does not exist/);
+    assert.notEqual(missing.code, 0);
+  });
+
   it('starts many workers a few at a time', async () => {
-    const result = await run('--connections', '2000', '--worker-nofile', '600');
+    const result = await run('--connections', '8000', '--worker-nofile', '600');
     assert.equal(result.code, 0, result.stderr);
-    const workers = eventsOf(result).flatMap((event) => (event.type === 'worker' && event.state !== 'exited' ? [event] : []));
+    const workers = eventsOf(result).flatMap((event) => (event.type === 'worker' && event.role !== 'guardian' && event.state !== 'exited' ? [event] : []));
     let starting = 0;
     let most = 0;
     for (const { state } of workers) most = Math.max(most, (starting += state === 'started' ? 1 : -1));
-    assert.equal(workers.length, 2 * 2 * 20, 'each of 20 and 20 workers started and was ready');
+    assert.ok(starting === 0 && workers.length >= 2 * 2 * 10, `${workers.length / 2} workers started and were ready`);
     assert.ok(most <= 4 * availableParallelism(), `${most} started at the same time`);
   });
 
