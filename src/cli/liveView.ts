@@ -2,9 +2,12 @@ import { HumanError } from '../core/errors.js';
 import { firstWall } from '../core/plannedWalls.js';
 import { ledgerItems } from '../core/ledger.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import type { Sample } from '../protocol/events.js';
 import type { RunHandle } from '../run/runHandle.js';
+import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
 import { orderText, type RunView } from './plainView.js';
+import { protocolTitle } from './summaryText.js';
 
 const escape = '\u001b[';
 const barWidth = 40;
@@ -21,7 +24,11 @@ export class LiveView implements RunView {
   private preparing = '';
   private note = '';
   private readonly prompt = new OrderPrompt((text) => this.order(() => parseOrder(text)));
-  private readonly onKey = (key: Buffer) => this.obey(key.toString('utf8'));
+  private readonly onKey = (bytes: Buffer) => {
+    const text = bytes.toString('utf8');
+    // What is pasted, or typed fast, comes at once; an escape sequence is one key.
+    for (const key of text.startsWith('\u001b') ? [text] : text) this.obey(key);
+  };
 
   progress(text: string): void {
     this.preparing = text;
@@ -100,7 +107,7 @@ export class LiveView implements RunView {
     const sample = state?.samples.at(-1);
     if (state === undefined || state.phase === undefined) return [`  ${this.preparing || 'connecting'} …`];
     const head = `  ${state.phase}  ${formatDuration((sample?.t ?? 0) / 1000)}  ${state.spec.host}  ${state.spec.protocol}  ${state.spec.engine}`;
-    if (sample === undefined) return [head, ...(state.plan?.notes.map((note) => `  note: ${note}`) ?? [])];
+    if (sample === undefined) return [head, ...startingLines(state), ...(state.plan?.notes.map((note) => `  note: ${note}`) ?? [])];
     const { established, target, ledger, memory, cpu } = sample;
     const share = target === 0 ? 0 : Math.min(1, Math.min(established.server, established.client) / target);
     const bar = `${'█'.repeat(Math.round(share * barWidth))}${'·'.repeat(barWidth - Math.round(share * barWidth))}`;
@@ -120,6 +127,7 @@ export class LiveView implements RunView {
       `  ${bar} ${(share * 100).toFixed(0)} %`,
       `  established   ${formatCount(established.server)} server, ${formatCount(established.client)} client of ${formatCount(target)}`,
       `  rate          ${formatRate(sample.connectRate)}   failed ${formatCount(sample.failed.total)}   lost ${formatCount(sample.lost)}`,
+      ...trafficLines(sample),
       `  bytes per end ${formatKilobytesPerEnd(ledger.bytesPerEnd)}   per pair ${formatKilobytesPerEnd(ledger.bytesPerPair)}`,
       `  memory        ${formatBytes(ledger.explainedBytes)} by the run, ${formatBytes(memory.availableBytes)} left (guard ${formatBytes(memory.guardBytes)})`,
       `  ledger        ${largest.join(', ')}`,
@@ -133,4 +141,21 @@ export class LiveView implements RunView {
         : `  order         ${this.prompt.text}▏`,
     ];
   }
+}
+
+/** How far the start of the workers has come: hundreds of them take a while. */
+function startingLines({ phase, plan, messages }: RunState): string[] {
+  if (phase !== 'starting' || plan === undefined) return [];
+  const ready = messages.filter((event) => event.type === 'worker' && event.role !== 'guardian' && event.state === 'ready').length;
+  return [`  workers ready ${formatCount(ready)} of ${formatCount(plan.serverWorkers.length + plan.clientWorkers.length)}`];
+}
+
+/** Messages of each protocol, side by side as in 2014, once there were any. */
+function trafficLines({ byProtocol, latency, messagesLost }: Sample): string[] {
+  const parts = Object.entries(byProtocol)
+    .flatMap(([protocol, counts]) => (counts === undefined || counts.messagesTotal === 0 ? [] : [{ protocol, counts }]))
+    .map(({ protocol, counts }) => `${protocolTitle(protocol)} ${formatCount(counts.messagesPerSecond)} messages/s, ${formatBytes(counts.bytesPerSecond)}/s`);
+  if (parts.length === 0) return [];
+  const delay = latency === undefined ? '' : `, p99 ${latency.p99.toFixed(1)} ms`;
+  return [`  echoed        ${parts.join(' · ')}${delay}${messagesLost === 0 ? '' : `, ${formatCount(messagesLost)} lost`}`];
 }

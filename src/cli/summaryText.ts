@@ -70,7 +70,7 @@ function comparison(protocol: string): string {
     : formatKilobytesPerEnd(protocol === 'tcp' ? tcp : websocket);
 }
 
-function protocolTitle(protocol: string): string {
+export function protocolTitle(protocol: string): string {
   return protocol === 'tcp' ? 'TCP' : 'WebSocket';
 }
 
