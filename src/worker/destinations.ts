@@ -1,7 +1,7 @@
 import { isLoopback, socketAddress } from '../linux/sockets.js';
 import type { ClientTarget } from '../protocol/plan.js';
 import { grown } from './connectionTable.js';
-import { requestOf, type HandshakeRequest } from './websocket/handshake.js';
+import { requestOf, type HandshakeRequest } from './websocket/clientHandshake.js';
 
 /** One line of the plan: so many connections from one source to one port. */
 export interface Destination {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { acceptLength, writeAccept } from '../../src/worker/websocket/accept.js';
-import { ClientHandshake, endOfHead, requestOf, ServerHandshake } from '../../src/worker/websocket/handshake.js';
+import { ClientHandshake, requestOf } from '../../src/worker/websocket/clientHandshake.js';
+import { endOfHead } from '../../src/worker/websocket/head.js';
+import { ServerHandshake } from '../../src/worker/websocket/serverHandshake.js';
 
 const sampleKey = 'dGhlIHNhbXBsZSBub25jZQ==';
 

@@ -1,6 +1,7 @@
 import type { Output } from '../output.js';
+import { ClientHandshake, type HandshakeRequest } from './clientHandshake.js';
 import { closeCodes, closePayload, frame, opcodes } from './frames.js';
-import { ClientHandshake, endOfHead, maximumHeadBytes, type HandshakeRequest } from './handshake.js';
+import { endOfHead, maximumHeadBytes } from './head.js';
 import { MaskSource } from './mask.js';
 import { MessageReader, type MessageHandler } from './messages.js';
 

@@ -3,8 +3,9 @@ import { ConnectionTable } from '../connectionTable.js';
 import type { Output } from '../output.js';
 import type { Stats } from '../stats.js';
 import { closePayload, frame, headerBytes, opcodes, writeHeader } from './frames.js';
-import { endOfHead, maximumHeadBytes, refusalOf, ServerHandshake } from './handshake.js';
+import { endOfHead, maximumHeadBytes } from './head.js';
 import { MessageReader, type MessageHandler } from './messages.js';
+import { refusalOf, ServerHandshake } from './serverHandshake.js';
 
 /** A peer that was told to close, or that sends no whole request head, is cut off after this long. */
 const patienceMs = 5_000;
