@@ -2,7 +2,9 @@ import * as v from 'valibot';
 import { spawnSync } from 'node:child_process';
 import { userInfo } from 'node:os';
 import { readCapabilities } from '../linux/procfs.js';
+import { sysctlDefinitions } from '../core/sysctls.js';
 import { unshareCommand } from '../linux/netns.js';
+import { SysctlFiles } from './sysctlFiles.js';
 
 /**
  * What can only be known outside the run's namespaces: inside a user namespace everyone is root with all capabilities.
@@ -12,6 +14,8 @@ export const outerFactsSchema = v.object({
   privilege: v.picklist(['root', 'sudo', 'none']),
   capabilities: v.object({ sysResource: v.boolean(), netAdmin: v.boolean(), sysAdmin: v.boolean() }),
   namespace: v.object({ kind: v.picklist(['netns', 'userns', 'none']), reason: v.optional(v.string()) }),
+  /** Keys of the whole machine that a network namespace does not show although they bind it (tcp_mem, tcp_max_orphans). */
+  sysctls: v.optional(v.record(v.string(), v.string()), {}),
 });
 export type OuterFacts = v.InferOutput<typeof outerFactsSchema>;
 
@@ -22,7 +26,7 @@ const capabilitySysResource = 24n;
 /** An `unshare` that does not answer is no isolation. It takes about 5 ms. */
 const unshareTimeoutMs = 5_000;
 
-export function collectOuterFacts(): OuterFacts {
+export function collectOuterFacts(sysctls = new SysctlFiles()): OuterFacts {
   const id = process.getuid?.() ?? 0;
   const capabilities = readCapabilities('self');
   const has = (bit: bigint) => (capabilities & (1n << bit)) !== 0n;
@@ -31,7 +35,13 @@ export function collectOuterFacts(): OuterFacts {
     privilege: id !== 0 ? 'none' : process.env.SUDO_UID === undefined ? 'root' : 'sudo',
     capabilities: { sysResource: has(capabilitySysResource), netAdmin: has(capabilityNetAdmin), sysAdmin: has(capabilitySysAdmin) },
     namespace: findNamespaceKind(has(capabilitySysAdmin)),
+    sysctls: readHiddenKeys(sysctls),
   };
+}
+
+function readHiddenKeys(sysctls: SysctlFiles): Record<string, string> {
+  const keys = sysctlDefinitions.filter(({ key, scope }) => scope === 'global' && key.startsWith('net.')).map(({ key }) => key);
+  return Object.fromEntries(keys.flatMap((key) => [[key, sysctls.read(key)] as const]).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 
 function userName(id: number): string {

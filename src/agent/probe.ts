@@ -43,7 +43,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
     namespace: outer.namespace,
     slabReadable: readText('/proc/slabinfo') !== undefined,
     conntrack: conntrack === undefined ? null : { count: conntrack.used, maximum: conntrack.limit },
-    sysctls: Object.fromEntries(probedKeys.map((key) => [key, probeSysctl(sysctls, key)])),
+    sysctls: Object.fromEntries(probedKeys.map((key) => [key, probeSysctl(sysctls, key, outer)])),
     listeningPorts: readListeningPorts(),
     addresses: Object.values(networkInterfaces()).flatMap((list) => (list ?? []).filter((entry) => !entry.internal).map((entry) => entry.address)),
     tcpSocketsAllocated: parseSockstat(readText('/proc/net/sockstat') ?? '').allocated,
@@ -75,8 +75,11 @@ export function readBootId(): string {
   return (readText('/proc/sys/kernel/random/boot_id') ?? 'unknown').trim();
 }
 
-function probeSysctl(sysctls: SysctlFiles, key: string): SysctlFact {
+function probeSysctl(sysctls: SysctlFiles, key: string, outer: OuterFacts): SysctlFact {
   const value = sysctls.read(key) ?? null;
+  const hidden = outer.sysctls[key];
+  // It binds this namespace, which cannot change it.
+  if (value === null && hidden !== undefined) return { value: hidden, access: 'readOnly' };
   return { value, access: sysctls.access(key) };
 }
 

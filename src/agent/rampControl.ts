@@ -7,6 +7,7 @@ import type { Sample } from '../protocol/events.js';
 import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { Orders } from './orders.js';
+import { RampProgress } from './rampProgress.js';
 import { judgeGuard, readGuard } from './rampGuard.js';
 import type { RunStory } from './runStory.js';
 import { Sampler, totalsOf } from './sampler.js';
@@ -15,8 +16,6 @@ import type { WorkerPool } from './workerPool.js';
 
 const guardIntervalMs = 250;
 const pollMs = 50;
-/** Without any growth for this long, while the target is not reached, the ramp has found its end. */
-const stallMs = 15_000;
 /** The server may still be accepting what the clients see as connected. */
 const settleMs = 10_000;
 
@@ -80,8 +79,9 @@ export class RampControl {
     const { story, orders } = this.run;
     const { phase } = story;
     if (phase === undefined || isFinal(phase) || phase === 'restoring') return;
-    const sample = story.emit(this.sampler.sample(phase, orders.target)) as Sample;
-    for (const wall of this.recogniser.observe(sample, this.evidence())) story.emit({ type: 'wall', wall });
+    const evidence = this.evidence();
+    const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...toldEvidence(evidence) }) as Sample;
+    for (const wall of this.recogniser.observe(sample, evidence)) story.emit({ type: 'wall', wall });
     this.checkThresholds();
   }
 
@@ -92,22 +92,20 @@ export class RampControl {
     // The curve begins where the ramp does, so that the next sample's rate is that of the ramp.
     this.takeSample();
     this.guard.tripped = false;
-    let progressAt = performance.now();
-    let before = '';
+    const progress = new RampProgress();
     for (;;) {
       await sleep(pollMs, signal);
-      const { established } = totalsOf(pool);
-      const progress = `${established.client}/${established.server}/${orders.target}`;
-      if (progress !== before) progressAt = performance.now();
-      before = progress;
-      const idleMs = performance.now() - progressAt;
+      const { established, opened, failed } = totalsOf(pool);
+      const now = performance.now();
+      const end = progress.observe(now, { target: orders.target, established, opened, failed: failed.total });
+      const idleMs = progress.idleMs(now);
       const clientsDone = pool.clients.every((worker) => worker.open === worker.target || worker.stats?.blocked !== undefined);
       // The server of a run over several hosts counts on its own host.
       const isAccepted = pool.servers.length === 0 || established.server >= established.client;
       if (clientsDone && (isAccepted || idleMs > settleMs)) break;
       if (this.isGuardTripped() && idleMs > 1_000) break;
-      if (idleMs > stallMs) {
-        story.log('warn', `The ramp stopped at ${established.client} connections: nothing moved for ${stallMs / 1_000} s.`);
+      if (end !== undefined) {
+        story.log('warn', `The ramp ended at ${established.client} connections: ${end}.`);
         break;
       }
     }
@@ -146,10 +144,11 @@ export class RampControl {
       orders.freeze();
       story.log('warn', `The ramp stopped by itself to keep the host usable. ${alarm.evidence}`);
       this.takeSample();
-    } else if (story.phase === 'holding' && plan.clientWorkers.length === 0 && !this.guard.tripped) {
-      // The clients are on other hosts: their controller must hear of it.
+    } else if (story.phase === 'holding' && !this.guard.tripped) {
+      // Passed in the last moments of the ramp; or the clients are on other hosts, and their controller must hear of it.
       this.guard.tripped = true;
-      story.log('warn', `The clients should stop their ramp to keep this host usable. ${alarm.evidence}`);
+      const who = plan.clientWorkers.length === 0 ? 'The clients should stop their ramp to keep this host usable' : 'This host holds no more';
+      story.log('warn', `${who}. ${alarm.evidence}`);
       this.takeSample();
     } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
       stop({ verdict: 'failed', reason: `The run was ended to keep the host usable. ${alarm.evidence}` });
@@ -185,4 +184,12 @@ export class RampControl {
     );
     return { blocked, guardTripped: this.guard.tripped, rate: this.run.orders.rate };
   }
+}
+
+/** Of many workers that all hit the same limit, so many are told in a sample. */
+const toldWorkers = 8;
+
+function toldEvidence({ blocked, guardTripped, rate = 0 }: WallEvidence): Pick<Sample, 'evidence'> {
+  if (blocked.length === 0 && !guardTripped && rate === 0) return {};
+  return { evidence: { blocked: blocked.slice(0, toldWorkers), guardTripped, rate } };
 }

@@ -1,18 +1,9 @@
-import type { Sample } from '../protocol/events.js';
+import type { Blocked, Sample } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { parsePortRange, widestPortRange } from './sysctls.js';
 import { formatBytes, formatCount } from './units.js';
 import type { WallId } from './walls.js';
-
-/** A hard error that stopped the ramp of one worker. */
-export interface Blocked {
-  worker: string;
-  role: 'server' | 'client';
-  errno: string;
-  call: string;
-  text: string;
-}
 
 export interface Recognised {
   id: WallId;
@@ -51,7 +42,6 @@ export function blockedWall(blocked: Blocked, sample: Sample, plan: Plan, facts:
   if (blocked.errno === 'ENOMEM' || blocked.errno === 'ENOBUFS') return memoryWall(said, sample, plan, facts);
   if (blocked.errno === 'EPERM' && conntrackShare(sample) > 0.95) return { id: 'conntrack', text: `${said}, and the table of tracked connections is full` };
   const id = explain(blocked.errno, blocked.call);
-  if (id === 'portRange') return portWall(said, plan, facts);
   if (id === 'nofile') return filesWall(said, blocked, plan);
   return { id, text: `${said}: ${blocked.text}` };
 }
@@ -67,16 +57,32 @@ function filesWall(said: string, blocked: Blocked, plan: Plan): Recognised {
   return { id: plannedHas(plan, 'nrOpen') ? 'nrOpen' : 'nofile', text: `${said}${limit}` };
 }
 
-/** All local ports towards every destination of a worker are taken: because the range is narrow, or because a port can take no more at all. */
-function portWall(said: string, plan: Plan, facts: HostFacts): Recognised {
+/**
+ * No local port was free any more: towards all destinations, because the range is narrow; or towards some, because strangers have their
+ * ports or a port can take no more at all.
+ */
+export function portWall(blocked: readonly Blocked[], plan: Plan, facts: HostFacts): Recognised {
+  const outOfPorts = blocked.filter(({ errno, call }) => errno === 'EADDRNOTAVAIL' && call === 'connect');
+  const said = `connect of ${outOfPorts.map(({ worker }) => worker).join(', ')} says EADDRNOTAVAIL`;
   const planned = plan.sysctls.find(({ key }) => key === 'net.ipv4.ip_local_port_range')?.target;
   const range = parsePortRange(planned ?? facts.sysctls['net.ipv4.ip_local_port_range']?.value ?? null);
   const tuples = new Set(plan.clientWorkers.flatMap((worker) => worker.targets.map((target) => `${target.source ?? ''} ${target.address} ${target.port}`)));
-  const ports = range === null ? undefined : range.last - range.first + 1;
+  const ports = `${range === null ? 'the' : formatCount(range.last - range.first + 1)} local ports`;
+  const pairs = tuples.size === 1 ? 'destination' : 'pairs of source and destination';
+  const targets = plan.clientWorkers.reduce((sum, worker) => sum + worker.targets.length, 0);
+  const known = outOfPorts.flatMap(({ exhausted }) => exhausted ?? []);
+  const exhausted = known.reduce((sum, count) => sum + count, 0);
+  if (known.length > 0 && exhausted < targets * partlyShare) {
+    const text = `${said}: ${ports} are used up towards ${formatCount(exhausted)} of ${formatCount(targets)} ${pairs}; the others have what was planned for them`;
+    return { id: 'tupleFull', text };
+  }
   const isWidest = range !== null && range.first <= widestPortRange.first && range.last >= widestPortRange.last - 1;
-  const text = `${said}: ${ports === undefined ? 'the' : formatCount(ports)} local ports towards ${formatCount(tuples.size)} ${tuples.size === 1 ? 'destination' : 'pairs of source and destination'} are used up`;
+  const text = `${said}: ${ports} towards ${formatCount(tuples.size)} ${pairs} are used up`;
   return { id: isWidest && tuples.size === 1 ? 'tupleFull' : 'portRange', text };
 }
+
+/** Below this share of exhausted destinations it is not the range that ended. */
+const partlyShare = 0.9;
 
 function memoryWall(said: string, sample: Sample, plan: Plan, facts: HostFacts): Recognised {
   const { memory, sockstat } = sample;

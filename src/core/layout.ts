@@ -39,11 +39,6 @@ function nofileFor(limits: Limits, connections: number): number {
   return Math.min(limits.nofile.after, connections + reserveFor(limits.nofile.after));
 }
 
-/** A server has more for a while: connections that a client gave up and made again are still open at its end. */
-function serverNofileFor(limits: Limits, connections: number): number {
-  return nofileFor(limits, Math.ceil(connections * 1.1));
-}
-
 export interface ServerPort {
   port: number;
   protocol: ConnectionProtocol;
@@ -99,7 +94,7 @@ export function layServers(
       address: options.address,
       ports: mine,
       connections,
-      nofile: serverNofileFor(limits, connections),
+      nofile: nofileFor(limits, connections),
       backlog: acceptQueue,
       allowedSources: options.allowedSources,
     };

@@ -57,8 +57,11 @@ export function limitsOf(spec: RunSpec, facts: HostFacts, widenPorts: boolean): 
   const cannotAddWorkers = spec.engine === 'command' || spec.ports !== undefined || spec.workerNofile !== undefined;
   const canFollow = cannotAddWorkers && facts.capabilities.sysResource && canTune('fs.nr_open');
   const raised = canFollow ? Math.max(facts.nofile.raisable, largestUsefulNofile) : facts.nofile.raisable;
-  const after = spec.tuning === 'apply' ? raised : facts.nofile.hard;
-  const nofile = { before: Math.min(asked, facts.nofile.hard), after: Math.min(asked, after) };
+  // A process may open no more than fs.nr_open even where its limit was set above it before.
+  const openLimit = readNumber(facts, 'fs.nr_open') ?? Number.POSITIVE_INFINITY;
+  const hard = Math.min(facts.nofile.hard, openLimit);
+  const after = spec.tuning !== 'apply' ? hard : canTune('fs.nr_open') ? raised : Math.min(raised, openLimit);
+  const nofile = { before: Math.min(asked, hard), after: Math.min(asked, after) };
   const found = readPortRange(facts);
   const wide = widenPorts && canTune('net.ipv4.ip_local_port_range');
   const portRange = { before: found, after: wide ? widerRange(found, widestPortRange) : found };
@@ -69,7 +72,7 @@ export function limitsOf(spec: RunSpec, facts: HostFacts, widenPorts: boolean): 
   return {
     nofile,
     connectionsPerWorker: { before: perWorker(nofile.before), after: perWorker(nofile.after) },
-    nofileCause: asked <= after ? 'profile' : facts.capabilities.sysResource ? 'nrOpen' : 'hardLimit',
+    nofileCause: asked <= after ? 'profile' : facts.capabilities.sysResource || after < facts.nofile.hard ? 'nrOpen' : 'hardLimit',
     portRange,
     localPorts,
     perTuple: Math.max(1, Math.min(connectionsPerTuple, Math.floor(localPorts.after * fastShareOfRange))),

@@ -1,7 +1,7 @@
-import type { Sample, Wall } from '../protocol/events.js';
+import type { Blocked, Sample, Wall } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
-import { blockedWall, type Blocked, plannedHas, type Recognised } from './blockedWalls.js';
+import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
 import { formatBytes, formatCount } from './units.js';
 import { wallCatalogue, type WallId } from './walls.js';
 
@@ -21,6 +21,8 @@ const failureShareWorthTelling = 0.02;
 const failuresWorthTelling = 20;
 /** A lag of the server, a busy machine: told after so many samples in a row, since a second of it is ordinary. */
 const patienceSamples = 5;
+/** A server that ran out of files only because it had not closed yet what its clients had makes room again within a second or two. */
+const filesPatienceSamples = 3;
 /** Missing a rate with all cores busy is plain sooner. */
 const slowPatienceSamples = 3;
 
@@ -40,7 +42,8 @@ export class WallRecogniser {
   /** The guard that stopped the ramp has been told by its wall. */
   private isGuardNamed = false;
   private overflowingSamples = 0;
-  private partlyFull = false;
+  /** For how many samples in a row a server has been out of files. */
+  private readonly outOfFiles = new Map<string, number>();
 
   constructor(
     private readonly plan: Plan,
@@ -57,7 +60,12 @@ export class WallRecogniser {
     };
     this.first ??= sample;
     if (sample.phase === 'ramping' || sample.phase === 'holding') {
-      for (const block of evidence.blocked) tell(blockedWall(block, sample, this.plan, this.facts));
+      for (const block of this.lasting(evidence.blocked)) {
+        const isOutOfPorts = block.errno === 'EADDRNOTAVAIL' && block.call === 'connect';
+        // Judged when no client opens any more: until then others may have ports.
+        if (isOutOfPorts && sample.phase === 'ramping' && this.opened(sample) > failuresWorthTelling) continue;
+        tell(isOutOfPorts ? portWall(evidence.blocked, this.plan, this.facts) : blockedWall(block, sample, this.plan, this.facts));
+      }
       if (evidence.guardTripped) this.observeGuard(sample, tell);
       this.observeQueues(sample, tell);
       this.observeFailures(sample, tell);
@@ -79,13 +87,26 @@ export class WallRecogniser {
     return this.plan.serverWorkers.length === 0 ? established.client : Math.min(established.server, established.client);
   }
 
+  /** Those that are no passing shortage of a server. */
+  private lasting(blocked: readonly Blocked[]): Blocked[] {
+    const passing = blocked.filter(({ role, errno }) => role === 'server' && errno === 'EMFILE');
+    for (const worker of this.outOfFiles.keys()) if (!passing.some((block) => block.worker === worker)) this.outOfFiles.delete(worker);
+    for (const { worker } of passing) this.outOfFiles.set(worker, (this.outOfFiles.get(worker) ?? 0) + 1);
+    return blocked.filter((block) => !passing.includes(block) || this.outOfFiles.get(block.worker)! >= filesPatienceSamples);
+  }
+
+  /** Connections that came since the last sample. */
+  private opened(sample: Sample): number {
+    return Math.max(0, sample.established.client - (this.previous?.established.client ?? 0));
+  }
+
   private growth(sample: Sample, name: string): number {
     return (sample.netstat[name] ?? 0) - (this.previous?.netstat[name] ?? 0);
   }
 
   private observeQueues(sample: Sample, tell: Tell): void {
     const overflows = this.growth(sample, 'TcpExt.ListenOverflows');
-    const opened = Math.max(0, sample.established.client - (this.previous?.established.client ?? 0));
+    const opened = this.opened(sample);
     // Our clients back off, so a queue that is far too short shows as few overflows, but second after second.
     this.overflowingSamples = overflows >= 5 && overflows > opened * failureShareWorthTelling ? this.overflowingSamples + 1 : 0;
     if (overflows > overflowsWorthTelling || this.overflowingSamples >= 3) {
@@ -111,7 +132,7 @@ export class WallRecogniser {
 
   private observeFailures(sample: Sample, tell: Tell): void {
     const failures = (name: string) => (sample.failed.byErrno[name] ?? 0) - (this.previous?.failed.byErrno[name] ?? 0);
-    const opened = Math.max(0, sample.established.client - (this.previous?.established.client ?? 0));
+    const opened = this.opened(sample);
     const isMany = (count: number) => count >= Math.max(failuresWorthTelling, opened * failureShareWorthTelling);
     for (const name of ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'handshake']) {
       const count = failures(name);
@@ -122,13 +143,6 @@ export class WallRecogniser {
     const lost = sample.lost - (this.previous?.lost ?? 0);
     if (lost >= Math.max(failuresWorthTelling, sample.established.client * failureShareWorthTelling)) {
       tell({ id: 'serverRefusing', text: `${formatCount(lost)} established connections were closed by the server within a second` });
-    }
-    const wasPartlyFull = this.partlyFull;
-    this.partlyFull ||= failures('EADDRNOTAVAIL') >= failuresWorthTelling;
-    // Judged a sample later: when all ports run out at nearly the same time, that is another wall.
-    if (wasPartlyFull && opened > failuresWorthTelling && !this.told.has('portRange') && sample.established.client < sample.target) {
-      const times = formatCount(sample.failed.byErrno['EADDRNOTAVAIL'] ?? 0);
-      tell({ id: 'tupleFull', text: `${times} times no local port was free towards one port of the server, while others still had some` });
     }
     const conntrack = sample.limits['conntrack'];
     if (conntrack !== undefined && conntrack.limit > 0 && conntrack.used >= conntrack.limit * 0.98) {
@@ -223,11 +237,16 @@ export class WallRecogniser {
   private observeShortfall(sample: Sample, tell: Tell): void {
     const { plan } = this;
     if (sample.established.client < sample.target && plan.clientWorkers.length > 0) {
+      const missing = sample.target - sample.established.client;
+      if (sample.lost >= missing) {
+        tell({ id: 'serverRefusing', text: `the server closed ${formatCount(sample.lost)} established connections; ${formatCount(missing)} are missing` });
+        return;
+      }
       const errnos = Object.entries(sample.failed.byErrno).sort((a, b) => b[1] - a[1]);
       const failures = errnos.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ');
       tell({
         id: 'unknown',
-        text: `${formatCount(sample.target - sample.established.client)} connections are missing; failures: ${failures === '' ? 'none' : failures}`,
+        text: `${formatCount(missing)} connections are missing; failures: ${failures === '' ? 'none' : failures}`,
       });
       return;
     }

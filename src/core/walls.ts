@@ -30,7 +30,7 @@ export const wallCatalogue = {
     title: 'Connection tracking table is full',
     remedy: 'Raise net.netfilter.nf_conntrack_max, exclude the run with a NOTRACK rule, or use --isolation netns.',
   },
-  tcpMemory: { title: 'TCP buffer memory', remedy: 'Raise net.ipv4.tcp_mem, or send less at a time.' },
+  tcpMemory: { title: 'TCP buffer memory', remedy: 'Raise net.ipv4.tcp_mem (C10M does so as root with --isolation host), or send less at a time.' },
   orphans: { title: 'Too many orphaned sockets', remedy: 'Raise net.ipv4.tcp_max_orphans, or close more slowly.' },
   epollWatches: { title: 'Epoll watches of one user', remedy: 'Raise fs.epoll.max_user_watches (C10M does so as root with --tuning apply).' },
   cgroupMemory: { title: 'Memory limit of the control group', remedy: 'Raise memory.max of the control group, or run outside of it.' },
@@ -43,7 +43,7 @@ export const wallCatalogue = {
   serverAccept: { title: 'The server accepts too slowly', remedy: 'Accept in batches or in more processes, or lower --rate.' },
   serverRefusing: { title: 'The server refuses or closes connections', remedy: 'Look at the output of the server, which is kept with the run.' },
   missingCapability: { title: 'A privilege is missing', remedy: 'Run as root, or give the agent CAP_SYS_RESOURCE and CAP_NET_ADMIN.' },
-  readOnlySysctl: { title: 'A kernel key cannot be written', remedy: 'Set the key where it is writable: on the machine outside of the container.' },
+  readOnlySysctl: { title: 'A kernel key cannot be written', remedy: 'Set the key where it is writable: outside of the container, or with --isolation host.' },
   unknown: { title: 'Unknown', remedy: 'Export the run and look at its counters; the cause is none of the limits that C10M knows.' },
 } as const satisfies Record<string, Omit<WallDefinition, 'id'>>;
 

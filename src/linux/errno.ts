@@ -19,6 +19,7 @@ export const errnos = {
   ECONNABORTED: constants.errno.ECONNABORTED,
   ECONNRESET: constants.errno.ECONNRESET,
   EADDRNOTAVAIL: constants.errno.EADDRNOTAVAIL,
+  EADDRINUSE: constants.errno.EADDRINUSE,
 } as const;
 
 /** The name of an errno as in errno(3), such as `EMFILE`; `E123` for a number that has none. */
@@ -42,6 +43,7 @@ const explanations: Record<string, string> = {
   EMFILE: 'This process may not open more files (RLIMIT_NOFILE).',
   ENFILE: 'The host may not open more files (fs.file-max).',
   EADDRNOTAVAIL: 'No free local port is left towards this destination, or the source address is not on this host.',
+  EADDRINUSE: 'Every local port of this source address is taken.',
   ENOSPC: 'No more sockets may be watched by epoll (fs.epoll.max_user_watches).',
   ENOBUFS: 'The kernel has no memory for another socket.',
   ENOMEM: 'The kernel has no memory for another socket.',

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { hostFactsSchema } from './facts.js';
 import { planSchema, wallIdSchema } from './plan.js';
 import { runSpecSchema } from './spec.js';
+import { blockFields } from './worker.js';
 
 /**
  * The event stream of a run: NDJSON, one object a line. Every event has `seq` (1, 2, 3 … without gaps, given by the
@@ -68,6 +69,18 @@ export type Ledger = v.InferOutput<typeof ledgerSchema>;
 
 export const latencySchema = v.object({ count: v.number(), p50: v.number(), p90: v.number(), p99: v.number(), p999: v.number(), max: v.number() });
 
+/** A hard error that stopped the ramp of one worker. */
+export const blockedSchema = v.object({ worker: v.string(), role: v.picklist(['server', 'client']), ...blockFields });
+export type Blocked = v.InferOutput<typeof blockedSchema>;
+
+export const evidenceSchema = v.object({
+  blocked: v.array(blockedSchema),
+  /** The ramp was stopped by the guard. */
+  guardTripped: v.boolean(),
+  /** Connections per second that were asked for; 0: as fast as possible. */
+  rate: v.number(),
+});
+
 export const sampleSchema = v.object({
   ...base,
   type: v.literal('sample'),
@@ -98,6 +111,8 @@ export const sampleSchema = v.object({
   latency: v.optional(latencySchema),
   /** A run over several hosts: what each of them holds, by its name. */
   hosts: v.optional(v.record(v.string(), v.object({ server: natural, client: natural, availableBytes: v.number() }))),
+  /** What walls are recognised by beside the counts, so that a saved run can be judged again; absent while there is nothing to tell. */
+  evidence: v.optional(evidenceSchema),
 });
 export type Sample = v.InferOutput<typeof sampleSchema>;
 

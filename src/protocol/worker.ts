@@ -8,6 +8,15 @@ import { engineSchema } from './spec.js';
  */
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 
+/** A hard error of a worker. `exhausted` of a client's `destinations` have no local port left (EADDRNOTAVAIL of connect only). */
+export const blockFields = {
+  errno: v.string(),
+  call: v.string(),
+  text: v.string(),
+  exhausted: v.optional(natural),
+  destinations: v.optional(natural),
+};
+
 export const trafficConfigurationSchema = v.object({ intervalSeconds: v.number(), bytes: natural });
 
 export const workerCommandSchema = v.variant('type', [
@@ -62,7 +71,7 @@ export const workerStatsSchema = v.object({
   /** Client with traffic: an HDR histogram of microseconds since its start, base64 of the compressed encoding. */
   histogram: v.optional(v.string()),
   /** The first hard error that stops this worker's ramp, such as EMFILE or EADDRNOTAVAIL; it has stopped trying when set. */
-  blocked: v.optional(v.object({ errno: v.string(), call: v.string(), text: v.string() })),
+  blocked: v.optional(v.object(blockFields)),
 });
 export type WorkerStats = v.InferOutput<typeof workerStatsSchema>;
 

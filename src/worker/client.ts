@@ -170,7 +170,7 @@ export class EpollClient {
     const { stats } = this.parts;
     const destination = this.destinations.choose();
     if (destination === undefined) {
-      stats.blocked = { errno: 'EADDRNOTAVAIL', call: 'connect', text: explainErrno(errnos.EADDRNOTAVAIL) };
+      stats.blocked = { errno: 'EADDRNOTAVAIL', call: 'connect', text: explainErrno(errnos.EADDRNOTAVAIL), ...this.destinations.ports };
       return false;
     }
     const fd = openSocket(destination.address, !destination.isLoopback);
@@ -220,7 +220,8 @@ export class EpollClient {
   private refused(call: string, errno: number, now: number): boolean {
     const { stats } = this.parts;
     stats.fail(errnoName(errno));
-    if (isHardLimit(errno)) stats.blocked = { errno: errnoName(errno), call, text: explainErrno(errno) };
+    // bind() of a source takes a port at once where IP_BIND_ADDRESS_NO_PORT is not heeded, and no other attempt finds one.
+    if (isHardLimit(errno) || (call === 'bind' && errno === errnos.EADDRINUSE)) stats.blocked = { errno: errnoName(errno), call, text: explainErrno(errno) };
     else this.backoff.fail(now);
     return false;
   }

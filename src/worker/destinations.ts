@@ -81,6 +81,11 @@ export class Destinations {
     destination.isExhausted = false;
   }
 
+  /** How many there are, and towards how many of them the kernel has no local port left. */
+  get ports(): { exhausted: number; destinations: number } {
+    return { exhausted: this.all.filter(({ isExhausted }) => isExhausted).length, destinations: this.all.length };
+  }
+
   /** A new order is a reason to try again. */
   forgetExhaustion(): void {
     for (const destination of this.all) destination.isExhausted = false;

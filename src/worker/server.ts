@@ -83,7 +83,11 @@ export class EpollServer {
       const fd = allowed === undefined ? acceptConnection(listener) : acceptWithPeer(listener);
       if (fd < 0) {
         const errno = lastErrno();
-        if (errno === errnos.EAGAIN) return;
+        if (errno === errnos.EAGAIN) {
+          // Whoever waited has been accepted: what stopped that has passed.
+          stats.blocked = undefined;
+          return;
+        }
         if (errno === errnos.EINTR || errno === errnos.ECONNABORTED) continue;
         stats.fail(errnoName(errno));
         if (isHardLimit(errno)) this.block('accept4', errno);

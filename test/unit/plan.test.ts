@@ -132,6 +132,14 @@ describe('planRun', () => {
   const walls: [string, string, SpecInput, ReturnType<typeof hostFacts>, number | null, number | null][] = [
     ['one process of the user', 'nofile', { connections: '50k', command: './s' }, limitedFacts(), 19_500, 19_500],
     ['fs.nr_open where it can be raised', 'nrOpen', { connections: '2M', ports: 1 }, hostFacts(), 523_788, 15_999_500],
+    [
+      'fs.nr_open below the limit of the login',
+      'nrOpen',
+      { connections: '50k', ports: 1, tuning: 'none' },
+      limitedFacts({ sysctls: { 'fs.nr_open': '6000' } }),
+      5_500,
+      5_500,
+    ],
     ['files of the host', 'fileMax', { connections: '50k' }, hostFacts({ sysctls: { 'fs.file-max': '40000' }, readOnlyKeys: ['fs.file-max'] }), 18_750, 18_750],
     ['files of the host, raised', 'fileMax', { connections: '50k' }, hostFacts({ sysctls: { 'fs.file-max': '40000' } }), 18_750, null],
     [

@@ -23,6 +23,7 @@ interface Story {
 const blocked = (errno: string, call: string, role: 'server' | 'client' = 'client') => ({
   blocked: [{ worker: `${role}-1`, role, errno, call, text: errno }],
 });
+const outOfPorts = (exhausted: number) => ({ blocked: [{ ...blocked('EADDRNOTAVAIL', 'connect').blocked[0]!, exhausted, destinations: 2 }] });
 const repeat = (count: number, changes: (index: number) => SampleChanges) => Array.from({ length: count }, (_value, index) => changes(index));
 const counts = (server: number, client = server) => ({ established: { server, client } });
 const ramp = (index: number) => counts((index + 1) * 10_000);
@@ -44,7 +45,8 @@ const cgroup = { cgroup: { memoryMaximumBytes: 400e6, memoryCurrentBytes: 10e6, 
 const root = { sysResource: true, netAdmin: true, sysAdmin: true };
 
 const stories: [string, Story, string[]][] = [
-  ['EMFILE of accept', { samples: [counts(19_500)], evidence: blocked('EMFILE', 'accept4', 'server') }, ['nofile']],
+  ['EMFILE of accept', { samples: repeat(3, () => counts(19_500)), evidence: blocked('EMFILE', 'accept4', 'server') }, ['nofile']],
+  ['EMFILE of accept for a moment: the server had not closed yet', { samples: repeat(2, ramp), evidence: blocked('EMFILE', 'accept4', 'server') }, []],
   [
     'EMFILE at fs.nr_open',
     {
@@ -57,26 +59,36 @@ const stories: [string, Story, string[]][] = [
   ],
   ['ENFILE', { samples: [counts(30_000)], evidence: blocked('ENFILE', 'socket') }, ['fileMax']],
   ['ENOSPC of epoll', { samples: [counts(15_000)], evidence: blocked('ENOSPC', 'epoll_ctl') }, ['epollWatches']],
-  ['EADDRNOTAVAIL everywhere', { samples: [counts(5_000)], evidence: blocked('EADDRNOTAVAIL', 'connect') }, ['portRange']],
+  ['EADDRNOTAVAIL everywhere', { samples: [counts(5_000), counts(5_000)], evidence: blocked('EADDRNOTAVAIL', 'connect') }, ['portRange']],
   [
     'EADDRNOTAVAIL with one port, one source and the widest range',
-    { input: { connections: 20_000, ports: 1, engine: 'command', command: './s' }, samples: [counts(19_500)], evidence: blocked('EADDRNOTAVAIL', 'connect') },
+    {
+      input: { connections: 20_000, ports: 1, engine: 'command', command: './s' },
+      samples: [counts(19_500), counts(19_500)],
+      evidence: blocked('EADDRNOTAVAIL', 'connect'),
+    },
     ['tupleFull'],
   ],
   [
     'EADDRNOTAVAIL with one port and a narrow range',
     {
       input: { connections: 5_000, ports: 1, engine: 'command', command: './s', tuning: 'none' },
-      samples: [counts(4_000)],
+      samples: [counts(4_000), counts(4_000)],
       evidence: blocked('EADDRNOTAVAIL', 'connect'),
     },
     ['portRange'],
   ],
   [
-    'one destination full while others go on',
-    { samples: [counts(10_000), ...repeat(2, (index) => ({ ...counts(20_000 + index * 5_000), failed: { total: 500, byErrno: { EADDRNOTAVAIL: 500 } } }))] },
+    'EADDRNOTAVAIL towards some, when the others have what was planned',
+    { input: { connections: 20_000, ports: 2 }, samples: [counts(10_000), counts(10_000)], evidence: outOfPorts(1) },
     ['tupleFull'],
   ],
+  [
+    'EADDRNOTAVAIL towards each of several',
+    { input: { connections: 20_000, ports: 2 }, samples: [counts(10_000), counts(10_000)], evidence: outOfPorts(2) },
+    ['portRange'],
+  ],
+  ['EADDRNOTAVAIL of one client while others go on', { samples: repeat(3, ramp), evidence: blocked('EADDRNOTAVAIL', 'connect') }, []],
   ['EADDRINUSE of bind', { samples: [counts(28_000)], evidence: blocked('EADDRINUSE', 'bind') }, ['bindWithoutNoPort']],
   ['EACCES of bind', { samples: [counts(0)], evidence: blocked('EACCES', 'bind', 'server') }, ['missingCapability']],
   ['a bound source that is not there has no name of ours', { samples: [counts(0)], evidence: blocked('EADDRNOTAVAIL', 'bind') }, ['unknown']],
@@ -130,17 +142,6 @@ const stories: [string, Story, string[]][] = [
     },
     ['acceptQueue'],
   ],
-  [
-    'all ports run out at nearly the same time',
-    {
-      samples: [
-        counts(4_000),
-        { ...counts(4_990), failed: { total: 200, byErrno: { EADDRNOTAVAIL: 200 } } },
-        { ...counts(5_000), failed: { total: 250, byErrno: { EADDRNOTAVAIL: 250 } } },
-      ],
-    },
-    [],
-  ],
   ['half-open connections', { samples: [{}, { netstat: { 'TcpExt.TCPReqQFullDrop': 900 } }] }, ['synBacklog']],
   ['memory pressure of TCP', { samples: [{}, { netstat: { 'TcpExt.TCPMemoryPressures': 1 } }] }, ['tcpMemory']],
   [
@@ -163,6 +164,11 @@ const stories: [string, Story, string[]][] = [
         { phase: 'holding', target: 50_000, lost: 5_000 },
       ],
     },
+    ['serverRefusing'],
+  ],
+  [
+    'as many lost as are missing, too slowly to be seen in any second',
+    { samples: repeat(3, (index) => ({ phase: 'holding' as const, established: { server: 90, client: 90 }, target: 100, lost: 12 + index })) },
     ['serverRefusing'],
   ],
   ['one reset among thousands is no wall', { samples: [counts(10_000), { ...counts(40_000), failed: { total: 1, byErrno: { ECONNRESET: 1 } } }] }, []],

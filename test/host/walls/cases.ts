@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** What a case may use: everything is undone by `cleanUps` in reverse, also when the case fails. */
@@ -20,11 +21,16 @@ export interface WallCase {
   prepare?(stage: Stage): string[];
   /** Called when the ramp begins. */
   onRamp?(stage: Stage): void;
-  /** A run that would go on trying: it is stopped when the wall was named. */
+  /** A run that would go on slowly for minutes: it is stopped when the wall was named. */
   stopsWhenNamed?: boolean;
+  /** A run that has to see by itself that it will never reach its target. */
+  endsWithinSeconds?: number;
   /** True: in the host's own namespace, since the key is global. */
   isGlobal?: boolean;
   skip?: () => string | undefined;
+  /** Another build of the command line, and a longer limit: for recorded cases. */
+  cli?: string;
+  timeoutMs?: number;
 }
 
 const directory = import.meta.dirname;
@@ -39,14 +45,29 @@ function inNamespace(stage: Stage, script: string): void {
   run('ip', ['netns', 'exec', stage.namespace, 'sh', '-ec', script]);
 }
 
-const sysctl = (stage: Stage, key: string, value: string) => inNamespace(stage, `echo '${value}' > /proc/sys/${key.replaceAll('.', '/')}`);
+export const sysctl = (stage: Stage, key: string, value: string) => inNamespace(stage, `echo '${value}' > /proc/sys/${key.replaceAll('.', '/')}`);
 
-/** Sets a key of the whole host for the time of a case. Only such values are used here as disturb nobody else. */
-function globalKey(stage: Stage, key: string, value: string): void {
+const keysFile = join(tmpdir(), 'c10m-wall-keys.json');
+
+/** Sets a key of the whole host for the time of a case. What it held is also kept in a file, should this process be killed. */
+export function globalKey(stage: Stage, key: string, value: string): void {
   const path = `/proc/sys/${key.replaceAll('.', '/')}`;
   const before = readFileSync(path, 'utf8');
-  stage.cleanUps.push(() => writeFileSync(path, before));
+  writeFileSync(keysFile, JSON.stringify({ path, before, ours: value }));
+  stage.cleanUps.push(() => {
+    writeFileSync(path, before);
+    rmSync(keysFile, { force: true });
+  });
   writeFileSync(path, value);
+}
+
+/** Puts back the key that a killed process left changed, if nobody changed it since. */
+export function restoreKey(): void {
+  if (!existsSync(keysFile)) return;
+  const { path, before, ours } = JSON.parse(readFileSync(keysFile, 'utf8')) as { path: string; before: string; ours: string };
+  const words = (text: string) => text.trim().split(/\s+/).join(' ');
+  if (words(readFileSync(path, 'utf8')) === words(ours)) writeFileSync(path, before);
+  rmSync(keysFile);
 }
 
 /** A control group of version 1 or 2 with a limit, and the shell that enters it. */
@@ -78,10 +99,12 @@ function canGroup(controller: string): string | undefined {
   return controllers.includes(controller) ? undefined : `no ${controller} controller here`;
 }
 
-const server = (mode: string) => `exec python3 ${join(directory, 'servers.py')} ${mode}`;
-const quick = ['--hold', '2s', '--isolation', 'host', '--tuning', 'none'];
+const readKey = (key: string) => readFileSync(`/proc/sys/${key.replaceAll('.', '/')}`, 'utf8');
+const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'];
+export const server = (mode: string) => `exec python3 ${join(directory, 'servers.py')} ${mode}`;
+export const quick = ['--hold', '2s', '--isolation', 'host', '--tuning', 'none'];
 
-/** Each wall is put up for real. What is not here is proven by recorded samples in test/unit/recogniser.test.ts. */
+/** Each wall is put up for real. The others are recorded, see recordedCases.ts. */
 export const wallCases: WallCase[] = [
   {
     wall: 'nofile',
@@ -104,6 +127,7 @@ export const wallCases: WallCase[] = [
     title: 'somaxconn 1',
     args: ['--connections', '5000', '--ports', '1', ...quick],
     isPredictable: true,
+    stopsWhenNamed: true,
     prepare(stage) {
       sysctl(stage, 'net.core.somaxconn', '1');
       return [];
@@ -115,6 +139,7 @@ export const wallCases: WallCase[] = [
     title: 'the same with /proc/sys read-only',
     args: ['--connections', '5000', '--ports', '1', '--hold', '2s', '--isolation', 'host', '--tuning', 'apply'],
     isPredictable: true,
+    stopsWhenNamed: true,
     prepare(stage) {
       sysctl(stage, 'net.core.somaxconn', '1');
       return ['unshare', '-m', 'sh', '-c', 'mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && exec "$@"', 'sh'];
@@ -123,7 +148,7 @@ export const wallCases: WallCase[] = [
   {
     wall: 'synBacklog',
     title: 'half-open connections of strangers, queue of 64',
-    args: ['--connections', '8000', '--ports', '1', '--rate', '800', ...quick],
+    args: ['--connections', '4000', '--ports', '1', '--rate', '800', ...quick],
     isPredictable: true,
     prepare(stage) {
       sysctl(stage, 'net.core.somaxconn', '64');
@@ -162,7 +187,14 @@ export const wallCases: WallCase[] = [
     title: 'a server that resets',
     args: ['--connections', '2000', '--ports', '1', '--engine', 'command', '--command', server('hostile'), ...quick],
     isPredictable: false,
-    stopsWhenNamed: true,
+    endsWithinSeconds: 40,
+  },
+  {
+    wall: 'serverRefusing',
+    title: 'a server that closes at once',
+    args: ['--connections', '2000', '--ports', '1', '--engine', 'command', '--command', server('closing'), ...quick],
+    isPredictable: false,
+    endsWithinSeconds: 40,
   },
   {
     wall: 'conntrack',
@@ -201,7 +233,7 @@ export const wallCases: WallCase[] = [
     title: 'port 80 without the right',
     args: ['--connections', '100', '--first-port', '80', ...quick],
     isPredictable: true,
-    prepare: () => ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'],
+    prepare: () => asNobody,
   },
   {
     wall: 'cpu',
@@ -220,7 +252,8 @@ export const wallCases: WallCase[] = [
   {
     wall: 'tcpMemory',
     title: 'messages of 64 KiB over tcp_mem with pressure at 300 pages',
-    args: ['--connections', '3000', '--first-port', '21001', '--traffic', '65536/1s', '--hold', '6s', '--isolation', 'host', '--tuning', 'none'],
+    // In a namespace of the run's own, which does not show the key.
+    args: ['--connections', '3000', '--traffic', '65536/1s', '--hold', '3s', '--tuning', 'none'],
     isPredictable: true,
     isGlobal: true,
     prepare(stage) {
@@ -228,6 +261,54 @@ export const wallCases: WallCase[] = [
       const maximum = readFileSync('/proc/sys/net/ipv4/tcp_mem', 'utf8').trim().split(/\s+/)[2]!;
       globalKey(stage, 'net.ipv4.tcp_mem', `150 300 ${maximum}`);
       return [];
+    },
+  },
+  {
+    wall: 'nrOpen',
+    title: 'fs.nr_open 6,000, below the limit of the login',
+    args: ['--connections', 'max', '--ports', '1', ...quick],
+    isPredictable: true,
+    skip: () => (Number(readKey('fs.nr_open')) > 12_000 ? undefined : 'fs.nr_open is low here'),
+    prepare(stage) {
+      globalKey(stage, 'fs.nr_open', '6000');
+      return [];
+    },
+  },
+  {
+    wall: 'fileMax',
+    title: 'fs.file-max 13,000 above what is in use',
+    // Root may pass the limit; the guard must not.
+    args: ['--connections', 'max', '--rate', '3000', ...quick],
+    isPredictable: true,
+    prepare(stage) {
+      const inUse = Number(readKey('fs.file-nr').trim().split(/\s+/)[0]);
+      globalKey(stage, 'fs.file-max', String(inUse + 13_000));
+      return [];
+    },
+  },
+  {
+    wall: 'epollWatches',
+    title: 'fs.epoll.max_user_watches 12,000',
+    // As a user of its own: root's other programs keep theirs.
+    args: ['--connections', 'max', ...quick],
+    isPredictable: true,
+    prepare(stage) {
+      globalKey(stage, 'fs.epoll.max_user_watches', '12000');
+      return asNobody;
+    },
+  },
+  {
+    wall: 'tupleFull',
+    title: 'strangers on 180 of 200 local ports of half the sources',
+    args: ['--connections', '4000', '--ports', '1', '--rate', '800', ...quick],
+    isPredictable: false,
+    prepare(stage) {
+      sysctl(stage, 'net.ipv4.ip_local_port_range', '60000 60199');
+      return [];
+    },
+    onRamp(stage) {
+      const child = spawn('ip', ['netns', 'exec', stage.namespace, 'python3', join(directory, 'strangers.py'), '8001', '25', '180'], { stdio: 'ignore' });
+      stage.cleanUps.push(() => child.kill('SIGKILL'));
     },
   },
   {

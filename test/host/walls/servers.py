@@ -2,6 +2,8 @@
 
   deaf    listens with a long queue and never accepts
   hostile accepts and resets at once
+  closing accepts and closes at once
+  generous accepts, sends what fits and closes while it is on its way
 """
 
 import os
@@ -25,5 +27,12 @@ while True:
             connection, _ = listener.accept()
         except BlockingIOError:
             continue
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if sys.argv[1] == "hostile":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if sys.argv[1] == "generous":
+            connection.setblocking(False)
+            try:
+                connection.send(b"x" * 4_000_000)
+            except BlockingIOError:
+                pass
         connection.close()
