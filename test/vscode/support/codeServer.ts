@@ -55,6 +55,8 @@ export interface CodeServer {
   readonly workspace: string;
   /** $HOME of the extension host: ~/.ssh and the state of the agent are there. */
   readonly home: string;
+  /** settings.json of the scope machine. */
+  readonly machineSettings: string;
   /** Where the server writes its output. */
   readonly logFile: string;
   /** Address of the workbench with the workspace open; `payload` as VS Code for the Web takes it. */
@@ -175,6 +177,7 @@ export async function startCodeServer(options: CodeServerOptions = {}): Promise<
     origin,
     workspace,
     home,
+    machineSettings: join(userData, 'Machine', 'settings.json'),
     logFile,
     url: (payload = []) => `${origin}/?folder=${encodeURIComponent(workspace)}&payload=${encodeURIComponent(JSON.stringify(payload))}`,
     stop,

@@ -115,7 +115,7 @@ export class Workbench {
   }
 
   /** Waits for a message in the notification centre (with the smoke-test driver on, toasts are not shown) and presses its button. */
-  async inNotificationCenter(text: string, button?: string): Promise<void> {
+  async inNotificationCenter(text: string | RegExp, button?: string): Promise<void> {
     await this.runCommand('Notifications: Show Notifications');
     const item = this.page.locator('.notifications-center .monaco-list-row').filter({ hasText: text }).first();
     await item.waitFor();
