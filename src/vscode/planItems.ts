@@ -1,6 +1,7 @@
 import { formatBytes, formatCount } from '../core/units.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
+import type { RunSpec } from '../protocol/spec.js';
 
 /** A plan in the words a person decides on. Pure, so that its wording is tested without VS Code. */
 export interface PlanLine {
@@ -40,6 +41,12 @@ export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
     },
     ...plan.notes.map((note) => ({ label: note, detail: '' })),
   ];
+}
+
+/** What the user's own server is started with; none for our engines. */
+export function commandLines(spec: RunSpec): PlanLine[] {
+  if (spec.engine !== 'command' || spec.command === undefined) return [];
+  return [{ label: `Starts: ${spec.command}`, detail: `by sh -c, in ${spec.workingDirectory ?? 'the home directory'} of the host` }];
 }
 
 /** Every global key with its old and new value, for the question before anything changes on a host; undefined: nothing global changes. */

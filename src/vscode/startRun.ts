@@ -8,7 +8,7 @@ import { maximumConnections, type ProtocolChoice, type RunSpec } from '../protoc
 import type { HostRegistry, KnownHost } from './hostRegistry.js';
 import { inputStep, keep, pickStep, runSteps, type StepResult } from './multiStep.js';
 import type { PlanDocuments } from './planDocument.js';
-import { globalChanges, planLines } from './planItems.js';
+import { commandLines, globalChanges, planLines } from './planItems.js';
 import { runTitle } from './runView.js';
 import { settings } from './settings.js';
 
@@ -89,7 +89,7 @@ export async function confirmPlan(spec: RunSpec, { check, plans }: { check: Chec
   const items: QuickPickItem[] = [
     go,
     separator,
-    ...lines.slice(1).map((line) => ({ label: line.label, ...(line.detail === '' ? {} : { detail: line.detail }) })),
+    ...[...commandLines(spec), ...lines.slice(1)].map((line) => ({ label: line.label, ...(line.detail === '' ? {} : { detail: line.detail }) })),
     whole,
   ];
   const choice = await window.showQuickPick(items, {

@@ -57,6 +57,14 @@ export class Workbench {
     await row.click();
   }
 
+  /** Opens a file of the workspace by its name. */
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press('Control+P');
+    await this.page.locator(selectors.quickInputBox).first().fill(name);
+    await this.pick(name);
+    await this.page.locator(selectors.editorTab).filter({ hasText: name }).waitFor();
+  }
+
   /** Chooses the row of an open quick pick whose text holds `text`. */
   async pick(text: string | RegExp): Promise<void> {
     await this.page.locator(selectors.quickPickRow).filter({ hasText: text }).first().click();

@@ -30,13 +30,6 @@ after(async () => {
   await state.release();
 });
 
-async function openFile(name: string): Promise<void> {
-  await window.page.keyboard.press('Control+P');
-  await window.page.locator(selectors.quickInputBox).first().fill(name);
-  await workbench.pick(name);
-  await window.page.locator(selectors.editorTab).filter({ hasText: name }).waitFor();
-}
-
 const verdict = (name: string) => workbench.webview().locator('[data-c10m=verdict]').getByText(name, { exact: true });
 const runRows = () => workbench.treeRow(/500 TCP|small|renamed/);
 
@@ -45,7 +38,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
   const part = (name: string, action: () => Promise<void>) => step(window, name, action);
 
   await part('a mistake in a profile is a problem with its remedy', async () => {
-    await openFile('bad.c10m.json');
+    await workbench.openFile('bad.c10m.json');
     await page.locator('.squiggly-error').first().waitFor({ timeout: 40_000 });
     await workbench.runCommand('Problems: Focus on Problems View');
     await page.getByText('Did you mean "connections"?').first().waitFor();
@@ -54,7 +47,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
   });
 
   await part('a lens runs the profile, after its plan', async () => {
-    await openFile('small.c10m.json');
+    await workbench.openFile('small.c10m.json');
     await page.locator('.codelens-decoration a', { hasText: 'Check' }).first().waitFor();
     await page.locator('.codelens-decoration a', { hasText: 'Run' }).first().click();
     await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { openWindow, screenshot, type Window } from '../support/browser.js';
+import { developmentPayload, startCodeServer, type CodeServer } from '../support/codeServer.js';
+import { StateDirectory } from '../support/stateDirectory.js';
+import { step } from '../support/steps.js';
+import { Workbench } from '../support/workbench.js';
+
+/** A folder that wants to run its own command and to smuggle in a host. */
+const files = {
+  'wicked.c10m.json': '{\n  "connections": 100,\n  "engine": "command",\n  "command": "touch was-here; exec sleep 60",\n  "ports": 1\n}\n',
+  'bad.c10m.json': '{\n  "conections": 500\n}\n',
+  '.vscode/settings.json': '{ "c10m.hosts": [{ "name": "smuggled", "address": "smuggled.invalid" }], "c10m.provisionNode": "always" }\n',
+};
+const state = new StateDirectory();
+let server: CodeServer | undefined;
+let window: Window | undefined;
+
+before(async () => {
+  server = await startCodeServer({
+    environment: state.environment,
+    files,
+    workspaceTrust: true,
+    settings: { 'security.workspace.trust.startupPrompt': 'never', 'security.workspace.trust.banner': 'never' },
+  });
+  window = await openWindow();
+});
+after(async () => {
+  await window?.close();
+  await server?.stop();
+  await state.release();
+});
+
+test('a workspace in Restricted Mode names neither hosts nor commands until it is trusted', { timeout: 120_000 }, async () => {
+  assert.ok(server && window);
+  const { page } = window;
+  const opened = window;
+  const marker = join(server.workspace, 'was-here');
+  const workbench = new Workbench(page);
+  const part = (name: string, action: () => Promise<void>) => step(opened, name, action);
+  const lens = (text: string) => page.locator('.codelens-decoration a', { hasText: text }).first();
+  await workbench.open(server.url(developmentPayload(server.port)));
+  await workbench.statusBarItem('Restricted Mode').waitFor();
+
+  await part('mistakes are shown, and instead of Run there is Trust', async () => {
+    await workbench.openFile('bad.c10m.json');
+    await page.locator('.squiggly-error').first().waitFor({ timeout: 40_000 });
+    await workbench.openFile('wicked.c10m.json');
+    await lens('Trust this workspace to run the profile').waitFor();
+    assert.equal(await lens('Run').filter({ hasNotText: 'Trust' }).count(), 0);
+    await screenshot(page, 'restricted-mode');
+  });
+
+  await part('the command refuses in a sentence', async () => {
+    await workbench.runCommand('C10M: Run Profile');
+    await workbench.inNotificationCenter('Profiles of a workspace in Restricted Mode are not run');
+    assert.ok(!existsSync(marker));
+  });
+
+  await part('hosts of the workspace are not there; a run by hand is', async () => {
+    await workbench.openContainer('C10M');
+    await workbench.treeRow('This machine').waitFor();
+    assert.equal(await workbench.treeRow('smuggled').count(), 0);
+    await workbench.runCommand('Start C10M run');
+    await workbench.quickInputTitled('(1/3)').waitFor();
+    await page.keyboard.press('Escape');
+  });
+
+  await part('once trusted, the profile is checked and run, and its command is shown before', async () => {
+    await lens('Trust this workspace').click();
+    await page.locator('.workspace-trust-editor').getByText('Trust', { exact: true }).first().click();
+    await workbench.statusBarItem('Restricted Mode').waitFor({ state: 'detached' });
+    await workbench.openFile('wicked.c10m.json');
+    await lens('Run').waitFor();
+    await workbench.runCommand('C10M: Run Profile');
+    await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });
+    await workbench.quickInputTitled('touch was-here').waitFor();
+    assert.ok(!existsSync(marker), 'nothing ran before the plan was confirmed');
+    await page.keyboard.press('Escape');
+    assert.equal(await workbench.treeRow('smuggled').count(), 0, 'hosts come from settings of machine scope only');
+  });
+  assert.ok(!existsSync(marker));
+});
