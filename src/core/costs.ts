@@ -12,15 +12,24 @@ export const bytesPerEndIn2014: Record<ConnectionProtocol, number> = { tcp: 10_5
 
 /** User memory a server adds for each connection. */
 const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
-  epoll: { tcp: 70, websocket: 200 },
+  epoll: { tcp: 35, websocket: 170 },
   node: { tcp: 3_700, websocket: 5_500 },
   // Unknown before the run; Tornado on CPython, as in 2014, stands in for it (Go with a 4 KiB buffer: 4,450 for TCP).
   command: { tcp: 4_550, websocket: 13_900 },
 };
-const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 60, websocket: 60 };
+const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 30, websocket: 150 };
 
-/** Share of a worker process (PSS) that does not depend on its connections, and its page tables and kernel stacks. */
-export const bytesPerWorker = 11_200_000;
+/** What a worker process has for itself, whatever it holds: its private pages, page tables and kernel stacks. */
+export const bytesPerWorker = 11_050_000;
+/** Pages of Node's program that all its processes share, and how many beside the workers do so: supervisor, guardian, relay, command line, one more. */
+const sharedProgramBytes = 49_000_000;
+const otherNodeProcesses = 5;
+
+/** Proportional share (PSS) of so many worker processes without their connections. Measured with 4, 6, 12 and 104 of them. */
+export function workerBytes(workers: number): number {
+  return workers * bytesPerWorker + (sharedProgramBytes * workers) / (workers + otherNodeProcesses);
+}
+
 /** Threads of a worker at most: Node's own, V8's and libuv's pools. */
 export const threadsPerWorker = 14;
 

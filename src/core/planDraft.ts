@@ -1,7 +1,7 @@
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan, PlannedSysctl, PlannedWall } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
-import { bytesPerConnection, bytesPerWorker, type Ends, pinnedBytesPerSocket } from './costs.js';
+import { bytesPerConnection, bytesPerWorker, type Ends, pinnedBytesPerSocket, workerBytes } from './costs.js';
 import { acceptQueue, firstPorts, splitByProtocol } from './layout.js';
 import { type Limits, limitsOf } from './limits.js';
 import { type ConnectionNeeds, largestFitOf, peakOf, planWalls } from './plannedWalls.js';
@@ -63,7 +63,7 @@ function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['is
 export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, serverWorkers: Plan['serverWorkers'], clientWorkers: Plan['clientWorkers']): Plan {
   const { limits, needs, connections, largestFit } = draft;
   const workers = clientWorkers.length + (spec.engine === 'command' ? 0 : serverWorkers.length);
-  const onThisHost = connections === 0 ? needs.bytes : needs.bytes + (workers * bytesPerWorker) / connections;
+  const onThisHost = connections === 0 ? needs.bytes : needs.bytes + workerBytes(workers) / connections;
   const perEnd = onThisHost / needs.sockets;
   return {
     requested: draft.requested,

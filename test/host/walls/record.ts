@@ -14,9 +14,10 @@ const samplesBefore = 8;
 const samplesAfter = 1;
 const largestBytes = 50_000;
 
-/** Of many equal workers a few are enough to judge a run again. */
-function shortened(plan: Plan, workers: number): Plan {
-  return { ...plan, serverWorkers: plan.serverWorkers.slice(0, workers), clientWorkers: plan.clientWorkers.slice(0, workers) };
+/** Of many equal workers and targets a few are enough to judge a run again. */
+function shortened(plan: Plan, most: number): Plan {
+  const clientWorkers = plan.clientWorkers.slice(0, most).map((worker) => ({ ...worker, targets: worker.targets.slice(0, most) }));
+  return { ...plan, serverWorkers: plan.serverWorkers.slice(0, most), clientWorkers };
 }
 
 function recordingOf(wall: string, title: string, { events, plan }: Outcome): string {
@@ -26,8 +27,8 @@ function recordingOf(wall: string, title: string, { events, plan }: Outcome): st
   if (told === -1) throw new Error(`${wall} was not named`);
   const samples = (part: typeof events) => part.flatMap((event) => (event.type === 'sample' ? [event] : []));
   const kept = [...samples(events.slice(0, told)).slice(-samplesBefore), ...samples(events.slice(told)).slice(0, samplesAfter)];
-  for (let workers = plan.serverWorkers.length + plan.clientWorkers.length; workers > 0; workers = Math.floor(workers / 2)) {
-    const text = JSON.stringify({ title, kernel: facts.kernel, wall, facts, plan: shortened(plan, workers), samples: kept });
+  for (let most = 256; most > 0; most = Math.floor(most / 2)) {
+    const text = JSON.stringify({ title, kernel: facts.kernel, wall, facts, plan: shortened(plan, most), samples: kept });
     if (text.length < largestBytes) return text;
   }
   throw new Error('the recording is too long');
