@@ -17,6 +17,7 @@ import {
 } from '../linux/procfs.js';
 import type { Phase, RunEventBody, Sample } from '../protocol/events.js';
 import type { WorkerStats } from '../protocol/worker.js';
+import { RateReadings } from './rateReadings.js';
 import type { WorkerPool } from './workerPool.js';
 import type { Worker } from './workerProcess.js';
 
@@ -90,6 +91,18 @@ function addWorker(totals: Totals, role: 'server' | 'client', stats: WorkerStats
   }
 }
 
+/** What rates are computed from. */
+interface Reading {
+  atMs: number;
+  totals: Totals;
+  ticks: { total: number; busy: number };
+  own: NodeJS.CpuUsage;
+}
+
+function isStill(before: Totals, now: Totals): boolean {
+  return before.opened === now.opened && before.tcp.messages === now.tcp.messages && before.websocket.messages === now.websocket.messages;
+}
+
 /**
  * Measures the run once a second, from sources whose cost does not grow with the number of connections. Never reads
  * `/proc/PID/fd` or `/proc/net/tcp`.
@@ -104,7 +117,7 @@ export class Sampler {
   private netstatBaseline: Record<string, number> = {};
   /** What was lost and failed before the drain: what our own closing does is neither. */
   private beforeDrain: Pick<Totals, 'failed' | 'lost' | 'messagesLost'> | undefined;
-  private previous: { atMs: number; totals: Totals; ticks: { total: number; busy: number }; own: NodeJS.CpuUsage } | undefined;
+  private readonly readings = new RateReadings<Reading>();
 
   constructor(
     private readonly pool: WorkerPool,
@@ -115,7 +128,7 @@ export class Sampler {
   takeBaseline(): void {
     this.baseline = this.readMemory();
     this.netstatBaseline = readNetstat();
-    this.previous = undefined;
+    this.readings.clear();
   }
 
   /** Reads the share of every process at once, for a figure that must be exact. */
@@ -135,8 +148,8 @@ export class Sampler {
     const now = performance.now();
     const ticks = parseCpuTicks(readText('/proc/stat') ?? '');
     const own = process.cpuUsage();
-    const previous = this.previous ?? { atMs: now - 1_000, totals, ticks, own };
-    this.previous = { atMs: now, totals, ticks, own };
+    const current: Reading = { atMs: now, totals, ticks, own };
+    const previous = this.readings.before(current, (before) => isStill(before.totals, totals)) ?? { ...current, atMs: now - 1_000 };
     const seconds = Math.max(0.001, (now - previous.atMs) / 1_000);
     const perSecond = (current: number, before: number) => Math.max(0, current - before) / seconds;
     const cores = (current: number, before: number) => perSecond(current, before) / microsecondsPerSecond;
