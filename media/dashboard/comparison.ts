@@ -1,5 +1,5 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
-import { lowerBound } from '../../src/core/downsample.js';
+import { nearest } from '../../src/core/downsample.js';
 import { metrics } from '../../src/core/metrics.js';
 import { SampleColumnStore } from '../../src/core/sampleColumns.js';
 import { formatCount } from '../../src/core/units.js';
@@ -208,7 +208,7 @@ function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly n
   for (let seconds = 0; seconds <= end + step / 2; seconds += step) {
     const row: Record<string, number> = { seconds };
     runs.forEach(({ store, startSeconds }, index) => {
-      const at = lowerBound(store.column('seconds'), startSeconds + seconds);
+      const at = nearest(store.column('seconds'), startSeconds + seconds);
       const beyond = seconds > ends[index]! + step / 2 || store.length === 0;
       const held = store.column('establishedServer')[Math.min(at, store.length - 1)] ?? 0;
       // With few connections the cost of the processes alone would set the scale.

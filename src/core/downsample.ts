@@ -15,6 +15,12 @@ export function lowerBound(x: Float32Array, value: number): number {
   return low;
 }
 
+/** Index of the ascending value that is closest to `value`; 0 where there is none. Samples come some milliseconds early or late, and 32-bit floats round. */
+export function nearest(x: Float32Array, value: number): number {
+  const above = Math.min(lowerBound(x, value), Math.max(0, x.length - 1));
+  return above > 0 && value - x[above - 1]! < x[above]! - value ? above - 1 : above;
+}
+
 /**
  * Min/max downsampling to at most `2 * buckets` points: in each bucket every series keeps its smallest and its largest value, in
  * the order in which they came, at the bucket's first and last x. A spike of one sample is never lost. All series share one x.
