@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
-import { compareRuns } from '../core/compare.js';
 import { HumanError } from '../core/errors.js';
 import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
+import { compareSaved } from '../history/compareSaved.js';
 import { reportFormats, reportText } from '../history/report.js';
 import { RunStore } from '../history/store.js';
 import { compareText } from './compareText.js';
@@ -36,10 +36,10 @@ export async function runs(args: string[]): Promise<number> {
     }
     case 'compare': {
       if (names.length < 2) throw new HumanError('c10m runs compare takes two runs or more.', { code: 'usage', remedy: 'Help: c10m runs --help' });
-      const compared = await Promise.all(
-        names.map((name) => store.resolve(name)).map(async (id) => ({ run: store.read(id), samples: await store.samples(id) })),
+      const { comparison } = await compareSaved(
+        store,
+        names.map((name) => store.resolve(name)),
       );
-      const comparison = compareRuns(compared, store.summaries());
       process.stdout.write(values.json === true ? `${JSON.stringify(comparison)}\n` : compareText(comparison));
       break;
     }

@@ -124,11 +124,14 @@ function cpuMicrosecondsPerConnection(summary: Summary, samples: readonly Sample
 
 /**
  * Compares runs with the first one. `history`: further runs, of which those with the same spec on the same host as one of the compared
- * give the noise band (three of them at least). Runs without a summary have no values.
+ * give the noise band (three of them at least). A run that is judged against repetitions of the first one is none of them: it would
+ * widen the band until it lies within. Runs without a summary have no values.
  */
 export function compareRuns(runs: readonly ComparedRun[], history: readonly SavedRun[] = []): Comparison {
   const saved = runs.map(({ run }) => run);
-  const known = [...new Map([...history, ...saved].map((run) => [run.id, run])).values()];
+  const [baseline] = saved;
+  const judged = new Set(saved.filter((run) => run !== baseline && sameSpecKey(run) === sameSpecKey(baseline!)).map((run) => run.id));
+  const known = [...new Map([...history, ...saved].map((run) => [run.id, run])).values()].filter((run) => !judged.has(run.id));
   return {
     runs: saved.map((run) => ({
       id: run.id,

@@ -1,7 +1,7 @@
 import { commands, l10n, ViewColumn, window, type Disposable, type WebviewPanel, type WebviewPanelSerializer } from 'vscode';
-import { compareRuns } from '../core/compare.js';
 import { HumanError, toPlainError } from '../core/errors.js';
 import { rowOf, SampleColumnStore } from '../core/sampleColumns.js';
+import { compareSaved } from '../history/compareSaved.js';
 import type { RunStore } from '../history/store.js';
 import type { ComparisonSnapshot, FromPanel, PanelRequest, ToPanel } from '../protocol/panel.js';
 import type { PanelDependencies } from './dashboardPanel.js';
@@ -93,11 +93,7 @@ export class Comparisons implements Disposable, WebviewPanelSerializer {
   }
 
   private async snapshot(runIds: readonly string[]): Promise<ComparisonSnapshot> {
-    const compared = await Promise.all(runIds.map(async (id) => ({ run: this.store.read(id), samples: await this.store.samples(id) })));
-    const repetitions = this.store.list().filter((entry) => entry.state === 'ok' && entry.verdict !== undefined && !runIds.includes(entry.id));
-    // Repetitions give the noise band; the latest fifty are enough, and the only ones that are read.
-    const history = repetitions.slice(0, 50).map((entry) => this.store.read(entry.id));
-    const comparison = compareRuns(compared, history);
+    const { comparison, compared } = await compareSaved(this.store, runIds);
     comparison.runs.forEach((run, index) => {
       const saved = compared[index]!.run;
       run.label = `${index + 1}: ${runTitle({ ...saved.spec, name: saved.name })}`;

@@ -30,10 +30,15 @@ describe('compareRuns', () => {
     const rate = (p50: number) => ({ connectRate: { mean: p50, p50, max: p50 } });
     const history = [40_000, 41_000, 42_000].map((p50, index) => savedRun(`h${index}`, {}, rate(p50)));
     const others = [1, 100_000, 200_000].map((p50, index) => savedRun(`o${index}`, { connections: 7 }, rate(p50)));
-    const found = metric(compareRuns(compared(savedRun('a', {}, rate(41_000)), savedRun('b', {}, rate(45_000))), [...history, ...others]), 'connectRateP50');
+    const against = (p50: number, further: ReturnType<typeof savedRun>[] = []) =>
+      metric(compareRuns(compared(savedRun('a', {}, rate(41_000)), savedRun('b', {}, rate(p50))), [...history, ...others, ...further]), 'connectRateP50');
+    const found = against(41_900);
     assert.equal(found?.noiseSource, 'measured');
-    assert.ok(Math.abs(found.noise - 4_000 / 41_000) < 1e-9, 'the widest of 40k–45k around 41k');
+    assert.ok(Math.abs(found.noise - 1_000 / 41_000) < 1e-9, 'the widest of 40k–42k around 41k');
     assert.deepEqual(found.verdicts, ['baseline', 'same']);
+    // The run that is judged does not widen the band that it is judged by, also when the history holds it already.
+    assert.deepEqual(against(45_000)?.verdicts, ['baseline', 'better']);
+    assert.deepEqual(against(30_000, [savedRun('b', {}, rate(30_000))])?.verdicts, ['baseline', 'worse']);
   });
 
   it('lists what differs in spec, host and tuning, and nothing else', () => {
