@@ -56,3 +56,10 @@ export const itemContexts = {
   runPinned: 'c10m.run.pinned',
   runBroken: 'c10m.run.broken',
 } as const;
+
+/** Language model tools, as package.json contributes them. */
+export const toolNames = {
+  listRuns: 'c10m_list_runs',
+  getRun: 'c10m_get_run',
+  compareRuns: 'c10m_compare_runs',
+} as const;

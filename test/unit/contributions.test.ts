@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { commandIds, contextKeys, itemContexts, panelTypes, viewIds } from '../../src/vscode/ids.js';
+import { commandIds, contextKeys, itemContexts, panelTypes, toolNames, viewIds } from '../../src/vscode/ids.js';
 
 interface Menu {
   command: string;
@@ -13,6 +13,7 @@ interface Manifest {
     commands: { command: string; title: string; category?: string }[];
     views: Record<string, { id: string }[]>;
     menus: Record<string, Menu[]>;
+    languageModelTools: { name: string }[];
     configuration: { properties: Record<string, { scope: string }> };
   };
 }
@@ -21,7 +22,7 @@ const manifest = JSON.parse(text) as Manifest;
 const titles = JSON.parse(readFileSync('package.nls.json', 'utf8')) as Record<string, string>;
 
 test('the table of ids and package.json name the same things', () => {
-  const { commands, views } = manifest.contributes;
+  const { commands, views, languageModelTools } = manifest.contributes;
   assert.deepEqual(
     {
       commands: commands.map(({ command }) => command).sort(),
@@ -29,11 +30,13 @@ test('the table of ids and package.json name the same things', () => {
         .flat()
         .map(({ id }) => id)
         .sort(),
+      tools: languageModelTools.map(({ name }) => name),
       panels: manifest.activationEvents.filter((event) => event.startsWith('onWebviewPanel:')).sort(),
     },
     {
       commands: Object.values(commandIds).sort(),
       views: Object.values(viewIds).sort(),
+      tools: Object.values(toolNames),
       panels: Object.values(panelTypes)
         .map((type) => `onWebviewPanel:${type}`)
         .sort(),

@@ -13,6 +13,7 @@ export async function run(): Promise<void> {
   const mocha = new Mocha({ ui: 'bdd', timeout: 60_000 });
   mocha.suite.emit('pre-require', globalThis, '', mocha);
   await import('./activation.test.js');
+  await import('./languageModelTools.test.js');
 
   const report: MochaReport = { tests: [] };
   const failures = await new Promise<number>((resolve) => {

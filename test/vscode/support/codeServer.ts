@@ -57,6 +57,8 @@ export interface CodeServer {
   readonly home: string;
   /** settings.json of the scope machine. */
   readonly machineSettings: string;
+  /** `--user-data-dir`: the runs of the extension are in `User/globalStorage/c10m.c10m/runs`. */
+  readonly userData: string;
   /** Where the server writes its output. */
   readonly logFile: string;
   /** Address of the workbench with the workspace open; `payload` as VS Code for the Web takes it. */
@@ -178,6 +180,7 @@ export async function startCodeServer(options: CodeServerOptions = {}): Promise<
     workspace,
     home,
     machineSettings: join(userData, 'Machine', 'settings.json'),
+    userData,
     logFile,
     url: (payload = []) => `${origin}/?folder=${encodeURIComponent(workspace)}&payload=${encodeURIComponent(JSON.stringify(payload))}`,
     stop,

@@ -1,9 +1,12 @@
-import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { format } from 'node:util';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { RunStore } from '../../../src/history/store.js';
 import { openWindow } from './browser.js';
 import { developmentPayload, repository, startCodeServer } from './codeServer.js';
+import { syntheticSavedRun } from './syntheticRun.js';
 import type { MochaReport } from '../extension/run.js';
 
 /** Mocha's tests of `test/vscode/extension`, as one file that an extension host loads. */
@@ -33,6 +36,7 @@ function readReport(path: string): MochaReport {
 async function runInCodeServer(testsPath: string, reportPath: string): Promise<void> {
   const server = await startCodeServer({ environment: { C10M_TEST_REPORT: reportPath } });
   try {
+    saveRuns(server.userData);
     const window = await openWindow();
     try {
       const ended = new Promise<void>((resolve) => {
@@ -58,12 +62,28 @@ async function runInCodeServer(testsPath: string, reportPath: string): Promise<v
 
 async function runInDesktop(testsPath: string, reportPath: string): Promise<void> {
   const { runTests } = await import('@vscode/test-electron');
+  const userData = mkdtempSync(join(tmpdir(), 'c10m-user-'));
+  saveRuns(userData);
   await runTests({
     extensionDevelopmentPath: repository,
     extensionTestsPath: testsPath,
     extensionTestsEnv: { C10M_TEST_REPORT: reportPath },
-    launchArgs: ['--disable-extensions', '--disable-gpu'],
-  });
+    launchArgs: ['--disable-extensions', '--disable-gpu', `--user-data-dir=${userData}`],
+  }).finally(() => rmSync(userData, { recursive: true, force: true }));
+}
+
+/** Two runs of the extension's history, for the tests inside the extension host. */
+function saveRuns(userData: string): void {
+  const store = new RunStore(join(userData, 'User', 'globalStorage', 'c10m.c10m', 'runs'));
+  for (const [id, factor] of [
+    ['20261123-040000-aaaaaa', 1],
+    ['20261123-050000-bbbbbb', 1.5],
+  ] as const) {
+    const { run, samples } = syntheticSavedRun(id, factor);
+    const writer = store.create(run);
+    for (const sample of samples) writer.append(sample);
+    writer.close();
+  }
 }
 
 /** Runs the extension host's tests where VSCODE_TEST says (`desktop`, else code-server) and returns what they reported. */
