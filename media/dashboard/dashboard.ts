@@ -204,8 +204,8 @@ export class DashboardElement extends LitElement {
       ${tile(text('Memory per end'), html`<b data-c10m="bytes-per-end">${figures.bytesPerEnd === null ? '–' : `${(figures.bytesPerEnd / 1000).toFixed(2)} kB`}</b>`, figures.bytesPerEnd === null ? '' : text('{0} per connection', `${((figures.bytesPerEnd * 2) / 1000).toFixed(2)} kB`) + (figures.approximate ? `, ${text('approximate')}` : ''))}
       ${tile(text('Memory left'), html`<b data-c10m="memory-left">${memory === undefined ? '–' : formatBytes(memory)}</b>`, figures.totalBytes === undefined ? '' : text('of {0}', formatBytes(figures.totalBytes)))}
       ${tile(left?.phase === 'holding' ? text('Hold left') : text('Time left'), html`<b>${left === undefined ? '–' : formatDuration(Math.round(left.seconds))}</b>`, left === undefined ? '' : left.phase === 'holding' ? text('then it drains') : text('until the target'))}
-      ${tile(text('Failures'), html`<b data-c10m="failed">${formatCount(figures.failed)}</b>`, this.failureDetail(figures))}
       ${tile(text('First wall ahead'), html`<b class="wall">${figures.nextWall === undefined ? '–' : formatCount(figures.nextWall.at)}</b>`, figures.nextWall === undefined ? text('none known') : html`<span title=${`${figures.nextWall.evidence} ${figures.nextWall.remedy}`}>${figures.nextWall.title}</span>`)}
+      ${tile(text('Failures'), html`<b data-c10m="failed">${formatCount(figures.failed)}</b>`, this.failureDetail(figures))}
     </dl>`;
   }
 
