@@ -95,9 +95,14 @@ export class RunStore {
       .map((entry) => this.read(entry.id));
   }
 
+  /** Passes on all events of a run in order. Those of twelve hours are 50 MB: whoever can, takes them in one by one. */
+  async eachEvent(id: string, onEvent: (event: RunEvent) => void): Promise<void> {
+    await readEvents(this.pathOf(id), onEvent);
+  }
+
   async events(id: string): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
-    await readEvents(this.pathOf(id), (event) => events.push(event));
+    await this.eachEvent(id, (event) => events.push(event));
     return events;
   }
 

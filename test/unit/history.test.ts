@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { RunStore } from '../../src/history/store.js';
+import { readRunView } from '../../src/vscode/savedRunView.js';
+import { sample, savedRun } from './builders/samples.js';
+
+let directory: string;
+let store: RunStore;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'c10m-history-'));
+  store = new RunStore(directory);
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function median(values: number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+test('ten thousand runs are listed in under a second', (context) => {
+  const runs = 10_000;
+  for (let index = 0; index < runs; index++) {
+    const id = `20260101-000000-${String(index).padStart(6, '0')}`;
+    mkdirSync(join(directory, id));
+    writeFileSync(join(directory, id, 'run.json'), JSON.stringify(savedRun(id)));
+  }
+  assert.equal(store.list().length, runs);
+  const times = Array.from({ length: 5 }, (_value, index) => {
+    // One run is new each time, as after a run.
+    store.create(savedRun(`20260102-000000-${index}`)).close();
+    const begin = performance.now();
+    const entries = store.list();
+    const elapsedMs = performance.now() - begin;
+    assert.equal(entries.length, runs + index + 1);
+    assert.equal(entries[0]?.id, `20260102-000000-${index}`);
+    return elapsedMs;
+  });
+  context.diagnostic(`10,000 runs: listed in ${median(times).toFixed(0)} ms (median of 5), ${Math.max(...times).toFixed(0)} ms at worst`);
+  assert.ok(median(times) < 1_000, `${median(times).toFixed(0)} ms`);
+});
+
+test('a run of twelve hours is read from disk in under a second', { timeout: 60_000 }, async (context) => {
+  const writer = store.create(savedRun('a'));
+  for (let second = 0; second < 43_200; second++) writer.append(sample({ seq: second + 1, t: second * 1_000, connectRate: second % 997 }));
+  writer.close();
+  const times: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    const begin = performance.now();
+    const view = await readRunView(store, 'a');
+    const columns = view.samples.snapshot();
+    times.push(performance.now() - begin);
+    assert.equal(columns.length, 43_200);
+    assert.equal(columns.columns['connectRate']?.[43_199], 43_199 % 997);
+    assert.equal(view.run.last?.t, 43_199_000);
+  }
+  context.diagnostic(`43,200 samples: read in ${median(times).toFixed(0)} ms (median of 5), ${Math.max(...times).toFixed(0)} ms at worst`);
+  assert.ok(median(times) < 1_000, `${median(times).toFixed(0)} ms`);
+});
+
+test('lines that are no events, and a torn last one, cost only themselves', async () => {
+  const writer = store.create(savedRun('a'));
+  writer.append(sample({ seq: 1 }));
+  writer.close();
+  const events = join(directory, 'a', 'events.ndjson');
+  appendFileSync(events, `not json\n{"type":"sample"}\n[1]\n"sample"\n${JSON.stringify({ ...sample({ seq: 2 }), established: { server: -1, client: 0 } })}\n`);
+  appendFileSync(events, `${JSON.stringify(sample({ seq: 3, t: 9_000 }))}\n{"type":"sam`);
+  const read = await store.events('a');
+  assert.deepEqual(
+    read.map(({ seq }) => seq),
+    [1, 3],
+  );
+});
+
+test('a sample of an older version gets what it lacks', async () => {
+  store.create(savedRun('a')).close();
+  const { messagesLost: _missing, ...older } = sample();
+  appendFileSync(join(directory, 'a', 'events.ndjson'), `${JSON.stringify(older)}\n`);
+  assert.equal(_missing, 0);
+  const [first] = await store.samples('a');
+  assert.equal(first?.messagesLost, 0);
+});
