@@ -5,7 +5,7 @@ import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
 import { formatDuration } from '../../src/core/units.js';
 import type { ChartDefinition } from './chartDefinitions.js';
 import { chartImage } from './chartImage.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 import { color, gridColor, type ColorName } from './theme.js';
 
 /** Seconds since the run began; undefined: all of it, following its end. */

@@ -1,7 +1,7 @@
 import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
 import { formatBytes, formatCount, formatRate } from '../../src/core/units.js';
 import { ledgerGroups } from './ledgerGroups.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 import type { ColorName } from './theme.js';
 
 export interface ChartSeries {

@@ -1,3 +1,4 @@
+import { text } from '../../src/core/texts.js';
 import { color, type ColorName } from './theme.js';
 
 /** A chart with its title and legend on the background of the theme, as PNG. */
@@ -9,7 +10,7 @@ export async function chartImage(chart: HTMLCanvasElement, title: string, legend
   canvas.width = chart.width + margin * 2;
   canvas.height = chart.height + margin * 2 + line * 2;
   const context = canvas.getContext('2d');
-  if (context === null) throw new Error('The browser gives no canvas.');
+  if (context === null) throw new Error(text('The browser gives no canvas.'));
   context.fillStyle = color('background');
   context.fillRect(0, 0, canvas.width, canvas.height);
   const family = getComputedStyle(document.body).fontFamily;
@@ -28,6 +29,6 @@ export async function chartImage(chart: HTMLCanvasElement, title: string, legend
     x += 18 * scale + context.measureText(item.label).width + 16 * scale;
   }
   return new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob === null ? reject(new Error('The image could not be made.')) : resolve(blob)), 'image/png'),
+    canvas.toBlob((blob) => (blob === null ? reject(new Error(text('The image could not be made.'))) : resolve(blob)), 'image/png'),
   );
 }

@@ -9,7 +9,7 @@ import type { ChartElement, ChartView } from './chart.js';
 import type { ChartDefinition } from './chartDefinitions.js';
 import type { Host } from './host.js';
 import { copyOrSave } from './saveImage.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 import { onThemeChange, type ColorName } from './theme.js';
 
 /** The metrics drawn over time. */

@@ -2,7 +2,7 @@ import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { parseCount } from '../../src/core/units.js';
 import { HumanError } from '../../src/core/errors.js';
 import type { PanelRequest } from '../../src/protocol/panel.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 
 /** The orders of 2014's menu: a new target, another rate, messages over the open connections, remove all. */
 export class ControlsElement extends LitElement {

@@ -14,7 +14,7 @@ import { entriesView, wallsView } from './lists.js';
 import type { DashboardModel } from './model.js';
 import { copyOrSave } from './saveImage.js';
 import { specView } from './specView.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 import { onThemeChange } from './theme.js';
 
 /** How the panel looks; kept by VS Code over a reload of the panel. */

@@ -1,4 +1,5 @@
 import { HumanError } from '../../src/core/errors.js';
+import { text } from '../../src/core/texts.js';
 import type { FromPanel, PanelReply, PanelRequest, ToPanel } from '../../src/protocol/panel.js';
 
 interface VsCodeApi {
@@ -34,7 +35,7 @@ export class Host {
     return new Promise((resolve, reject) => {
       const timer = window.setTimeout(() => {
         this.pending.delete(id);
-        reject(new HumanError('The extension does not answer.'));
+        reject(new HumanError(text('The extension does not answer.')));
       }, replyTimeoutMs);
       this.pending.set(id, { resolve, reject, timer });
       this.api.postMessage({ type: 'request', id, request });

@@ -4,7 +4,7 @@ import { ledgerItems } from '../../src/core/ledger.js';
 import { formatBytes, formatKilobytesPerEnd } from '../../src/core/units.js';
 import type { Ledger } from '../../src/protocol/events.js';
 import { groupColors, groupLabel, groupOf } from './ledgerGroups.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 import { color } from './theme.js';
 
 /** Bytes per end to compare with: what this experiment cost in 2014 (Tornado), and the kernel's own cost, measured without any process memory. */

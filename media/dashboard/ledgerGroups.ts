@@ -1,5 +1,5 @@
 import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 import type { ColorName } from './theme.js';
 
 /** Ids of `core/ledger.ts` drawn as one part; six parts can be told apart, fourteen cannot. */

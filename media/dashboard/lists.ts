@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { formatCount, formatDuration } from '../../src/core/units.js';
 import type { PanelEntry, PanelRun } from '../../src/protocol/panel.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 
 const shownEntries = 200;
 

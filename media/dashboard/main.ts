@@ -3,7 +3,7 @@ import { ComparisonElement } from './comparison.js';
 import { DashboardElement } from './dashboard.js';
 import { Host } from './host.js';
 import { DashboardModel } from './model.js';
-import { useTexts } from './texts.js';
+import { useTexts } from '../../src/core/texts.js';
 
 const host = new Host();
 const root = document.getElementById('root') ?? document.body;

@@ -1,6 +1,6 @@
 import { HumanError } from '../../src/core/errors.js';
 import type { Host } from './host.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 
 /** Puts a PNG on the clipboard; where the browser refuses (no permission, no focus), the extension offers to save it. Returns what happened. */
 export async function copyOrSave(host: Host, fileName: string, image: Blob): Promise<string> {

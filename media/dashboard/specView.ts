@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../../src/core/units.js';
 import type { PanelRun } from '../../src/protocol/panel.js';
-import { text } from './texts.js';
+import { text } from '../../src/core/texts.js';
 
 /** What was asked for, on which host, and what was changed there. */
 export function specView(run: PanelRun): TemplateResult {

@@ -1,6 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode';
+import { useTexts } from '../core/texts.js';
 import { RunStore } from '../history/store.js';
 import { newRun } from '../run/newRun.js';
 import { vscodeConnect } from './connect.js';
@@ -28,6 +29,7 @@ import { checkWithProgress, type CheckRun } from './startRun.js';
 
 /** Builds every part and passes each what it needs. */
 export function createExtension(context: ExtensionContext): void {
+  useTexts(panelTexts());
   const log = window.createOutputChannel('C10M', { log: true });
   const storage = context.globalStorageUri.fsPath;
   const store = new RunStore(join(storage, 'runs'));

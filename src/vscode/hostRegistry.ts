@@ -1,4 +1,4 @@
-import { EventEmitter, type Disposable } from 'vscode';
+import { EventEmitter, l10n, type Disposable } from 'vscode';
 import { settings, type SavedHost } from './settings.js';
 
 /** A host that may be chosen. `target` is what the transport is asked for. */
@@ -42,7 +42,7 @@ export class HostRegistry implements Disposable {
     const saved = this.saved.map((host): KnownHost => ({ kind: 'saved', name: host.name, target: targetOf(host), detail: targetOf(host), saved: host }));
     const aliases = await this.aliases();
     return [
-      ...(this.localSupported ? [{ kind: 'local' as const, name: 'This machine', target: 'local', detail: 'no SSH' }] : []),
+      ...(this.localSupported ? [{ kind: 'local' as const, name: l10n.t('This machine'), target: 'local', detail: l10n.t('no SSH') }] : []),
       ...saved,
       ...aliases
         .filter((alias) => !saved.some((host) => host.name === alias))

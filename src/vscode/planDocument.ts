@@ -37,30 +37,30 @@ export class PlanDocuments implements Disposable {
 export function planText(plan: Plan, facts: HostFacts): string {
   const section = (title: string, lines: readonly string[]): string[] => (lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`), '']);
   return [
-    ...section('Host', hostLines(facts, plan)),
+    ...section(l10n.t('Host'), hostLines(facts, plan)),
     ...section(
-      'Plan',
+      l10n.t('Plan'),
       planLines(plan, facts).map((line) => (line.detail === '' ? line.label : `${line.label}: ${line.detail}`)),
     ),
     ...section(
-      'Walls, in the order in which they stand',
+      l10n.t('Walls, in the order in which they stand'),
       plan.walls.flatMap((wall) => [
-        `${wall.atAfterTuning === null ? 'no limit' : formatCount(wall.atAfterTuning)}${wall.at === wall.atAfterTuning || wall.at === null ? '' : ` (${formatCount(wall.at)} before tuning)`}  ${wall.title}`,
+        `${wall.atAfterTuning === null ? l10n.t('no limit') : formatCount(wall.atAfterTuning)}${wall.at === wall.atAfterTuning || wall.at === null ? '' : ` (${l10n.t('{0} before tuning', formatCount(wall.at))})`}  ${wall.title}`,
         `    ${wall.evidence}`,
         `    ${wall.remedy}`,
       ]),
     ),
     ...section(
-      'Kernel settings',
+      l10n.t('Kernel settings'),
       plan.sysctls.map(
         (sysctl) =>
-          `${sysctl.key} ${sysctl.current} → ${sysctl.target} (${sysctl.scope === 'netns' ? "the run's namespace" : 'the whole host'}): ${sysctl.reason}`,
+          `${sysctl.key} ${sysctl.current} → ${sysctl.target} (${sysctl.scope === 'netns' ? l10n.t("the run's namespace") : l10n.t('the whole host')}): ${sysctl.reason}`,
       ),
     ),
     ...section(
-      'Workers',
-      [...plan.serverWorkers, ...plan.clientWorkers].map(
-        (worker) => `${worker.id}: ${formatCount(worker.connections)} connections, up to ${formatCount(worker.nofile)} open files`,
+      l10n.t('Workers'),
+      [...plan.serverWorkers, ...plan.clientWorkers].map((worker) =>
+        l10n.t('{0}: {1} connections, up to {2} open files', worker.id, formatCount(worker.connections), formatCount(worker.nofile)),
       ),
     ),
   ].join('\n');

@@ -1,3 +1,4 @@
+import { text } from '../core/texts.js';
 import { formatBytes, formatCount } from '../core/units.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
@@ -13,30 +14,35 @@ export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
   const firstWall = plan.walls.find((wall) => wall.atAfterTuning !== null);
   const globals = plan.sysctls.filter((sysctl) => sysctl.scope === 'global');
   const isolation = {
-    netns: 'in its own network namespace, which vanishes with the run',
-    userns: 'in its own network namespace, through a user namespace',
-    host: "in the host's own network namespace",
+    netns: text('in its own network namespace, which vanishes with the run'),
+    userns: text('in its own network namespace, through a user namespace'),
+    host: text("in the host's own network namespace"),
   }[plan.isolation];
   return [
     {
-      label: `${formatCount(plan.connections)} connections`,
+      label: text('{0} connections', formatCount(plan.connections)),
       detail:
         plan.requested !== 'max' && plan.connections < plan.requested
-          ? `less than the ${formatCount(plan.requested)} asked for: ${firstWall?.title ?? 'a limit'} allows no more`
-          : `${plan.serverWorkers.length} server and ${plan.clientWorkers.length} client workers, ${isolation}`,
+          ? text('less than the {0} asked for: {1} allows no more', formatCount(plan.requested), firstWall?.title ?? text('a limit'))
+          : text('{0} server and {1} client workers, {2}', plan.serverWorkers.length, plan.clientWorkers.length, isolation),
     },
     {
-      label: `${formatBytes(plan.predicted.totalBytes)} of memory predicted`,
-      detail: `${(plan.predicted.bytesPerEnd / 1000).toFixed(2)} kB per end; ${formatBytes(facts.memory.availableBytes)} available, the run stops by itself below ${formatBytes(plan.guardBytes)}`,
+      label: text('{0} of memory predicted', formatBytes(plan.predicted.totalBytes)),
+      detail: text(
+        '{0} kB per end; {1} available, the run stops by itself below {2}',
+        (plan.predicted.bytesPerEnd / 1000).toFixed(2),
+        formatBytes(facts.memory.availableBytes),
+        formatBytes(plan.guardBytes),
+      ),
     },
     ...(firstWall === undefined
       ? []
-      : [{ label: `First wall: ${firstWall.title} at ${formatCount(firstWall.atAfterTuning ?? 0)}`, detail: firstWall.evidence }]),
+      : [{ label: text('First wall: {0} at {1}', firstWall.title, formatCount(firstWall.atAfterTuning ?? 0)), detail: firstWall.evidence }]),
     {
-      label: globals.length === 0 ? 'Nothing changes on the whole host' : `${globals.length} settings of the whole host change and are put back`,
+      label: globals.length === 0 ? text('Nothing changes on the whole host') : text('{0} settings of the whole host change and are put back', globals.length),
       detail:
         globals.length === 0
-          ? 'kernel settings are set inside the namespace only'
+          ? text('kernel settings are set inside the namespace only')
           : globals.map((key) => `${key.key} ${key.current} → ${key.target}`).join(', '),
     },
     ...plan.notes.map((note) => ({ label: note, detail: '' })),
@@ -62,10 +68,15 @@ export function globalChanges(plan: Plan): string | undefined {
 export function hostLines(facts: HostFacts, plan: Plan): string[] {
   return [
     `${facts.distribution}, Linux ${facts.kernel} ${facts.architecture}`,
-    `${facts.cores} cores, ${formatBytes(facts.memory.totalBytes)} of memory, ${formatBytes(facts.memory.availableBytes)} available`,
-    `File descriptors: ${formatCount(facts.nofile.soft)} soft, ${formatCount(facts.nofile.hard)} hard, ${formatCount(facts.nofile.raisable)} when raised`,
-    `Node ${facts.nodeVersion}, rights: ${facts.privilege}`,
-    `Isolation: ${facts.namespace.kind}${facts.namespace.reason === undefined ? '' : ` (${facts.namespace.reason})`}`,
-    `Largest run that fits: ${formatCount(plan.largestFit.afterTuning)} connections (${formatCount(plan.largestFit.beforeTuning)} before tuning)`,
+    text('{0} cores, {1} of memory, {2} available', facts.cores, formatBytes(facts.memory.totalBytes), formatBytes(facts.memory.availableBytes)),
+    text(
+      'File descriptors: {0} soft, {1} hard, {2} when raised',
+      formatCount(facts.nofile.soft),
+      formatCount(facts.nofile.hard),
+      formatCount(facts.nofile.raisable),
+    ),
+    text('Node {0}, rights: {1}', facts.nodeVersion, facts.privilege),
+    `${text('Isolation: {0}', facts.namespace.kind)}${facts.namespace.reason === undefined ? '' : ` (${facts.namespace.reason})`}`,
+    text('Largest run that fits: {0} connections ({1} before tuning)', formatCount(plan.largestFit.afterTuning), formatCount(plan.largestFit.beforeTuning)),
   ];
 }

@@ -1,13 +1,14 @@
 import type { RunEvent, Wall } from '../protocol/events.js';
 import { maximumPanelEntries, type PanelDelta, type PanelEntry, type PanelRun } from '../protocol/panel.js';
+import { text } from '../core/texts.js';
 import { formatCount } from '../core/units.js';
 import { rowOf, SampleColumnStore } from '../core/sampleColumns.js';
 
 /** What a run is called where it has no name. */
 export function runTitle(spec: { name?: string | undefined; connections: number | 'max'; protocol: string }): string {
   if (spec.name !== undefined && spec.name !== '') return spec.name;
-  const protocol = { tcp: 'TCP', websocket: 'WebSocket' }[spec.protocol] ?? 'TCP and WebSocket';
-  return spec.connections === 'max' ? `As many ${protocol} connections as fit` : `${formatCount(spec.connections)} ${protocol} connections`;
+  const protocol = { tcp: 'TCP', websocket: 'WebSocket' }[spec.protocol] ?? text('TCP and WebSocket');
+  return spec.connections === 'max' ? text('As many {0} connections as fit', protocol) : text('{0} {1} connections', formatCount(spec.connections), protocol);
 }
 
 /** A run as its panel shows it: built from events, whether they come from a host or from disk. */
@@ -89,7 +90,7 @@ export function entryOf(event: RunEvent): PanelEntry | undefined {
         ...at,
         kind: 'wall',
         level: 'warn',
-        text: `${event.wall.title} at ${formatCount(event.wall.at)}: ${event.wall.evidence}`,
+        text: text('{0} at {1}: {2}', event.wall.title, formatCount(event.wall.at), event.wall.evidence),
         remedy: event.wall.remedy,
       };
     case 'worker':
@@ -116,15 +117,15 @@ function workerText(event: Extract<RunEvent, { type: 'worker' }>): Pick<PanelEnt
   const pid = event.pid === undefined ? '' : `, pid ${event.pid}`;
   if (event.state !== 'exited') return { level: 'debug', text: `${event.role} ${event.id} ${event.state}${pid}` };
   const clean = event.exitCode === 0;
-  const how = event.signal === undefined || event.signal === null ? `code ${event.exitCode ?? '?'}` : event.signal;
+  const how = event.signal === undefined || event.signal === null ? text('code {0}', event.exitCode ?? '?') : event.signal;
   const lines = clean ? '' : (event.lastLines ?? []).slice(-3).join(' | ');
-  return { level: clean ? 'debug' : 'warn', text: `${event.role} ${event.id} ended: ${how}${lines === '' ? '' : `. ${lines}`}` };
+  return { level: clean ? 'debug' : 'warn', text: `${text('{0} {1} ended: {2}', event.role, event.id, how)}${lines === '' ? '' : `. ${lines}`}` };
 }
 
 function orderText(event: Extract<RunEvent, { type: 'order' }>): string {
   const parts = [event.text, event.state];
-  if (event.elapsedMs !== undefined) parts.push(`after ${(event.elapsedMs / 1000).toFixed(2)} s`);
-  if (event.messages !== undefined) parts.push(`${formatCount(event.messages)} messages`);
-  if (event.bytes !== undefined) parts.push(`${formatCount(event.bytes)} bytes`);
+  if (event.elapsedMs !== undefined) parts.push(text('after {0} s', (event.elapsedMs / 1000).toFixed(2)));
+  if (event.messages !== undefined) parts.push(text('{0} messages', formatCount(event.messages)));
+  if (event.bytes !== undefined) parts.push(text('{0} bytes', formatCount(event.bytes)));
   return parts.join(', ');
 }

@@ -1,4 +1,4 @@
-import { EventEmitter } from 'vscode';
+import { EventEmitter, l10n } from 'vscode';
 import { HumanError } from '../core/errors.js';
 import type { PanelDelta, PanelRequest } from '../protocol/panel.js';
 import type { RunStore } from '../history/store.js';
@@ -24,6 +24,6 @@ export class SavedRunSource implements RunSource {
 
   handle(request: PanelRequest): Promise<unknown> {
     if (request.name === 'command' || request.name === 'saveImage') return this.runCommand(request);
-    return Promise.reject(new HumanError('The run is over.', { code: 'usage' }));
+    return Promise.reject(new HumanError(l10n.t('The run is over.'), { code: 'usage' }));
   }
 }

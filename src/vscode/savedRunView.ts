@@ -1,3 +1,4 @@
+import { text } from '../core/texts.js';
 import type { RunStore } from '../history/store.js';
 import { RunView, runTitle } from './runView.js';
 
@@ -15,7 +16,7 @@ export async function readRunView(store: RunStore, runId: string): Promise<RunVi
     tags: run.tags,
     facts: run.facts,
     plan: run.plan,
-    linkText: summary === undefined ? 'This run has no summary: it was interrupted, or it is followed by another window.' : undefined,
+    linkText: summary === undefined ? text('This run has no summary: it was interrupted, or it is followed by another window.') : undefined,
   });
   await store.eachEvent(runId, (event) => view.observe(event));
   view.change({ link: 'saved', startedAt, ...(summary === undefined ? {} : { summary }) });

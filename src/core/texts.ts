@@ -1,6 +1,6 @@
 let table: Readonly<Record<string, string>> = {};
 
-/** The translations of the extension's bundle, keyed by the English text. */
+/** The translations of the extension's bundle, keyed by the English text. Called once by each program that shows texts: the extension and its panels. */
 export function useTexts(texts: Readonly<Record<string, string>>): void {
   table = texts;
 }

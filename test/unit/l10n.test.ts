@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { bundleText, shownTexts } from '../../scripts/l10nBundle.js';
+import { planRun } from '../../src/core/plan.js';
+import { specFromInput } from '../../src/core/profile.js';
+import { text, useTexts } from '../../src/core/texts.js';
+import { planLines } from '../../src/vscode/planItems.js';
+import { runTitle } from '../../src/vscode/runView.js';
+import { hostFacts } from './builders/hostFacts.js';
+
+const root = join(import.meta.dirname, '..', '..');
+const shown = shownTexts(root);
+
+test('the bundle for translators is up to date (npm run l10n writes it)', () => {
+  assert.equal(readFileSync(join(root, 'l10n', 'bundle.l10n.json'), 'utf8'), bundleText(shown));
+  assert.ok(shown.translated.length > 300);
+});
+
+test('every text that is shown is looked up in the bundle', () => {
+  assert.deepEqual(
+    shown.untranslated.map((line) => line.replace(/:\d+:/, ':').trim()),
+    // What a filter is matched with, and a defect of ours.
+    ['src/vscode/runGroups.ts: this machine local', 'src/vscode/runningRuns.ts: not a run id:'],
+  );
+});
+
+test('a translation is used by the extension and its panels, and what it lacks stays English', () => {
+  useTexts({ '{0} {1} connections': '{0} {1}-Verbindungen', 'Nothing changes on the whole host': 'Am ganzen Host ändert sich nichts' });
+  try {
+    const facts = hostFacts();
+    const plan = planRun(specFromInput({ connections: 5_000 }), facts);
+    assert.deepEqual(
+      {
+        title: runTitle({ connections: 5_000, protocol: 'tcp' }),
+        lines: planLines(plan, facts).some(({ label }) => label === 'Am ganzen Host ändert sich nichts'),
+        missing: text('{0} times as much', 2),
+      },
+      { title: '5,000 TCP-Verbindungen', lines: true, missing: '2 times as much' },
+    );
+  } finally {
+    useTexts({});
+  }
+});
