@@ -1,6 +1,7 @@
 /**
  * `npm run package`: packs c10m-VERSION.vsix from a production build, and refuses when its contents are not what they should be.
  * `--out FILE` writes it elsewhere. A folder of its own is packed, so that `dist` of the developer stays as it is. vsce needs Node 22 or newer, hence a Node from the cache.
+ * `--pictures-url URL`: where the folder of the README is on the web, for its pictures. Without it they are left out (see readmePictures.mjs).
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureKoffi } from './support/koffi.mjs';
 import { cacheDirectory, ensureDependencies, fail, root, runOrFail } from './support/repository.mjs';
+import { withPictures } from './support/readmePictures.mjs';
 import { thirdPartyNotices } from './support/thirdPartyNotices.mjs';
 import { ensureNode24, node24Path } from './support/vscodeHost.mjs';
 import { zipEntries } from './support/zip.mjs';
@@ -76,13 +78,14 @@ process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 
 runOrFail(process.execPath, ['esbuild.mjs', '--production', '--outdir', join(stage, 'dist'), '--inputs', join(work, 'inputs.json')], 'The build');
 for (const name of allowed) if (existsSync(join(root, name))) cpSync(join(root, name), join(stage, name), { recursive: true });
+const { values } = parseArgs({ options: { out: { type: 'string' }, 'pictures-url': { type: 'string' } } });
+writeFileSync(join(stage, 'README.md'), withPictures(readFileSync(join(root, 'README.md'), 'utf8'), root, values['pictures-url']));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 // What only the repository needs.
 for (const key of ['private', 'scripts', 'dependencies', 'devDependencies']) delete manifest[key];
 writeFileSync(join(stage, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
 writeFileSync(join(stage, 'THIRD-PARTY-NOTICES.txt'), thirdPartyNotices(JSON.parse(readFileSync(join(work, 'inputs.json'), 'utf8')), ['koffi']));
 
-const { values } = parseArgs({ options: { out: { type: 'string' } } });
 const vsix = resolve(values.out ?? join(root, `${manifest.name}-${manifest.version}.vsix`));
 mkdirSync(dirname(vsix), { recursive: true });
 const vsce = join(root, 'node_modules', '@vscode', 'vsce', 'vsce');

@@ -26,12 +26,19 @@ export interface Window {
   close(): Promise<void>;
 }
 
-/** Opens an empty window of 1440 × 900; go to `CodeServer.url()` next. The caller must `close()` it. */
-export async function openWindow(options: { colorScheme?: 'dark' | 'light' } = {}): Promise<Window> {
+/** Opens an empty window of 1440 × 900, or of `size`; go to `CodeServer.url()` next. The caller must `close()` it. */
+export async function openWindow(
+  options: { colorScheme?: 'dark' | 'light'; size?: { width: number; height: number }; deviceScaleFactor?: number } = {},
+): Promise<Window> {
   const executablePath = executables.find((path) => existsSync(path));
   if (executablePath === undefined) throw new Error('chromium is not installed: npm test -- vscode installs it');
   const browser = await chromium.launch({ executablePath, args: flags });
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: options.colorScheme ?? 'dark', reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    viewport: options.size ?? { width: 1440, height: 900 },
+    deviceScaleFactor: options.deviceScaleFactor ?? 1,
+    colorScheme: options.colorScheme ?? 'dark',
+    reducedMotion: 'reduce',
+  });
   context.setDefaultTimeout(20_000);
   const foreignRequests: string[] = [];
   context.on('request', (request) => {

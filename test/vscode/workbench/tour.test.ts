@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { FrameLocator, Locator } from 'playwright-core';
+import { RunStore } from '../../../src/history/store.js';
+import { openWindow, screenshot, type Window } from '../support/browser.js';
+import { packedExtension, startCodeServer, type CodeServer } from '../support/codeServer.js';
+import { StateDirectory } from '../support/stateDirectory.js';
+import { step } from '../support/steps.js';
+import { syntheticSavedRun } from '../support/syntheticRun.js';
+import { selectors, Workbench } from '../support/workbench.js';
+
+const state = new StateDirectory();
+let server: CodeServer;
+let window: Window;
+let workbench: Workbench;
+
+before(async () => {
+  server = await startCodeServer({ vsix: packedExtension(), environment: state.environment });
+  const store = new RunStore(join(server.userData, 'User', 'globalStorage', 'c10m.c10m', 'runs'));
+  for (const id of ['20261123-040000-aaaaaa', '20261123-050000-bbbbbb']) store.create(syntheticSavedRun(id, 1).run).close();
+  window = await openWindow();
+  workbench = new Workbench(window.page);
+  await workbench.open(server.url());
+});
+after(async () => {
+  await window.close();
+  await server.stop();
+  await state.release();
+});
+
+test('the page of the extension shows no broken picture', { timeout: 90_000 }, async () => {
+  const { page } = window;
+  await step(window, 'the README', async () => {
+    await workbench.runCommand('Extensions: Show Installed Extensions');
+    await page.locator('.extension-list-item').filter({ hasText: 'C10M' }).first().click();
+    const readme: FrameLocator = workbench.webview();
+    await readme.getByRole('heading', { name: 'In the terminal' }).waitFor({ timeout: 30_000 });
+    const broken = await readme.locator('img').evaluateAll((all) => all.filter((picture) => (picture as HTMLImageElement).naturalWidth === 0).length);
+    assert.equal(broken, 0);
+    await screenshot(page, 'extension-page');
+    await workbench.runCommand('View: Close All Editors');
+  });
+});
+
+/** What each button of the walkthrough leads to. */
+const buttons: [step: string, button: string, leadsTo: () => Locator][] = [
+  ['Add a host', 'Add a Host', () => workbench.quickInputTitled('Add host')],
+  ['Add a host', 'Test a Host', () => workbench.quickInputTitled('Test host')],
+  ['Start the first run', 'Start C10M Run', () => workbench.quickInputTitled('(1/3)')],
+  ['Compare two runs', 'Compare Runs', () => workbench.quickInputTitled('Choose the runs to compare')],
+  ['Read the ledger', 'Open the Dashboard', () => workbench.webview().locator('[data-c10m=verdict]')],
+];
+
+for (const [theme, body] of [
+  ['Dark Modern', 'dark'],
+  ['Light Modern', 'light'],
+] as const) {
+  test(`the walkthrough in ${theme}: pictures, texts, buttons`, { timeout: 120_000 }, async () => {
+    const { page } = window;
+    await workbench.chooseTheme(theme);
+    await workbench.runCommand('Welcome: Open Walkthrough...');
+    await page.locator(selectors.quickInputBox).first().fill('Get started with C10M');
+    await workbench.pick('Get started with C10M');
+    const title = (name: string) => page.locator('.getting-started-step h3').filter({ hasText: name }).first();
+    for (const [name, button, leadsTo] of buttons) {
+      await step(window, `${name}, ${button}, ${body}`, async () => {
+        await title(name).waitFor();
+        const entry = page.locator('.getting-started-step').filter({ hasText: name }).first();
+        if (!(await entry.getAttribute('class'))?.includes('expanded')) await title(name).click();
+        const picture = page.locator('.getting-started-media img');
+        await picture.waitFor();
+        await page.waitForFunction(() =>
+          [...document.querySelectorAll<HTMLImageElement>('.getting-started-media img')].every((image) => image.naturalWidth > 0),
+        );
+        assert.match((await picture.getAttribute('srcset')) ?? '', new RegExp(`-${body}\\.png`));
+        assert.ok(((await picture.getAttribute('alt')) ?? '').length > 20);
+        assert.doesNotMatch((await entry.textContent()) ?? '', /`|command:|%/);
+        await screenshot(page, `walkthrough-${button.replaceAll(' ', '-').toLowerCase()}-${body}`);
+        await entry.getByRole('button', { name: button, exact: true }).click();
+        await leadsTo().first().waitFor({ timeout: 20_000 });
+        await page.keyboard.press('Escape');
+      });
+    }
+    await workbench.runCommand('View: Close All Editors');
+  });
+}
