@@ -52,7 +52,7 @@ export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
 /** What the user's own server is started with; none for our engines. */
 export function commandLines(spec: RunSpec): PlanLine[] {
   if (spec.engine !== 'command' || spec.command === undefined) return [];
-  return [{ label: `Starts: ${spec.command}`, detail: `by sh -c, in ${spec.workingDirectory ?? 'the home directory'} of the host` }];
+  return [{ label: text('Starts: {0}', spec.command), detail: text('by sh -c, in {0} of the host', spec.workingDirectory ?? text('the home directory')) }];
 }
 
 /** Every global key with its old and new value, for the question before anything changes on a host; undefined: nothing global changes. */
