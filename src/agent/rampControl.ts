@@ -61,8 +61,20 @@ export class RampControl {
     for (const stage of stages) {
       orders.aim(Math.min(stage.to, plan.connections), stage.rate ?? 0);
       await this.ramp();
+      if (spec.connections === 'max' && spec.stages.length === 0) await this.goOn();
       await this.hold(stage.holdSeconds);
     }
+  }
+
+  /** A ramp to the ceiling that has met no wall where one was predicted uses the room that its workers have. */
+  private async goOn(): Promise<void> {
+    const { story, plan, orders, pool, spec } = this.run;
+    this.checkGuard();
+    const isMet = this.isGuardTripped() || this.recogniser.hasNamed || this.evidence().blocked.length > 0;
+    if (isMet || totalsOf(pool).established.client < plan.connections || pool.capacity <= plan.connections) return;
+    story.log('info', `No wall was met at ${plan.connections} connections: the ramp goes on to the ${pool.capacity} that its workers can hold.`);
+    orders.aim(pool.capacity, spec.rate ?? 0);
+    await this.climb();
   }
 
   /** From here on connections end because we end them. */
@@ -87,11 +99,16 @@ export class RampControl {
 
   /** Resolves when the target is reached or nothing moves any more. */
   private async ramp(): Promise<void> {
-    const { story, orders, pool, signal } = this.run;
+    const { story } = this.run;
     story.enter('ramping');
     // The curve begins where the ramp does, so that the next sample's rate is that of the ramp.
     this.takeSample();
     this.guard.tripped = false;
+    await this.climb();
+  }
+
+  private async climb(): Promise<void> {
+    const { story, orders, pool, signal } = this.run;
     const progress = new RampProgress();
     for (;;) {
       await sleep(pollMs, signal);

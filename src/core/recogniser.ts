@@ -50,6 +50,10 @@ export class WallRecogniser {
     private readonly facts: HostFacts,
   ) {}
 
+  get hasNamed(): boolean {
+    return this.told.size > 0;
+  }
+
   /** The walls recognised with this sample that were not told before. */
   observe(sample: Sample, evidence: WallEvidence = { blocked: [], guardTripped: false }): Wall[] {
     const found: Wall[] = [];

@@ -101,9 +101,10 @@ export class SummaryBuilder {
     const { plan, peak } = this;
     const wall = plan === undefined ? undefined : firstWall(plan);
     if (plan === undefined || wall === undefined || peak === undefined || this.walls.length > 0) return [];
-    if (Math.min(peak.established.server, peak.established.client) < plan.connections) return [];
+    const held = Math.min(peak.established.server, peak.established.client);
+    if (held < plan.connections) return [];
     const { id, title, evidence, remedy } = wall;
-    const at = plan.connections;
+    const at = plan.requested === 'max' ? held : plan.connections;
     if (plan.requested !== 'max') return at < plan.requested ? [{ id, title, at, evidence, remedy }] : [];
     // The ceiling was aimed at beyond the first wall: that wall did not stand where it was predicted.
     return [

@@ -257,6 +257,7 @@ describe('WallRecogniser', () => {
   const recordings: [string, string[]][] = [
     ['bindWithoutNoPort', ['bindWithoutNoPort']],
     ['orphans', ['serverRefusing', 'orphans']],
+    ['memory', ['memory']],
   ];
   for (const [name, expected] of recordings) {
     it(`names what stopped a recorded run: ${name}`, () => {
