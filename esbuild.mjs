@@ -1,6 +1,7 @@
 /**
  * Builds what runs, into `dist` (or `--outdir DIRECTORY`):
  *   extension.cjs            VS Code extension (external: vscode)
+ *   transport.cjs            its part that reaches hosts, loaded at the first connection
  *   cli.js                   the terminal's door (CommonJS, see the package.json beside it)
  *   host/                    what is deployed on a host: agent.cjs, worker.cjs and koffi with its prebuilt libraries
  *   dashboard/               what the webview loads
@@ -78,11 +79,31 @@ const loadPartsLater = {
     });
   },
 };
+/** SSH is two thirds of the extension: it is loaded at the first connection, so that a window starts in no time. */
+const transportFile = 'transport.cjs';
+/** @type {import('esbuild').Plugin} */
+const loadTransportLater = {
+  name: 'loadTransportLater',
+  setup(builder) {
+    builder.onResolve({ filter: /\/transport\/transport\.js$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: `./${transportFile}`, external: true } : undefined,
+    );
+  },
+};
 /** @type {import('esbuild').BuildOptions} */
 const host = { ...node, external: ['koffi', ...nativeExternals], plugins: [reporter, loadPartsLater] };
 
 const targets = [
-  { ...node, entryPoints: ['src/extension.ts'], outfile: join(outdir, 'extension.cjs'), external: ['vscode', ...nativeExternals] },
+  {
+    ...node,
+    entryPoints: ['src/extension.ts'],
+    outfile: join(outdir, 'extension.cjs'),
+    external: ['vscode', ...nativeExternals],
+    plugins: [reporter, loadTransportLater],
+    // As require(): an extension host need not know import() in CommonJS.
+    supported: { 'dynamic-import': false },
+  },
+  { ...node, entryPoints: ['src/transport/transport.ts'], outfile: join(outdir, transportFile), external: nativeExternals },
   { ...node, entryPoints: ['src/cli.ts'], outfile: join(outdir, 'cli.js'), external: nativeExternals, banner: { js: '#!/usr/bin/env node' } },
   { ...host, entryPoints: ['src/agent.ts'], outfile: join(outdir, 'host', 'agent.cjs') },
   { ...host, entryPoints: ['src/worker.ts'], outfile: join(outdir, 'host', 'worker.cjs') },

@@ -43,6 +43,7 @@ const required = [
   'media/icon.png',
   'dist/package.json',
   'dist/extension.cjs',
+  'dist/transport.cjs',
   'dist/cli.js',
   'dist/host/agent.cjs',
   'dist/host/worker.cjs',
@@ -110,7 +111,7 @@ const problems = [
 const kilobytes = (bytes) => `${Math.round(bytes / 1000)} kB`;
 console.log(`dashboard bundle: ${kilobytes(dashboardBytes)} of at most ${kilobytes(maximumDashboardBytes)}`);
 console.log(
-  `extension bundle: ${kilobytes(inside.get('dist/extension.cjs') ?? 0)}, agent ${kilobytes(inside.get('dist/host/agent.cjs') ?? 0)}, worker ${kilobytes(inside.get('dist/host/worker.cjs') ?? 0)}`,
+  `extension bundle: ${kilobytes(inside.get('dist/extension.cjs') ?? 0)}, transport ${kilobytes(inside.get('dist/transport.cjs') ?? 0)}, agent ${kilobytes(inside.get('dist/host/agent.cjs') ?? 0)}, worker ${kilobytes(inside.get('dist/host/worker.cjs') ?? 0)}`,
 );
 console.log(`VSIX: ${kilobytes(vsixBytes)} of at most ${kilobytes(maximumVsixBytes)}, ${inside.size} files`);
 if (problems.length > 0) {

@@ -17,13 +17,8 @@ export interface ChartView {
 const heightPx = 180;
 /** Rows of the table equivalent: enough to see the shape, few enough to read. */
 const tableRows = 24;
-/** Steps of an axis, where uPlot's own do not fit the unit. */
-const axisSteps = {
-  /** Half a connection is nothing. */
-  counts: Array.from({ length: 10 }, (_value, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat(),
-  /** Round in binary units: 256 MiB, not 191 MiB. */
-  bytes: Array.from({ length: 50 }, (_value, power) => 2 ** power),
-};
+/** Steps of an axis that counts: half a connection is nothing. */
+const wholeSteps = Array.from({ length: 10 }, (_value, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
 
 /** A chart with its legend, keyboard cursor and table. Draws into the light DOM, so that one style sheet serves all. */
 export class ChartElement extends LitElement {
@@ -34,7 +29,6 @@ export class ChartElement extends LitElement {
     revision: { attribute: false },
     hiddenSeries: { attribute: false },
     cursorRow: { attribute: false },
-    restRow: { attribute: false },
   };
   declare definition: ChartDefinition;
   declare samples: SampleColumnStore;
@@ -42,10 +36,8 @@ export class ChartElement extends LitElement {
   /** Changes whenever the samples did. */
   declare revision: number;
   declare hiddenSeries: ReadonlySet<string>;
-  /** The row that is read, by mouse or keys; the page sets it on all its charts. Undefined: `restRow`. */
+  /** The row that is read, by mouse or keys; the page sets it on all its charts. Undefined: the last one. */
   declare cursorRow: number | undefined;
-  /** The row that is read while nobody points at one. Undefined: the last one. */
-  declare restRow: number | undefined;
 
   private plot: uPlot | undefined;
   private columns: Float32Array[] = [];
@@ -160,7 +152,7 @@ export class ChartElement extends LitElement {
     this.columns = this.definition.series.map((series) => series.values(this.samples));
     const last = this.samples.length - 1;
     if (last < 0) return undefined;
-    return Math.min(this.cursorRow ?? this.restRow ?? last, last);
+    return Math.min(this.cursorRow ?? last, last);
   }
 
   private range(): [number, number] {
@@ -225,8 +217,7 @@ export class ChartElement extends LitElement {
     return {
       width,
       height: heightPx,
-      // To the right, half of the last time's label.
-      padding: [8, 20, 0, 0],
+      padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: true, y: false, setScale: false },
@@ -243,7 +234,7 @@ export class ChartElement extends LitElement {
         {
           ...axis,
           size: labelsWidth,
-          ...(definition.steps === undefined ? {} : { incrs: axisSteps[definition.steps] }),
+          ...(definition.wholeNumbers === true ? { incrs: wholeSteps } : {}),
           values: (_plot, splits) => splits.map((value) => definition.format(value)),
         },
       ],
@@ -368,10 +359,7 @@ export class ChartElement extends LitElement {
   private async copyImage(): Promise<void> {
     const canvas = this.querySelector('canvas');
     if (canvas === null) return;
-    const { stacked, series } = this.definition;
-    const legend = series
-      .filter((_series, position) => !this.isHidden(position))
-      .map(({ label, color, dash }) => ({ label, color, ...(stacked === true ? {} : { dash: dash ?? [] }) }));
+    const legend = this.definition.series.map((series) => ({ label: series.label, color: series.color }));
     const image = await chartImage(canvas, this.definition.title, legend);
     this.dispatchEvent(new CustomEvent<{ id: string; image: Blob }>('chart-image', { detail: { id: this.definition.id, image }, bubbles: true }));
   }

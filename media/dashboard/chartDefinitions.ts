@@ -21,8 +21,8 @@ export interface ChartDefinition {
   series: readonly ChartSeries[];
   /** The series are parts of a whole, the first at the bottom. */
   stacked?: boolean;
-  /** Which steps the axis takes; absent: decimal ones. */
-  steps?: 'counts' | 'bytes';
+  /** The values are counts. */
+  wholeNumbers?: boolean;
   /** Left out while this says so. */
   hidden?(store: SampleColumnStore): boolean;
 }
@@ -42,7 +42,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Connections'),
       description: text('Established connections over time, counted on the server by accepts and on the client by connects.'),
       format: formatCount,
-      steps: 'counts',
+      wholeNumbers: true,
       series: [
         { label: text('Server'), color: 'blue', values: column('establishedServer') },
         { label: text('Client'), color: 'green', dash: [6, 4], values: column('establishedClient') },
@@ -54,7 +54,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Connect rate'),
       description: text('New connections per second, counted on the client.'),
       format: formatRate,
-      steps: 'counts',
+      wholeNumbers: true,
       series: [{ label: text('Connections per second'), color: 'purple', values: column('connectRate') }],
     },
     {
@@ -62,7 +62,6 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Memory'),
       description: text('Growth of memory since the baseline, by where it went.'),
       format: formatBytes,
-      steps: 'bytes',
       stacked: true,
       series: ledgerGroups().map((group) => ({ label: group.label, color: group.color, values: (store) => group.values(store) })),
     },
@@ -83,7 +82,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Failures'),
       description: text('Connections that failed and connections that were lost, since the run began.'),
       format: formatCount,
-      steps: 'counts',
+      wholeNumbers: true,
       series: [
         { label: text('Failed'), color: 'red', values: column('failed') },
         { label: text('Lost'), color: 'orange', dash: [6, 4], values: column('lost') },
@@ -94,7 +93,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Messages'),
       description: text('Echoed messages per second, counted where they come back.'),
       format: formatCount,
-      steps: 'counts',
+      wholeNumbers: true,
       series: [{ label: text('Messages per second'), color: 'yellow', values: column('messagesPerSecond') }],
       hidden: (store) => isEmpty(store.column('messagesPerSecond')),
     },

@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { nearest } from '../../src/core/downsample.js';
 import { metrics } from '../../src/core/metrics.js';
-import { lastHeldRow, SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { SampleColumnStore } from '../../src/core/sampleColumns.js';
 import { formatCount } from '../../src/core/units.js';
 import type { ComparisonSnapshot, SampleColumns } from '../../src/protocol/panel.js';
 import './chart.js';
@@ -35,8 +35,6 @@ export class ComparisonElement extends LitElement {
 
   private store = new SampleColumnStore();
   private definitions: ChartDefinition[] = [];
-  /** Until a reader points elsewhere, the values are those of the last moment at which all runs held their connections. */
-  private restRow: number | undefined;
   private view: ChartView | undefined;
   private hiddenSeries: ReadonlySet<string> = new Set();
   private notice = '';
@@ -49,8 +47,6 @@ export class ComparisonElement extends LitElement {
     super.connectedCallback();
     const { comparison, samples } = this.snapshot;
     this.store = alignedStore(samples, comparison.rampStartMs);
-    const held = samples.flatMap((_columns, index) => lastHeldRow(this.store.column(`${index}.establishedServer`)) ?? []);
-    this.restRow = held.length === 0 ? undefined : Math.min(...held);
     this.definitions = drawn.map((id) => this.definition(id));
     this.addEventListener('chart-zoom', (event) => {
       this.view = (event as CustomEvent<{ view: ChartView | undefined }>).detail.view;
@@ -111,7 +107,7 @@ export class ComparisonElement extends LitElement {
         </table>
       </section>
       <div class="charts">
-        ${this.definitions.map((definition) => html`<c10m-chart .definition=${definition} .samples=${this.store} .view=${this.view} .revision=${0} .restRow=${this.restRow} .hiddenSeries=${this.hiddenSeries}></c10m-chart>`)}
+        ${this.definitions.map((definition) => html`<c10m-chart .definition=${definition} .samples=${this.store} .view=${this.view} .revision=${0} .hiddenSeries=${this.hiddenSeries}></c10m-chart>`)}
       </div>
       <section class="card" aria-labelledby="ledger-title">
         <h2 id="ledger-title">${text('Where each byte goes')}</h2>
@@ -166,7 +162,7 @@ export class ComparisonElement extends LitElement {
       title: metric.title,
       description: text('{0} over the seconds since the start of the ramp, one line for each run.', metric.title),
       format: (value) => metric.format(value),
-      ...(metric.unit.startsWith('connections') ? { steps: 'counts' as const } : id === 'ledgerBytes' ? { steps: 'bytes' as const } : {}),
+      wholeNumbers: metric.unit.startsWith('connections'),
       series: this.snapshot.comparison.runs.map((run, index) => ({
         label: run.label,
         ...strokes[index % strokes.length]!,
@@ -198,8 +194,7 @@ function verdictView(verdict: string | undefined, change: number | null | undefi
       ? ''
       : ` ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %`;
   const words: Record<string, string> = { same: text('same'), better: text('better'), worse: text('worse'), differs: text('differs') };
-  // What is the same needs no attention.
-  return html`<span class=${verdict === 'same' ? 'muted' : `badge ${verdict === 'worse' ? 'error' : ''}`}>${words[verdict] ?? verdict}${percent}</span>`;
+  return html`<span class="badge ${verdict === 'worse' ? 'error' : ''}">${words[verdict] ?? verdict}${percent}</span>`;
 }
 
 /** All runs on one time axis that counts from the start of each run's ramp; the columns of run 1 are `0.…`, of run 2 `1.…`. */

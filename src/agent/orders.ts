@@ -39,11 +39,11 @@ export class Orders {
     }
     if (rate !== undefined) {
       this.rate = rate;
-      this.accept('rate', rate === 0 ? 'as fast as possible' : `${rate} connections per second`);
+      this.accept('rate', rate === 0 ? 'as fast as possible' : `${formatCount(rate)} connections per second`);
     }
     if (target !== undefined) {
       this.target = target;
-      this.accept('target', `${target} connections`);
+      this.accept('target', `${formatCount(target)} connections`);
     }
     this.apply();
     this.changed = true;
@@ -59,7 +59,7 @@ export class Orders {
   }
 
   async burst(messages: number, bytes: number): Promise<Burst> {
-    const text = `${messages} messages of ${bytes} bytes over each connection`;
+    const text = `${messages === 1 ? '1 message' : `${formatCount(messages)} messages`} of ${formatCount(bytes)} bytes over each connection`;
     this.emit({ type: 'order', order: 'burst', text, state: 'accepted' });
     const result = await this.pool.burst(messages, bytes);
     this.emit({

@@ -1,12 +1,13 @@
 import { HumanError } from '../core/errors.js';
 import { firstWall } from '../core/plannedWalls.js';
 import { ledgerItems } from '../core/ledger.js';
+import { orderText } from '../core/orderText.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Sample } from '../protocol/events.js';
 import type { RunHandle } from '../run/runHandle.js';
 import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
-import { orderText, type RunView } from './plainView.js';
+import type { RunView } from './plainView.js';
 import { protocolTitle } from './summaryText.js';
 
 const escape = '\u001b[';

@@ -1,5 +1,5 @@
+import { orderText } from '../core/orderText.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
-import type { RunEvent } from '../protocol/events.js';
 import type { RunHandle } from '../run/runHandle.js';
 
 /** What a run shows while it goes on. */
@@ -9,13 +9,6 @@ export interface RunView {
   begin(controller: RunHandle, stop: () => void): void;
   /** Puts the terminal back; may be called more than once. */
   end(): void;
-}
-
-/** The outcome of an order: `1 messages of 64 bytes over each connection: done in 1.20 s, 100,000 messages, 6.10 MiB`. */
-export function orderText(event: Extract<RunEvent, { type: 'order' }>): string {
-  const { text, state, elapsedMs, messages, bytes, lost } = event;
-  const echoed = messages === undefined ? '' : `, ${formatCount(messages)} messages echoed, ${formatBytes(bytes ?? 0)}`;
-  return `${text}: ${state} in ${((elapsedMs ?? 0) / 1000).toFixed(2)} s${echoed}${lost === undefined || lost === 0 ? '' : `, ${formatCount(lost)} lost`}`;
 }
 
 /** One line now and then, for pipes and logs. */

@@ -32,11 +32,20 @@ const exitCodeOf: Record<ErrorCode, ExitCode> = {
   failed: exitCodes.internal,
 };
 
+const humanErrorBrand = Symbol.for('c10m.HumanError');
+
 /**
  * An error that a person is meant to read. `message` is one sentence that says what is wrong and what was left unchanged;
  * `remedy` says what to do. Everything that is not a HumanError is a defect of ours and is logged with its stack.
  */
 export class HumanError extends Error {
+  /** `instanceof` holds for errors of a bundle that is loaded later, too: each bundle has its own copy of this class. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== HumanError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === 'object' && value !== null && humanErrorBrand in value;
+  }
+
+  readonly [humanErrorBrand] = true;
   override readonly name = 'HumanError';
   readonly code: ErrorCode;
   readonly remedy: string | undefined;

@@ -1,5 +1,5 @@
 import type { LogOutputChannel, SecretStorage } from 'vscode';
-import { connectHost, type ConnectOptions, type HostConnection } from '../transport/transport.js';
+import type { ConnectOptions, HostConnection } from '../transport/transport.js';
 import type { HostRegistry } from './hostRegistry.js';
 import { vscodePrompts } from './prompts.js';
 import { settings } from './settings.js';
@@ -8,7 +8,7 @@ export type Connect = (target: string, progress: (text: string) => void, signal:
 
 /** Reaches hosts with VS Code's dialogs, log and settings. */
 export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, secrets: SecretStorage, log: LogOutputChannel): Connect {
-  return (target, progress, signal) => {
+  return async (target, progress, signal) => {
     const saved = registry.find(target);
     const options: ConnectOptions = {
       payloadDirectory,
@@ -24,6 +24,8 @@ export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, 
       provisionNode: settings.provisionNode.value,
       ...(settings.registry.value === '' ? {} : { registry: settings.registry.value }),
     };
+    // Loaded only here: SSH is two thirds of the extension, and a window that starts needs none of it.
+    const { connectHost } = await import('../transport/transport.js');
     return connectHost(target, options);
   };
 }

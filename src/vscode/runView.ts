@@ -1,3 +1,4 @@
+import { orderText } from '../core/orderText.js';
 import type { RunEvent, Wall } from '../protocol/events.js';
 import { maximumPanelEntries, type PanelDelta, type PanelEntry, type PanelRun } from '../protocol/panel.js';
 import { text } from '../core/texts.js';
@@ -120,12 +121,4 @@ function workerText(event: Extract<RunEvent, { type: 'worker' }>): Pick<PanelEnt
   const how = event.signal === undefined || event.signal === null ? text('code {0}', event.exitCode ?? '?') : event.signal;
   const lines = clean ? '' : (event.lastLines ?? []).slice(-3).join(' | ');
   return { level: clean ? 'debug' : 'warn', text: `${text('{0} {1} ended: {2}', event.role, event.id, how)}${lines === '' ? '' : `. ${lines}`}` };
-}
-
-function orderText(event: Extract<RunEvent, { type: 'order' }>): string {
-  const parts = [event.text, event.state];
-  if (event.elapsedMs !== undefined) parts.push(text('after {0} s', (event.elapsedMs / 1000).toFixed(2)));
-  if (event.messages !== undefined) parts.push(text('{0} messages', formatCount(event.messages)));
-  if (event.bytes !== undefined) parts.push(text('{0} bytes', formatCount(event.bytes)));
-  return parts.join(', ');
 }

@@ -1,8 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
+import { figures } from './figures.js';
 
 /** What the tests inside the extension host tell the runner outside. */
 export interface MochaReport {
+  /** Figures that the tests measured, in words. */
+  figures: string[];
   tests: { title: string; state: 'passed' | 'failed' | 'pending'; error?: string; durationMs: number }[];
 }
 
@@ -15,7 +18,7 @@ export async function run(): Promise<void> {
   await import('./activation.test.js');
   await import('./languageModelTools.test.js');
 
-  const report: MochaReport = { tests: [] };
+  const report: MochaReport = { tests: [], figures };
   const failures = await new Promise<number>((resolve) => {
     const runner = mocha.run(resolve);
     const record = (test: Mocha.Test, state: MochaReport['tests'][number]['state'], error?: Error) =>

@@ -109,6 +109,17 @@ export class Workbench {
     }
   }
 
+  /** Milliseconds that the workbench says it took to load and activate an extension in this window. */
+  async activationMs(name: string): Promise<number> {
+    await this.runCommand('Developer: Show Running Extensions');
+    const row = this.page.locator('.runtime-extensions-editor .extension').filter({ has: this.page.locator('.name', { hasText: name }) });
+    const text = (await row.locator('.activation-time').first().textContent({ timeout: 20_000 })) ?? '';
+    const match = /(\d+)\s*ms/.exec(text);
+    if (match === null) throw new Error(`The workbench tells no activation time of ${name}: "${text}"`);
+    await this.runCommand('View: Close Editor');
+    return Number(match[1]);
+  }
+
   /** A row of a tree by its text. Trees are virtual: only rows on screen exist. */
   treeRow(text: string | RegExp): Locator {
     return this.page.locator(selectors.treeRow).filter({ hasText: text });
