@@ -4,7 +4,7 @@ import { advance } from '../core/phases.js';
 import { SummaryBuilder } from '../core/summary.js';
 import { newRunId } from '../history/runId.js';
 import { RunStore, type RunWriter } from '../history/store.js';
-import type { Phase, RunEvent, RunEventBody, Sample, Summary, Verdict } from '../protocol/events.js';
+import type { Phase, RunEvent, RunEventBody, Summary, Verdict } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
@@ -13,19 +13,14 @@ import { RunController } from './controller.js';
 import { type ControllerDependencies, ObservedRun } from './observedRun.js';
 import { mergePlans, planParts, type PartPlans } from './distributedPlan.js';
 import { mergeSamples } from './mergeSamples.js';
+import { bodyOf, holding, type Part, savedPart, textOf } from './hostParts.js';
 import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent } from './runState.js';
 
 /** The server host holds until the clients are done and it is told so; its own lease still protects it. This is the longest hold there is. */
 const serverHoldSeconds = 7 * 86_400;
-
-interface Part {
-  name: string;
-  role: 'server' | 'client';
-  controller: RunController;
-  done: Promise<Summary>;
-  last: Sample | undefined;
-}
+/** A host has told what was missed within this time: no more than its lease, a sample a second. */
+const catchUpMs = 1_500;
 
 /**
  * One run over several hosts: servers on one, clients on the others. Each host runs its part by itself, under its own supervisor, guardian and lease;
@@ -33,13 +28,19 @@ interface Part {
  */
 export class DistributedController extends ObservedRun implements RunHandle {
   private readonly builder = new SummaryBuilder();
-  private readonly beganAt = performance.now();
+  private beganAt = performance.now();
   private parts: Part[] = [];
   private writer: RunWriter | undefined;
   private saved: SavedRun | undefined;
   private sequence = 0;
+  /** Of the last event. */
+  private elapsedMs = 0;
   private phase: Phase | undefined;
   private stopReason: string | undefined;
+  private isDetached = false;
+  private serverProblem: string | undefined;
+  /** Set when the run was taken up again. */
+  private catchUp: { firstAt?: number } | undefined;
   private target = 0;
 
   constructor(
@@ -52,8 +53,6 @@ export class DistributedController extends ObservedRun implements RunHandle {
 
   /** As RunController.start. A client host that fails is an event; it ends the run only where the spec says so, or when it was the last one. */
   async start(signal: AbortSignal): Promise<Summary> {
-    const onAbort = () => this.stop();
-    signal.addEventListener('abort', onAbort, { once: true });
     const { spec } = this;
     const { runId } = this.state;
     const startedAt = new Date().toISOString();
@@ -67,31 +66,40 @@ export class DistributedController extends ObservedRun implements RunHandle {
       c10mVersion: this.dependencies.version,
       spec,
     };
-    try {
+    return this.follow(signal, async () => {
       const facts = await this.probeAll(signal);
       const plans = planParts(this.spec, facts);
-      this.writer = this.dependencies.store.create(this.saved);
+      this.writer = this.dependencies.store.create(this.saved!);
       this.emit({ type: 'hello', runId, startedAt, agentVersion: this.dependencies.version, supervisorPid: process.pid, spec });
       this.enter('probing');
       this.emit({ type: 'facts', facts: facts[0]! });
       this.enter('planning');
       this.publishPlan(mergePlans(plans, spec));
-      const end = await this.runParts(plans, signal);
-      return this.finish(end);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-      this.writer?.close();
-    }
+      return this.runParts(plans, signal);
+    });
   }
 
-  /** The parts are followed by the window that started them only: without it each host ends its part when its lease is over. */
-  reattach(): Promise<Summary> {
-    return Promise.reject(
-      new HumanError('A run over several hosts cannot be followed again.', {
-        code: 'unsupported',
-        remedy: 'Each host ends its part by itself when its lease is over, and restores itself.',
-      }),
-    );
+  /**
+   * As RunController.reattach, for each host: all parts are followed from the last event that is saved of them. What happened meanwhile is
+   * in the parts; the merged curve has a gap there. A run whose hosts had not all begun is ended.
+   */
+  async reattach(signal: AbortSignal): Promise<Summary> {
+    const { store } = this.dependencies;
+    const { runId } = this.state;
+    this.saved = store.read(runId);
+    this.beganAt = performance.now() - (Date.now() - Date.parse(this.saved.startedAt));
+    await store.eachEvent(runId, (event) => this.observe(event));
+    if (this.state.summary !== undefined) return this.state.summary;
+    this.writer = store.create(this.saved);
+    this.catchUp = {};
+    return this.follow(signal, async () => {
+      const names = [this.spec.host, ...this.spec.clientHosts];
+      for (const [index, name] of names.entries()) await this.reattachPart(name, index === 0 ? 'server' : 'client', signal);
+      const [server, ...clients] = this.parts;
+      if (server === undefined) return { verdict: 'failed', reason: 'The window was left before the run had begun on any host.' };
+      if (clients.length < this.spec.clientHosts.length) this.stop('The window was left before the run had begun on all hosts.');
+      return this.untilDone(server, clients);
+    });
   }
 
   async check(signal: AbortSignal): Promise<{ facts: HostFacts; plan: Plan }> {
@@ -129,7 +137,23 @@ export class DistributedController extends ObservedRun implements RunHandle {
   }
 
   async detach(): Promise<void> {
+    this.isDetached = true;
+    this.writer?.close();
     await Promise.all(this.parts.map((part) => part.controller.detach()));
+  }
+
+  /** From the beginning (or the taking up again) to the summary. Rejects when this window lets go of the run; then its end is not written. */
+  private async follow(signal: AbortSignal, run: () => Promise<{ verdict: Verdict; reason?: string }>): Promise<Summary> {
+    const onAbort = () => this.stop();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const end = await run();
+      if (this.isDetached) throw new HumanError('The run goes on without this window.', { code: 'cancelled' });
+      return this.finish(end);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.writer?.close();
+    }
   }
 
   private clients(): Part[] {
@@ -152,7 +176,6 @@ export class DistributedController extends ObservedRun implements RunHandle {
   }
 
   private publishPlan(plan: Plan): void {
-    this.target = plan.connections;
     this.emit({ type: 'plan', plan });
   }
 
@@ -180,15 +203,23 @@ export class DistributedController extends ObservedRun implements RunHandle {
     const clients = plans.clients.map((plan, index) =>
       this.startPart(spec.clientHosts[index]!, 'client', this.clientSpec(spec.clientHosts[index]!, plan, plans), plan, signal),
     );
+    return this.untilDone(server, clients);
+  }
+
+  /** Follows all parts until the clients are done, then ends the server's. */
+  private async untilDone(server: Part, clients: readonly Part[]): Promise<{ verdict: Verdict; reason?: string }> {
     void Promise.all(clients.map((part) => holding(part.controller))).then(() => {
       if (this.phase === 'ramping') this.enter('holding');
     });
     const problems = await this.awaitClients(clients, server);
-    this.enter('draining');
+    // The hosts go on: nothing may be ended here.
+    if (this.isDetached) return { verdict: 'stopped' };
+    if (this.phase !== 'draining') this.enter('draining');
     server.controller.stop('All clients are done.');
     await server.done.catch(() => undefined);
     if (this.stopReason !== undefined) return { verdict: 'stopped', reason: this.stopReason };
-    const isFailed = problems.length > 0 && (spec.failOnClientHostLoss || problems.length === clients.length);
+    if (this.serverProblem !== undefined) return { verdict: 'failed', reason: [this.serverProblem, ...problems].join(' ') };
+    const isFailed = problems.length > 0 && (this.spec.failOnClientHostLoss || problems.length >= clients.length);
     return problems.length === 0 ? { verdict: 'finished' } : { verdict: isFailed ? 'failed' : 'finished', reason: problems.join(' ') };
   }
 
@@ -210,14 +241,16 @@ export class DistributedController extends ObservedRun implements RunHandle {
   private async awaitClients(clients: readonly Part[], server: Part): Promise<string[]> {
     const problems: string[] = [];
     const fail = (part: Part, reason: string) => {
-      if (this.stopReason !== undefined) return;
+      if (this.stopReason !== undefined || this.isDetached) return;
       problems.push(`${part.name}: ${reason}`);
       this.emit({ type: 'log', level: 'error', text: `The client host failed: ${reason}`, host: part.name });
       if (this.spec.failOnClientHostLoss) for (const other of clients) other.controller.stop(`${part.name} failed.`);
     };
     let isDone = false;
     const onServerEnd = () => {
-      if (!isDone) for (const client of clients) client.controller.stop(`The server host ${server.name} ended.`);
+      if (isDone || this.isDetached) return;
+      this.serverProblem = `${server.name}: the server's part ended before the clients were done.`;
+      for (const client of clients) client.controller.stop(`The server host ${server.name} ended.`);
     };
     server.done.then(onServerEnd, onServerEnd);
     await Promise.all(
@@ -235,13 +268,38 @@ export class DistributedController extends ObservedRun implements RunHandle {
   }
 
   private startPart(name: string, role: Part['role'], spec: RunSpec, plan: Plan, signal: AbortSignal): Part {
-    const store = new RunStore(join(this.directory, 'hosts'));
     const position = role === 'server' ? 'server' : `client${this.clients().length + 1}`;
-    const controller = new RunController({ ...this.dependencies, store }, spec, `${this.state.runId}-${position}`, { ...plan, requested: plan.connections });
-    const part: Part = { name, role, controller, done: controller.start(signal), last: undefined };
+    const controller = this.controllerOf(position, spec, { ...plan, requested: plan.connections });
+    const part = this.adopt({ name, role, controller, done: controller.start(signal), last: undefined });
+    controller.onEvent((event) => this.takePart(part, event));
+    return part;
+  }
+
+  /** Takes up the part of one host, if it had begun there. */
+  private async reattachPart(name: string, role: Part['role'], signal: AbortSignal): Promise<void> {
+    const position = role === 'server' ? 'server' : `client${this.clients().length + 1}`;
+    const saved = await savedPart(this.partStore(), `${this.state.runId}-${position}`);
+    if (saved === undefined) return;
+    const controller = this.controllerOf(position, saved.spec, saved.plan);
+    const done = controller.reattach(signal);
+    const part = this.adopt({ name, role, controller, done, last: saved.lastSample });
+    // What was saved of the part is in the merged run already.
+    controller.onEvent((event) => {
+      if (event.type === 'link' || event.seq > saved.lastSequence) this.takePart(part, event);
+    });
+  }
+
+  private partStore(): RunStore {
+    return new RunStore(join(this.directory, 'hosts'));
+  }
+
+  private controllerOf(position: string, spec: RunSpec, plan: Plan | undefined): RunController {
+    return new RunController({ ...this.dependencies, store: this.partStore() }, spec, `${this.state.runId}-${position}`, plan);
+  }
+
+  private adopt(part: Part): Part {
     this.parts.push(part);
     part.done.catch(() => undefined);
-    controller.onEvent((event) => this.takePart(part, event));
     return part;
   }
 
@@ -255,25 +313,32 @@ export class DistributedController extends ObservedRun implements RunHandle {
         break;
       case 'sample':
         part.last = event;
-        if (part.role === 'server') this.sample();
+        if (part.role === 'server' && !this.isCatchingUp()) this.sample();
         break;
       case 'log':
         this.emit({ type: 'log', level: event.level, text: event.text, host: part.name });
         break;
       case 'worker':
-        this.emit({ ...body(event), id: `${part.name}/${event.id}` });
+        this.emit({ ...bodyOf(event), id: `${part.name}/${event.id}` });
         break;
       case 'tuning':
-        this.emit({ ...body(event), key: `${part.name}: ${event.key}` });
+        this.emit({ ...bodyOf(event), key: `${part.name}: ${event.key}` });
         break;
       case 'wall':
         this.emit({ type: 'wall', wall: { ...event.wall, evidence: `${part.name}: ${event.wall.evidence}` } });
         break;
       case 'order':
-        this.emit({ ...body(event), text: `${part.name}: ${event.text}` });
+        this.emit({ ...bodyOf(event), text: `${part.name}: ${event.text}` });
         break;
       default:
     }
+  }
+
+  /** After a gap the hosts tell at once what was missed; beside each other these samples would be of different times. */
+  private isCatchingUp(): boolean {
+    if (this.catchUp === undefined) return false;
+    this.catchUp.firstAt ??= performance.now();
+    return performance.now() - this.catchUp.firstAt < catchUpMs;
   }
 
   private sample(): void {
@@ -284,7 +349,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
   }
 
   private finish(end: { verdict: Verdict; reason?: string }): Summary {
-    this.enter('restoring');
+    if (this.phase !== 'restoring') this.enter('restoring');
     const summaries = this.parts.flatMap((part) =>
       part.controller.state.summary === undefined ? [] : [{ name: part.name, summary: part.controller.state.summary }],
     );
@@ -308,35 +373,26 @@ export class DistributedController extends ObservedRun implements RunHandle {
 
   private enter(phase: Phase, detail?: string): void {
     // A run that is stopped early goes straight to its restoration.
-    this.phase = advance(this.phase, phase);
+    advance(this.phase, phase);
     this.emit({ type: 'phase', phase, ...(detail === undefined ? {} : { detail }) });
   }
 
   private emit(event: RunEventBody): void {
-    const numbered = { ...event, seq: ++this.sequence, t: performance.now() - this.beganAt } as RunEvent;
-    applyEvent(this.state, numbered);
-    this.builder.observe(numbered);
-    this.writer?.append(numbered);
-    this.publish(numbered);
+    // The clock of this machine may have been set back while no window followed the run.
+    this.elapsedMs = Math.max(this.elapsedMs, performance.now() - this.beganAt);
+    const numbered = { ...event, seq: this.sequence + 1, t: this.elapsedMs } as RunEvent;
+    this.observe(numbered);
   }
-}
 
-function body<T extends RunEvent>(event: T): Omit<T, 'seq' | 't'> {
-  const copy: Partial<T> = { ...event };
-  delete copy.seq;
-  delete copy.t;
-  return copy as Omit<T, 'seq' | 't'>;
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** Resolves when a part holds for the first time; never, when it ends before. */
-function holding(controller: RunController): Promise<undefined> {
-  return new Promise((resolve) => {
-    controller.onEvent((event) => {
-      if (event.type === 'phase' && event.phase === 'holding') resolve(undefined);
-    });
-  });
+  private observe(event: RunEvent): void {
+    this.sequence = event.seq;
+    this.elapsedMs = event.t;
+    if (event.type === 'phase') this.phase = event.phase;
+    if (event.type === 'plan') this.target = event.plan.connections;
+    else if (event.type === 'sample') this.target = event.target;
+    applyEvent(this.state, event);
+    this.builder.observe(event);
+    this.writer?.append(event);
+    this.publish(event);
+  }
 }

@@ -13,7 +13,7 @@ export interface RunHandle {
   readonly directory: string;
   onEvent(listener: (event: ControllerEvent) => void): () => void;
   start(signal: AbortSignal): Promise<Summary>;
-  /** Follows a run that was started before, from the last event that is saved. Rejects with a HumanError (unsupported) for several hosts. */
+  /** Follows a run that was started before, from the last event that is saved. */
   reattach(signal: AbortSignal): Promise<Summary>;
   check(signal: AbortSignal): Promise<{ facts: HostFacts; plan: Plan }>;
   stop(reason?: string): void;

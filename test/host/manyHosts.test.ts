@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RunStore } from '../../src/history/store.js';
 import type { RunEvent } from '../../src/protocol/events.js';
+import { newRun } from '../../src/run/newRun.js';
+import type { Prompts } from '../../src/transport/contract.js';
+import { connectHost } from '../../src/transport/transport.js';
+import { testEnvironment } from './support/attempt.js';
 import { startHost, stopLab, type TestHost } from './support/host.js';
 import { makeLaptop, type Laptop } from './support/laptop.js';
 import { missingForHosts } from './support/packages.js';
@@ -14,6 +20,9 @@ const caseTimeoutMs = 120_000;
 
 /** What a host must look like afterwards: its keys, processes of ours, and what lies in our directories but the agent itself. */
 const hostState = `cat /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/ip_local_port_range /proc/sys/net/ipv4/ip_local_reserved_ports /proc/sys/net/ipv4/tcp_max_syn_backlog; ps ax | grep -c "[.]cjs"; ls /root/.local/state/c10m/runs 2>/dev/null | wc -l`;
+
+/** Nobody is there to be asked: the keys of the hosts are known. */
+const nobody: Prompts = { confirmHostKey: () => Promise.resolve(false), secret: () => Promise.resolve(undefined), confirm: () => Promise.resolve(false) };
 
 describe('one run over several hosts', { skip }, () => {
   let laptop: Laptop;
@@ -28,46 +37,112 @@ describe('one run over several hosts', { skip }, () => {
     await stopLab();
   });
 
+  /** The command as a user runs it, with the two client hosts. */
+  function startRun(
+    runs: string,
+    options: string[],
+  ): {
+    child: ChildProcess;
+    events: RunEvent[];
+    ended: Promise<{ code: number | null; stderr: string }>;
+    seen: (what: (event: RunEvent) => boolean) => Promise<void>;
+  } {
+    const events: RunEvent[] = [];
+    let stderr = '';
+    const hostOptions = ['--host', 'server', '--client-host', 'clienta', '--client-host', 'clientb'];
+    const child = spawn(process.execPath, [cli, 'run', '--json', '--runs', runs, ...hostOptions, ...options], {
+      env: laptop.environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), caseTimeoutMs);
+    let pending = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      const lines = (pending + chunk.toString('utf8')).split('\n');
+      pending = lines.pop() ?? '';
+      for (const line of lines) events.push(JSON.parse(line) as RunEvent);
+    });
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
+    const ended = new Promise<{ code: number | null; stderr: string }>((resolve) => {
+      child.on('close', (code) => {
+        clearTimeout(timer);
+        resolve({ code, stderr });
+      });
+    });
+    const seen = async (what: (event: RunEvent) => boolean): Promise<void> => {
+      while (!events.some(what)) {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`it ended too early: ${stderr}`);
+        await delay(50);
+      }
+    };
+    return { child, events, ended, seen };
+  }
+
+  it('is followed again after its window was killed, and after another let go of it, to its end', async () => {
+    const before = await Promise.all(hosts.map((host) => host.exec(hostState)));
+    const runs = join(laptop.home, 'runs-followed');
+    const first = startRun(runs, ['--connections', '4k', '--hold', '25s']);
+    await first.seen((event) => event.type === 'phase' && event.phase === 'holding');
+    await first.seen((event) => event.type === 'sample' && event.established.client === 4_000);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    await delay(3_000);
+
+    const store = new RunStore(runs);
+    const runId = store.list()[0]!.id;
+    const abort = new AbortController();
+    const connect = (name: string) =>
+      connectHost(name, {
+        payloadDirectory: join(import.meta.dirname, '..', '..', 'dist', 'host'),
+        environment: testEnvironment(laptop),
+        prompts: nobody,
+        signal: abort.signal,
+        log: () => undefined,
+        progress: () => undefined,
+      });
+    const takeUp = () => newRun({ connect, store, version: 'test', owner: 'tester@laptop', log: () => undefined }, store.read(runId).spec, runId);
+
+    // A window that is reloaded lets go of the run, as VS Code does it; nothing is ended by that.
+    const second = takeUp();
+    const letGo = assert.rejects(second.reattach(abort.signal), { code: 'cancelled' });
+    let samples = 0;
+    second.onEvent((event) => event.type === 'sample' && samples++);
+    const known = (await store.events(runId)).filter(({ type }) => type === 'sample').length;
+    while (samples < known + 2) await delay(50);
+    await second.detach();
+    await letGo;
+    assert.equal(store.read(runId).summary, undefined, 'its end is not written');
+
+    const summary = await takeUp().reattach(abort.signal);
+    assert.deepEqual(
+      [summary.verdict, summary.reason, summary.established, summary.hostRestored, summary.failed.total],
+      ['finished', undefined, { server: 4_000, client: 4_000 }, true, 0],
+    );
+    const saved = await store.events(runId);
+    assert.deepEqual(
+      saved.map(({ seq }) => seq),
+      saved.map((_event, index) => index + 1),
+      'the numbers go on without gap and without repetition',
+    );
+    assert.ok(
+      saved.every((event, index) => index === 0 || event.t >= saved[index - 1]!.t),
+      'time goes on',
+    );
+    const later = saved.filter((event) => event.type === 'sample' && event.seq > first.events.length && event.phase === 'holding');
+    assert.ok(later.length >= 5, `${later.length} samples after it was taken up`);
+    for (const event of later) assert.deepEqual(event.type === 'sample' && event.established, { server: 4_000, client: 4_000 });
+    assert.equal(store.read(runId).summary?.verdict, 'finished');
+    const afterwards = await Promise.all(hosts.map((host) => host.exec(hostState)));
+    assert.deepEqual(
+      afterwards.map((result) => result.stdout),
+      before.map((result) => result.stdout),
+    );
+  });
+
   it('opens 30,000 connections from two client hosts to a third, whose counts add up, and leaves all three as they were', async () => {
     const before = await Promise.all(hosts.map((host) => host.exec(hostState)));
     const runs = join(laptop.home, 'runs');
-    const events: RunEvent[] = [];
-    let stderr = '';
-    const code = await new Promise((resolve) => {
-      const child = spawn(
-        process.execPath,
-        [
-          cli,
-          'run',
-          '--json',
-          '--runs',
-          runs,
-          '--host',
-          'server',
-          '--client-host',
-          'clienta',
-          '--client-host',
-          'clientb',
-          '--connections',
-          '30k',
-          '--hold',
-          '3s',
-        ],
-        { env: laptop.environment, stdio: ['ignore', 'pipe', 'pipe'] },
-      );
-      const timer = setTimeout(() => child.kill('SIGKILL'), caseTimeoutMs);
-      let pending = '';
-      child.stdout.on('data', (chunk: Buffer) => {
-        const lines = (pending + chunk.toString('utf8')).split('\n');
-        pending = lines.pop() ?? '';
-        for (const line of lines) events.push(JSON.parse(line) as RunEvent);
-      });
-      child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString('utf8')));
-      child.on('close', (exitCode) => {
-        clearTimeout(timer);
-        resolve(exitCode);
-      });
-    });
+    const { events, ended } = startRun(runs, ['--connections', '30k', '--hold', '3s']);
+    const { code, stderr } = await ended;
     const summary = events.flatMap((event) => (event.type === 'summary' ? [event.summary] : []))[0];
     assert.equal(code, 0, `${stderr} ${JSON.stringify(summary?.reason)}`);
     assert.deepEqual(summary?.walls, [], 'a healthy run names no wall');

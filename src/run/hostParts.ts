@@ -1,0 +1,52 @@
+import type { RunStore } from '../history/store.js';
+import type { RunEvent, Sample, Summary } from '../protocol/events.js';
+import type { Plan } from '../protocol/plan.js';
+import type { RunSpec } from '../protocol/spec.js';
+import type { RunController } from './controller.js';
+
+/** What one host does in a run over several. */
+export interface Part {
+  name: string;
+  role: 'server' | 'client';
+  controller: RunController;
+  done: Promise<Summary>;
+  last: Sample | undefined;
+}
+
+/** What is saved of a part, to take it up again; undefined where it had not begun. */
+export async function savedPart(
+  store: RunStore,
+  id: string,
+): Promise<{ spec: RunSpec; plan: Plan | undefined; lastSequence: number; lastSample: Sample | undefined } | undefined> {
+  if (!store.list().some((entry) => entry.id === id && entry.state === 'ok')) return undefined;
+  const { spec, plan } = store.read(id);
+  let lastSequence = 0;
+  let lastSample: Sample | undefined;
+  await store.eachEvent(id, (event) => {
+    lastSequence = event.seq;
+    if (event.type === 'sample') lastSample = event;
+  });
+  return { spec, plan, lastSequence, lastSample };
+}
+
+/** Resolves when a part holds for the first time, or did; never, when it ends before. */
+export function holding(controller: RunController): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (controller.state.phase === 'holding') resolve(undefined);
+    controller.onEvent((event) => {
+      if (event.type === 'phase' && event.phase === 'holding') resolve(undefined);
+    });
+  });
+}
+
+/** An event without what numbers and times it, to be told again as one of the merged run. */
+export function bodyOf<T extends RunEvent>(event: T): Omit<T, 'seq' | 't'> {
+  const copy: Partial<T> = { ...event };
+  delete copy.seq;
+  delete copy.t;
+  return copy as Omit<T, 'seq' | 't'>;
+}
+
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
