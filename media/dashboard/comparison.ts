@@ -1,5 +1,5 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
-import { nearest } from '../../src/core/downsample.js';
+import { valueAt } from '../../src/core/downsample.js';
 import { metrics } from '../../src/core/metrics.js';
 import { SampleColumnStore } from '../../src/core/sampleColumns.js';
 import { formatCount } from '../../src/core/units.js';
@@ -203,18 +203,19 @@ function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly n
   const ends = runs.map(({ store, startSeconds }) => (store.column('seconds')[store.length - 1] ?? 0) - startSeconds);
   const peaks = runs.map(({ store }) => store.column('establishedServer').reduce((peak, value) => Math.max(peak, value), 0));
   const end = Math.max(1, ...ends);
-  const step = Math.max(1, end / maximumPoints);
+  // Samples come once a second, but the ramp of a short run lies between two of them.
+  const step = Math.max(end < 60 ? 0.1 : 1, end / maximumPoints);
   const result = new SampleColumnStore();
   for (let seconds = 0; seconds <= end + step / 2; seconds += step) {
     const row: Record<string, number> = { seconds };
     runs.forEach(({ store, startSeconds }, index) => {
-      const at = nearest(store.column('seconds'), startSeconds + seconds);
+      const times = store.column('seconds');
+      const at = startSeconds + seconds;
       const beyond = seconds > ends[index]! + step / 2 || store.length === 0;
-      const held = store.column('establishedServer')[Math.min(at, store.length - 1)] ?? 0;
+      const held = valueAt(times, store.column('establishedServer'), at);
       // With few connections the cost of the processes alone would set the scale.
-      const tooFew = held < (peaks[index] ?? 0) / 10;
-      for (const id of drawn)
-        row[`${index}.${id}`] = beyond || (id === 'bytesPerEnd' && tooFew) ? Number.NaN : store.column(id)[Math.min(at, store.length - 1)]!;
+      const tooFew = !(held >= (peaks[index] ?? 0) / 10);
+      for (const id of drawn) row[`${index}.${id}`] = beyond || (id === 'bytesPerEnd' && tooFew) ? Number.NaN : valueAt(times, store.column(id), at);
     });
     result.append(row);
   }

@@ -15,10 +15,19 @@ export function lowerBound(x: Float32Array, value: number): number {
   return low;
 }
 
-/** Index of the ascending value that is closest to `value`; 0 where there is none. Samples come some milliseconds early or late, and 32-bit floats round. */
-export function nearest(x: Float32Array, value: number): number {
-  const above = Math.min(lowerBound(x, value), Math.max(0, x.length - 1));
-  return above > 0 && value - x[above - 1]! < x[above]! - value ? above - 1 : above;
+/**
+ * The value at `at`, on the straight line between the two samples around it; before the first and after the last sample theirs. NaN where there is
+ * none. Samples come some milliseconds early or late, and 32-bit floats round: taking the next one would be off by a whole second.
+ */
+export function valueAt(x: Float32Array, values: Float32Array, at: number): number {
+  if (x.length === 0) return Number.NaN;
+  const above = Math.min(lowerBound(x, at), x.length - 1);
+  const below = Math.max(0, above - 1);
+  const share = above === below ? 1 : Math.min(1, Math.max(0, (at - x[below]!) / (x[above]! - x[below]!)));
+  // A gap on one side is none of the other: so close to a sample, its value counts alone.
+  if (share < 1e-3) return values[below]!;
+  if (share > 1 - 1e-3) return values[above]!;
+  return values[below]! + (values[above]! - values[below]!) * share;
 }
 
 /**

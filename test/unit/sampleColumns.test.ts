@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { downsampleMinMax, downsampleStack, lowerBound, visibleRange } from '../../src/core/downsample.js';
+import { downsampleMinMax, downsampleStack, lowerBound, valueAt, visibleRange } from '../../src/core/downsample.js';
 import { SampleColumnStore } from '../../src/core/sampleColumns.js';
 
 const ramp = (length: number, value: (index: number) => number = (index) => index) => Float32Array.from({ length }, (_value, index) => value(index));
@@ -72,4 +72,15 @@ test('a stack keeps its peak, with the parts that belong together', () => {
 test('the visible range reaches one neighbour beyond each edge', () => {
   const x = ramp(100);
   assert.deepEqual([visibleRange(x, 10.5, 20.5), visibleRange(x, -5, 500), lowerBound(x, 10.5)], [{ start: 10, end: 23 }, { start: 0, end: 100 }, 11]);
+});
+
+test('a value between samples is on the line between them', () => {
+  const x = Float32Array.from([0.329, 1.324, 2.323]);
+  const values = Float32Array.from([0, 1_000, Number.NaN]);
+  const at = (seconds: number) => Math.round(valueAt(x, values, seconds));
+  assert.deepEqual(
+    { before: at(0), start: at(0.329), middle: at(0.8265), early: at(1.324), gap: at(1.8), after: at(9), empty: valueAt(new Float32Array(0), values, 1) },
+    { before: 0, start: 0, middle: 500, early: 1_000, gap: Number.NaN, after: Number.NaN, empty: Number.NaN },
+  );
+  assert.equal(valueAt(x, Float32Array.from([0, 5, 7]), 9), 7);
 });
