@@ -189,7 +189,6 @@ export class DashboardElement extends LitElement {
   }
 
   private tiles(figures: Figures): TemplateResult {
-    const left = figures.secondsLeft;
     const memory = figures.availableBytes;
     return html`<dl class="tiles">
       ${tile(
@@ -203,10 +202,21 @@ export class DashboardElement extends LitElement {
       ${tile(figures.running ? text('Connect rate') : text('Connect rate, mean'), html`<b data-c10m="rate">${formatRate(figures.rate)}</b>`, text('new connections'))}
       ${tile(text('Memory per end'), html`<b data-c10m="bytes-per-end">${figures.bytesPerEnd === null ? '–' : `${(figures.bytesPerEnd / 1000).toFixed(2)} kB`}</b>`, figures.bytesPerEnd === null ? '' : text('{0} per connection', `${((figures.bytesPerEnd * 2) / 1000).toFixed(2)} kB`) + (figures.approximate ? `, ${text('approximate')}` : ''))}
       ${tile(text('Memory left'), html`<b data-c10m="memory-left">${memory === undefined ? '–' : formatBytes(memory)}</b>`, figures.totalBytes === undefined ? '' : text('of {0}', formatBytes(figures.totalBytes)))}
-      ${tile(left?.phase === 'holding' ? text('Hold left') : text('Time left'), html`<b>${left === undefined ? '–' : formatDuration(Math.round(left.seconds))}</b>`, left === undefined ? '' : left.phase === 'holding' ? text('then it drains') : text('until the target'))}
+      ${this.timeTile(figures)}
       ${tile(text('First wall ahead'), html`<b class="wall">${figures.nextWall === undefined ? '–' : formatCount(figures.nextWall.at)}</b>`, figures.nextWall === undefined ? text('none known') : html`<span title=${`${figures.nextWall.evidence} ${figures.nextWall.remedy}`}>${figures.nextWall.title}</span>`)}
       ${tile(text('Failures'), html`<b data-c10m="failed">${formatCount(figures.failed)}</b>`, this.failureDetail(figures))}
     </dl>`;
+  }
+
+  /** How long it goes on, or how long it took. */
+  private timeTile({ running, secondsLeft }: Figures): TemplateResult {
+    const { summary } = this.model.run;
+    if (!running && summary !== undefined) {
+      return tile(text('Ran for'), html`<b>${formatDuration(Math.round(summary.elapsedSeconds))}</b>`, text('ramp {0}', formatDuration(summary.rampSeconds)));
+    }
+    const value = html`<b>${secondsLeft === undefined ? '–' : formatDuration(Math.round(secondsLeft.seconds))}</b>`;
+    if (secondsLeft?.phase === 'holding') return tile(text('Hold left'), value, text('then it drains'));
+    return tile(text('Time left'), value, secondsLeft === undefined ? '' : text('until the target'));
   }
 
   private failureDetail(figures: Figures): string {

@@ -78,7 +78,7 @@ export function createExtension(context: ExtensionContext): void {
     comparisons,
     plans,
     ...registerRunCommands(runDependencies),
-    ...registerHistoryCommands({ store, tree: runsTree, comparisons, log }),
+    ...registerHistoryCommands({ store, tree: runsTree, comparisons, dashboards, log }),
     ...registerProfiles({
       log,
       run: (spec) => startRun(runDependencies, spec),

@@ -83,6 +83,11 @@ export class Dashboards implements Disposable, WebviewPanelSerializer {
     return dashboard;
   }
 
+  /** Shows what was changed of a saved run, such as its name. A run in progress takes it up when it is over. */
+  refresh(runId: string): void {
+    if (this.live.get(runId) === undefined) this.showSaved(runId);
+  }
+
   private showSaved(runId: string): void {
     const panel = this.panels.get(runId);
     if (panel === undefined) return;

@@ -3,6 +3,7 @@ import { HumanError } from '../core/errors.js';
 import { reportFormats, reportText, type ReportFormat } from '../history/report.js';
 import type { RunStore } from '../history/store.js';
 import type { Comparisons } from './comparisonPanel.js';
+import type { Dashboards } from './dashboards.js';
 import { commandIds } from './ids.js';
 import { reportError } from './reportError.js';
 import { runTitle } from './runView.js';
@@ -12,6 +13,7 @@ export interface HistoryCommandDependencies {
   store: RunStore;
   tree: RunsTree;
   comparisons: Comparisons;
+  dashboards: Dashboards;
   log: LogOutputChannel;
 }
 
@@ -23,7 +25,7 @@ export function chosenRuns(tree: RunsTree, item: RunTreeElement | undefined, sel
 
 /** Commands on the history that change or export runs. */
 export function registerHistoryCommands(dependencies: HistoryCommandDependencies): Disposable[] {
-  const { store, tree, comparisons, log } = dependencies;
+  const { store, tree, comparisons, dashboards, log } = dependencies;
   const onRuns = (id: string, action: (runs: RunItem[]) => unknown): Disposable =>
     commands.registerCommand(id, async (item?: RunTreeElement, selected?: RunTreeElement[]) => {
       try {
@@ -36,7 +38,10 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
       }
     });
   const change = (runs: readonly RunItem[], changes: Parameters<RunStore['update']>[1]): void => {
-    for (const { id } of runs) store.update(id, changes);
+    for (const { id } of runs) {
+      store.update(id, changes);
+      dashboards.refresh(id);
+    }
     tree.refresh();
   };
   return [

@@ -16,7 +16,7 @@ import { selectors, Workbench } from './support/workbench.js';
 const maximumPictureBytes = 200_000;
 const size = { width: 1280, height: 900 };
 /** The panel is as wide as the column that a walkthrough has for its pictures. */
-const walkthroughSize = { width: 1000, height: 900 };
+const walkthroughSize = { width: 940, height: 900 };
 /** `C10M_PICTURES_CONNECTIONS` makes it quick while the script itself is worked on. */
 const connections = Number(process.env['C10M_PICTURES_CONNECTIONS'] ?? 50_000);
 const profile = (name: string, engine: string): string =>
@@ -84,11 +84,9 @@ class Photographer {
     const path = (name: string): string => `media/walkthrough/${name}-${theme}.png`;
     await workbench.chooseTheme(themes[theme]);
     await workbench.runCommand('View: Close All Editors');
-    await workbench.runCommand('C10M: Add Host');
-    await page.locator(selectors.quickInput).waitFor();
+    await workbench.treeRow('web1').hover();
     await page.waitForTimeout(500);
-    await savePart(page, path('hosts'), { x: 0, y: 0, width: 820, height: 330 });
-    await page.keyboard.press('Escape');
+    await savePart(page, path('hosts'), { x: 48, y: 30, width: 302, height: 160 });
     await this.showPlan('epoll');
     const plan = (await page.locator(selectors.quickInput).boundingBox())!;
     await savePart(page, path('run'), { x: plan.x - 20, y: Math.max(0, plan.y - 8), width: plan.width + 40, height: plan.height + 20 });

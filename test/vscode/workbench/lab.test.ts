@@ -81,6 +81,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await workbench.quickInputTitled('named after what it did').waitFor();
     await workbench.answer('renamed');
     await workbench.treeRow('renamed').waitFor();
+    await page.locator(selectors.editorTab).filter({ hasText: 'renamed' }).waitFor();
     await workbench.runCommand('C10M: Filter Runs');
     await workbench.quickInputTitled('empty shows all').waitFor();
     await workbench.answer('RENAMED finished');
