@@ -13,6 +13,7 @@ import { ledgerView } from './ledgerBar.js';
 import { entriesView, wallsView } from './lists.js';
 import type { DashboardModel } from './model.js';
 import { copyOrSave } from './saveImage.js';
+import { protocolsView } from './protocolsView.js';
 import { specView } from './specView.js';
 import { text } from '../../src/core/texts.js';
 import { onThemeChange } from './theme.js';
@@ -86,7 +87,7 @@ export class DashboardElement extends LitElement {
             </section>`
           : nothing
       }
-      ${this.chartBar(figures)}
+      ${protocolsView(run)} ${this.chartBar(figures)}
       <div class="charts">
         ${repeat(
           this.definitions.filter((definition) => definition.hidden?.(samples) !== true),

@@ -80,8 +80,19 @@ export function resultRows({ run }: ReportedRun): [name: string, value: string][
     ],
     ['Bytes per end', `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}, in 2014 ${references})`],
     ['Bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],
+    ...(spec.protocol === 'both'
+      ? Object.entries(summary.byProtocol).map(([protocol, part]): [string, string] => [
+          protocol === 'tcp' ? 'TCP' : 'WebSocket',
+          `${formatCount(part.server)} on the server, ${formatCount(part.client)} on the client, ${formatKilobytesPerEnd(part.bytesPerEnd ?? null)} per end`,
+        ])
+      : []),
     ['Explained', summary.explainedRatio === null ? 'too little grew to say' : `${(summary.explainedRatio * 100).toFixed(1)} % of the growth of memory`],
   );
+  if (summary.messages !== undefined)
+    rows.push([
+      'Messages',
+      `${formatCount(summary.messages.total)} echoed, ${formatCount(summary.messages.lost)} lost, ${formatRate(summary.messages.perSecondMaximum)} at most`,
+    ]);
   if (latency !== undefined)
     rows.push([
       'Latency',

@@ -83,6 +83,7 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
     await dashboard.getByRole('button', { name: 'Send burst' }).click();
     await outcome(/2 messages of 64 bytes over each connection: done in [\d.]+ s, 8,000 messages echoed/);
     await dashboard.getByRole('heading', { name: 'Messages' }).waitFor();
+    await dashboard.locator('[data-c10m=protocols]').getByText('8,000').waitFor();
     await screenshot(page, 'dashboard-orders');
   });
 
