@@ -44,6 +44,11 @@ const cpuSecondsPerConnection = 28e-6;
 /** Walls that slow a run or cost a few connections, but do not bound how many fit. */
 const slowingWalls: ReadonlySet<string> = new Set<WallId>(['acceptQueue', 'synBacklog', 'tcpMemory', 'orphans', 'readOnlySysctl', 'cpu']);
 
+/** It slows a run or costs a few connections, but ends no ramp. */
+export function isSlowing(id: string): boolean {
+  return slowingWalls.has(id);
+}
+
 /** The wall that will end the ramp first; undefined where none is known. Walls that only slow it down do not count. */
 export function firstWall(plan: Pick<Plan, 'walls'>): PlannedWall | undefined {
   return plan.walls.find((wall) => wall.atAfterTuning !== null && !slowingWalls.has(wall.id));

@@ -2,6 +2,8 @@ import type { Blocked, Sample, Wall } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
+import { gainBeyond } from './ceiling.js';
+import { isSlowing } from './plannedWalls.js';
 import { formatBytes, formatCount } from './units.js';
 import { wallCatalogue, type WallId } from './walls.js';
 
@@ -60,7 +62,10 @@ export class WallRecogniser {
     const tell: Tell = ({ id, text }) => {
       if (this.told.has(id)) return;
       this.told.add(id);
-      found.push({ id, ...wallCatalogue[id], at: this.held(sample), evidence: text });
+      const at = this.held(sample);
+      const { title, remedy } = wallCatalogue[id];
+      const endsCeiling = this.plan.requested === 'max' && id !== 'unknown' && !isSlowing(id);
+      found.push({ id, title, at, evidence: text, remedy: endsCeiling ? `${remedy} ${gainBeyond(id, at, this.plan)}` : remedy });
     };
     this.first ??= sample;
     if (sample.phase === 'ramping' || sample.phase === 'holding') {

@@ -244,6 +244,21 @@ describe('WallRecogniser', () => {
     assert.deepEqual(named({ samples: [counts(19_500), counts(19_500), counts(19_500)], evidence: blocked('EMFILE', 'accept4', 'server') }), ['nofile']);
   });
 
+  it('tells what raising the wall of a ceiling run would give', () => {
+    const { recogniser, samples } = recorded('memory');
+    const [memory] = samples.flatMap((one) => recogniser.observe(one, one.evidence));
+    assert.match(
+      memory!.remedy,
+      /more memory.* Each further GiB gives about 112,\d{3} connections\. The next wall that is known stands at 22,776,000: Processes and threads\.$/,
+    );
+    const files = new WallRecogniser(planRun(specFromInput({ connections: 'max', ports: 1 }), limitedFacts()), limitedFacts());
+    const [nofile] = files.observe(sample(counts(19_500)), { ...blocked('EMFILE', 'socket'), guardTripped: false });
+    assert.match(nofile!.remedy, /hard limit of open files .* The next wall that is known stands at [\d,]+: /);
+    const aimed = new WallRecogniser(planRun(specFromInput({ connections: 10_000 }), limitedFacts()), limitedFacts());
+    const [other] = aimed.observe(sample(counts(9_000)), { ...blocked('EMFILE', 'socket'), guardTripped: false });
+    assert.doesNotMatch(other!.remedy, /next wall/, 'only a run to the ceiling asks that');
+  });
+
   it('names none in a recorded healthy run', () => {
     const { recogniser, samples } = recorded('healthyTcp');
     assert.ok(samples.some((one) => one.established.server === 100_000));
