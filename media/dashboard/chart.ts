@@ -29,6 +29,7 @@ export class ChartElement extends LitElement {
     revision: { attribute: false },
     hiddenSeries: { attribute: false },
     cursorRow: { attribute: false },
+    restRow: { attribute: false },
   };
   declare definition: ChartDefinition;
   declare samples: SampleColumnStore;
@@ -36,8 +37,10 @@ export class ChartElement extends LitElement {
   /** Changes whenever the samples did. */
   declare revision: number;
   declare hiddenSeries: ReadonlySet<string>;
-  /** The row that is read, by mouse or keys; the page sets it on all its charts. Undefined: the last one. */
+  /** The row that is read, by mouse or keys; the page sets it on all its charts. Undefined: `restRow`. */
   declare cursorRow: number | undefined;
+  /** The row that is read while nobody points at one. Undefined: the last one. */
+  declare restRow: number | undefined;
 
   private plot: uPlot | undefined;
   private columns: Float32Array[] = [];
@@ -152,7 +155,7 @@ export class ChartElement extends LitElement {
     this.columns = this.definition.series.map((series) => series.values(this.samples));
     const last = this.samples.length - 1;
     if (last < 0) return undefined;
-    return Math.min(this.cursorRow ?? last, last);
+    return Math.min(this.cursorRow ?? this.restRow ?? last, last);
   }
 
   private range(): [number, number] {
@@ -217,7 +220,8 @@ export class ChartElement extends LitElement {
     return {
       width,
       height: heightPx,
-      padding: [8, 8, 0, 0],
+      // To the right, half of the last time's label.
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: true, y: false, setScale: false },
@@ -359,7 +363,10 @@ export class ChartElement extends LitElement {
   private async copyImage(): Promise<void> {
     const canvas = this.querySelector('canvas');
     if (canvas === null) return;
-    const legend = this.definition.series.map((series) => ({ label: series.label, color: series.color }));
+    const { stacked, series } = this.definition;
+    const legend = series
+      .filter((_series, position) => !this.isHidden(position))
+      .map(({ label, color, dash }) => ({ label, color, ...(stacked === true ? {} : { dash: dash ?? [] }) }));
     const image = await chartImage(canvas, this.definition.title, legend);
     this.dispatchEvent(new CustomEvent<{ id: string; image: Blob }>('chart-image', { detail: { id: this.definition.id, image }, bubbles: true }));
   }

@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { valueAt } from '../../src/core/downsample.js';
 import { metrics } from '../../src/core/metrics.js';
-import { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { lastHeldRow, SampleColumnStore } from '../../src/core/sampleColumns.js';
 import { formatCount } from '../../src/core/units.js';
 import type { ComparisonSnapshot, SampleColumns } from '../../src/protocol/panel.js';
 import './chart.js';
@@ -35,6 +35,8 @@ export class ComparisonElement extends LitElement {
 
   private store = new SampleColumnStore();
   private definitions: ChartDefinition[] = [];
+  /** Until a reader points elsewhere, the values are those of the last moment at which all runs held their connections. */
+  private restRow: number | undefined;
   private view: ChartView | undefined;
   private hiddenSeries: ReadonlySet<string> = new Set();
   private notice = '';
@@ -47,6 +49,8 @@ export class ComparisonElement extends LitElement {
     super.connectedCallback();
     const { comparison, samples } = this.snapshot;
     this.store = alignedStore(samples, comparison.rampStartMs);
+    const held = samples.flatMap((_columns, index) => lastHeldRow(this.store.column(`${index}.establishedServer`)) ?? []);
+    this.restRow = held.length === 0 ? undefined : Math.min(...held);
     this.definitions = drawn.map((id) => this.definition(id));
     this.addEventListener('chart-zoom', (event) => {
       this.view = (event as CustomEvent<{ view: ChartView | undefined }>).detail.view;
@@ -107,7 +111,7 @@ export class ComparisonElement extends LitElement {
         </table>
       </section>
       <div class="charts">
-        ${this.definitions.map((definition) => html`<c10m-chart .definition=${definition} .samples=${this.store} .view=${this.view} .revision=${0} .hiddenSeries=${this.hiddenSeries}></c10m-chart>`)}
+        ${this.definitions.map((definition) => html`<c10m-chart .definition=${definition} .samples=${this.store} .view=${this.view} .revision=${0} .restRow=${this.restRow} .hiddenSeries=${this.hiddenSeries}></c10m-chart>`)}
       </div>
       <section class="card" aria-labelledby="ledger-title">
         <h2 id="ledger-title">${text('Where each byte goes')}</h2>

@@ -1,6 +1,7 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { HumanError } from '../../src/core/errors.js';
+import { lastHeldRow } from '../../src/core/sampleColumns.js';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../../src/core/units.js';
 import type { PanelCommand, PanelRequest } from '../../src/protocol/panel.js';
 import './chart.js';
@@ -99,6 +100,7 @@ export class DashboardElement extends LitElement {
               .view=${this.shownView(figures)}
               .revision=${this.model.revision}
               .hiddenSeries=${this.hiddenSeries}
+              .restRow=${figures.running ? undefined : lastHeldRow(samples.column('establishedServer'))}
             ></c10m-chart>`,
         )}
       </div>

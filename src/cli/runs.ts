@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { HumanError } from '../core/errors.js';
 import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
-import { compareSaved } from '../history/compareSaved.js';
-import { reportFormats, reportText } from '../history/report.js';
+import { compareSaved, reportSaved } from '../history/savedComparison.js';
+import { reportFormats } from '../history/report.js';
 import { RunStore } from '../history/store.js';
 import { compareText } from './compareText.js';
 import { defaultRunsDirectory } from './environment.js';
@@ -73,9 +73,9 @@ async function exportRuns(store: RunStore, names: readonly string[], format: str
   } else {
     const chosen = reportFormats.find((candidate) => candidate === format);
     if (chosen === undefined) throw new HumanError(`--format is "${format}", but must be one of: directory, ${reportFormats.join(', ')}.`, { code: 'usage' });
-    const reported = await Promise.all(ids.map(async (id) => ({ run: store.read(id), samples: await store.samples(id) })));
+    const report = await reportSaved(store, chosen, ids);
     try {
-      writeFileSync(output, reportText(chosen, reported), { flag: 'wx' });
+      writeFileSync(output, report, { flag: 'wx' });
     } catch (error) {
       throw new HumanError(`${output} cannot be written: ${error instanceof Error ? error.message : String(error)}.`, {
         code: 'usage',

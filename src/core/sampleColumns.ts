@@ -109,3 +109,10 @@ export class SampleColumnStore {
     this.rows = kept;
   }
 }
+
+/** The last row at which nearly all of the peak (99 %) was held: what a run that is over is read at, since it ends with nothing. */
+export function lastHeldRow(established: Float32Array): number | undefined {
+  const enough = established.reduce((peak, value) => Math.max(peak, value || 0), 0) * 0.99;
+  const row = established.findLastIndex((value) => value > 0 && value >= enough);
+  return row === -1 ? undefined : row;
+}

@@ -2,8 +2,10 @@ import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../core/costs.js';
 import { ledgerItems } from '../core/ledger.js';
 import { metrics } from '../core/metrics.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
 import type { SavedRun } from '../protocol/result.js';
+import { comparisonTables, htmlTable, markdownTable, type ReportTable } from './comparisonReport.js';
 import { type Chart, escapeHtml, svgChart } from './svgChart.js';
 
 /** A run with its samples, as read from the store. */
@@ -15,13 +17,17 @@ export interface ReportedRun {
 export const reportFormats = ['html', 'md', 'csv', 'json'] as const;
 export type ReportFormat = (typeof reportFormats)[number];
 
-/** A report of one run, or of several side by side, as one self-contained text. CSV has the samples, all others the results too. */
-export function reportText(format: ReportFormat, runs: readonly ReportedRun[]): string {
+/**
+ * A report of one run, or of several side by side, as one self-contained text. CSV has the samples, all others the results too; HTML and
+ * Markdown begin with the verdicts where there is a comparison.
+ */
+export function reportText(format: ReportFormat, runs: readonly ReportedRun[], comparison?: Comparison): string {
+  const tables = comparison === undefined ? [] : comparisonTables(comparison);
   switch (format) {
     case 'html':
-      return htmlReport(runs);
+      return htmlReport(runs, tables);
     case 'md':
-      return runs.map(markdownOf).join('\n');
+      return [...(tables.length === 0 ? [] : [`# Comparison of ${runs.length} runs\n`]), ...tables.map(markdownTable), ...runs.map(markdownOf)].join('\n');
     case 'csv':
       return csvReport(runs);
     case 'json':
@@ -234,7 +240,7 @@ table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.25re
 th{font-weight:600}td.number{text-align:right;font-variant-numeric:tabular-nums}figure{margin:1.5rem 0}figcaption{font-weight:600}svg text{font-size:11px;fill:CanvasText}.grid{stroke:color-mix(in srgb,CanvasText 18%,transparent)}
 .legend span{margin-right:1.25rem;white-space:nowrap}`;
 
-function htmlReport(runs: readonly ReportedRun[]): string {
+function htmlReport(runs: readonly ReportedRun[], tables: readonly ReportTable[]): string {
   const title = runs.length === 1 ? titleOf(runs[0]!.run) : `Comparison of ${runs.length} runs`;
   const sections = runs.map((reported) => {
     const rows = resultRows(reported).map(([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);
@@ -258,7 +264,7 @@ function htmlReport(runs: readonly ReportedRun[]): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>C10M: ${escapeHtml(title)}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <style>${style}</style></head>
-<body><main><h1>${escapeHtml(title)}</h1>${sections.join('\n')}<h2>Over time</h2>${charts.length === 0 ? '<p>No samples.</p>' : charts.join('\n')}
+<body><main><h1>${escapeHtml(title)}</h1>${tables.map(htmlTable).join('\n')}${sections.join('\n')}<h2>Over time</h2>${charts.length === 0 ? '<p>No samples.</p>' : charts.join('\n')}
 <p>Made by C10M. An end is one of the two sockets of a connection; a pair is both.</p></main></body></html>
 `;
 }

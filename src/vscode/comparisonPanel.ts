@@ -1,7 +1,7 @@
 import { commands, l10n, ViewColumn, window, type Disposable, type WebviewPanel, type WebviewPanelSerializer } from 'vscode';
 import { HumanError, toPlainError } from '../core/errors.js';
 import { rowOf, SampleColumnStore } from '../core/sampleColumns.js';
-import { compareSaved } from '../history/compareSaved.js';
+import { compareSaved } from '../history/savedComparison.js';
 import type { RunStore } from '../history/store.js';
 import type { ComparisonSnapshot, FromPanel, PanelRequest, ToPanel } from '../protocol/panel.js';
 import type { PanelDependencies } from './dashboardPanel.js';

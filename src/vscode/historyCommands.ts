@@ -1,6 +1,7 @@
 import { commands, env, l10n, Uri, window, workspace, type Disposable, type LogOutputChannel } from 'vscode';
 import { HumanError } from '../core/errors.js';
-import { reportFormats, reportText, type ReportFormat } from '../history/report.js';
+import { reportSaved } from '../history/savedComparison.js';
+import { reportFormats, type ReportFormat } from '../history/report.js';
 import type { RunStore } from '../history/store.js';
 import type { Comparisons } from './comparisonPanel.js';
 import type { Dashboards } from './dashboards.js';
@@ -176,8 +177,12 @@ async function exportReport(store: RunStore, runs: readonly RunItem[]): Promise<
     filters: { [choice.format.toUpperCase()]: [choice.format] },
   });
   if (target === undefined) return undefined;
-  const reported = await Promise.all(runs.map(async ({ id }) => ({ run: store.read(id), samples: await store.samples(id) })));
-  await workspace.fs.writeFile(target, Buffer.from(reportText(choice.format, reported)));
+  const report = await reportSaved(
+    store,
+    choice.format,
+    runs.map(({ id }) => id),
+  );
+  await workspace.fs.writeFile(target, Buffer.from(report));
   const open = l10n.t('Open');
   void window.showInformationMessage(l10n.t('The report was written to {0}', target.fsPath), open).then(async (answer) => {
     if (answer === open) await (choice.format === 'html' ? env.openExternal(target) : window.showTextDocument(target));

@@ -1,6 +1,6 @@
 import { l10n, LanguageModelTextPart, LanguageModelToolResult, lm, type CancellationToken, type Disposable } from 'vscode';
 import { HumanError } from '../core/errors.js';
-import { compareSaved } from '../history/compareSaved.js';
+import { compareSaved } from '../history/savedComparison.js';
 import type { RunStore } from '../history/store.js';
 import { maximumComparedRuns } from './comparisonPanel.js';
 import { toolNames } from './ids.js';

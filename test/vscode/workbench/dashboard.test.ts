@@ -222,3 +222,55 @@ test('mouse and keyboard: zoom, reset, values, series, table, orders', { timeout
     );
   });
 });
+
+/** Width and number of colours of a PNG, as the browser decodes it. */
+async function look(page: Page, base64: string): Promise<{ width: number; height: number; colors: number }> {
+  return page.evaluate(async (data) => {
+    const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const canvas = new OffscreenCanvas(image.width, image.height);
+    const context = canvas.getContext('2d')!;
+    context.drawImage(image, 0, 0);
+    const pixels = new Uint32Array(context.getImageData(0, 0, image.width, image.height).data.buffer);
+    return { width: image.width, height: image.height, colors: new Set(pixels).size };
+  }, base64);
+}
+
+test('a chart is copied as PNG with title, curves and legend; without the clipboard it is saved', { timeout: 90_000 }, async () => {
+  const directory = join(repository, 'test-results', 'screenshots');
+  mkdirSync(directory, { recursive: true });
+  await withDashboard('vscode-light', syntheticComparison(), async ({ page }) => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.getByRole('button', { name: 'Copy Established (server) as an image' }).click();
+    await page.getByText('The image is on the clipboard.').waitFor();
+    const copied = await page.evaluate(async () => {
+      const [item] = await navigator.clipboard.read();
+      const bytes = new Uint8Array(await (await item!.getType('image/png')).arrayBuffer());
+      return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
+    });
+    writeFileSync(join(directory, 'chart-copied.png'), Buffer.from(copied, 'base64'));
+    const { width, height, colors } = await look(page, copied);
+    assert.ok(width > 400 && height > 200, `${width} × ${height}`);
+    assert.ok(colors > 10, `${colors} colours: not empty`);
+  });
+  await withDashboard('vscode-dark', syntheticSnapshot(60), async (dashboard) => {
+    const { page } = dashboard;
+    await page.context().clearPermissions();
+    await page.evaluate(() => {
+      // As a webview without the focus or the permission has it.
+      navigator.clipboard.write = () => Promise.reject(new DOMException('denied', 'NotAllowedError'));
+    });
+    await page.getByRole('button', { name: 'Copy Memory as an image' }).click();
+    await page.waitForFunction(() => (globalThis as unknown as { sent: { type: string }[] }).sent.some((message) => message.type === 'request'));
+    const [message] = (await dashboard.sent()).filter(({ type }) => type === 'request') as unknown as {
+      id: number;
+      request: { name: string; fileName: string; base64: string };
+    }[];
+    assert.equal(message!.request.name, 'saveImage');
+    assert.equal(message!.request.fileName, '01K0000000-ledger.png');
+    writeFileSync(join(directory, 'chart-saved.png'), Buffer.from(message!.request.base64, 'base64'));
+    assert.ok((await look(page, message!.request.base64)).colors > 10);
+    await dashboard.post({ type: 'reply', id: message!.id, ok: true, value: true });
+    await page.getByText('The image was saved.').waitFor();
+  });
+});

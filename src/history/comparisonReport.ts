@@ -1,0 +1,54 @@
+import type { Comparison, Difference } from '../protocol/comparison.js';
+import { escapeHtml } from './svgChart.js';
+
+/** A table of a report: its title, its head and its rows, all as text. */
+export interface ReportTable {
+  title: string;
+  head: string[];
+  rows: string[][];
+}
+
+/** What a comparison adds to a report of several runs: verdicts with their noise band, and what differs. Tables without rows are left out. */
+export function comparisonTables(comparison: Comparison): ReportTable[] {
+  const labels = comparison.runs.map(({ label }, index) =>
+    comparison.runs.some((other, at) => at !== index && other.label === label) ? `${index + 1}: ${label}` : label,
+  );
+  const differences = (title: string, rows: readonly Difference[]): ReportTable => ({
+    title,
+    head: ['Field', ...labels],
+    rows: rows.map(({ field, values }) => [field, ...values.map((value) => value ?? '–')]),
+  });
+  return [
+    {
+      title: 'Verdicts against the first run',
+      head: ['Metric', ...labels, 'Noise band'],
+      rows: comparison.metrics.map((metric) => [
+        metric.title,
+        ...metric.texts.map((value, index) => `${value}${verdictText(metric.verdicts[index], metric.changes[index])}`),
+        `± ${(metric.noise * 100).toFixed(0)} %, ${metric.noiseSource}`,
+      ]),
+    },
+    differences('Differences of the runs', comparison.spec),
+    differences('Differences of the hosts', comparison.host),
+    differences('Differences of the kernel settings', comparison.tuning),
+  ].filter(({ rows }) => rows.length > 0);
+}
+
+function verdictText(verdict: string | undefined, change: number | null | undefined): string {
+  if (verdict === undefined || verdict === 'baseline' || verdict === 'unknown') return '';
+  if (change === null || change === undefined || !Number.isFinite(change) || Math.abs(change) < 0.0005) return ` (${verdict})`;
+  return ` (${verdict}, ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %)`;
+}
+
+export function markdownTable({ title, head, rows }: ReportTable): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+  return `## ${title}\n\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}\n`;
+}
+
+export function htmlTable({ title, head, rows }: ReportTable): string {
+  const cells = (row: readonly string[]) =>
+    row.map((cell, index) => (index === 0 ? `<th scope="row">${escapeHtml(cell)}</th>` : `<td>${escapeHtml(cell)}</td>`)).join('');
+  return `<h2>${escapeHtml(title)}</h2><table><thead><tr>${head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('')}</tr></thead><tbody>${rows
+    .map((row) => `<tr>${cells(row)}</tr>`)
+    .join('')}</tbody></table>`;
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { runs as runsCommand } from '../../src/cli/runs.js';
+import { reportSaved } from '../../src/history/savedComparison.js';
+import { reportFormats } from '../../src/history/report.js';
+import { RunStore } from '../../src/history/store.js';
+import { sample, savedRun } from './builders/samples.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'c10m-report-'));
+const store = new RunStore(join(directory, 'runs'));
+const hostile = '<img src=x onerror="alert(1)"> | "a", b';
+
+before(() => {
+  for (const [id, bytesPerEnd] of [
+    ['a', 4_400],
+    ['b', 9_000],
+  ] as const) {
+    const writer = store.create({ ...savedRun(id, {}, { bytesPerEnd }), name: id === 'b' ? hostile : 'first' });
+    for (let second = 0; second < 5; second++) writer.append(sample({ seq: second + 1, t: second * 1_000 }));
+    writer.close();
+  }
+});
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+test('c10m runs export writes what VS Code writes, in each format, for one run and for several', async () => {
+  for (const format of reportFormats) {
+    for (const ids of [['a'], ['a', 'b']]) {
+      const output = join(directory, `${ids.join('-')}.${format}`);
+      assert.equal(await runsCommand(['export', ...ids, '--format', format, '--output', output, '--runs', store.directory]), 0);
+      assert.equal(readFileSync(output, 'utf8'), await reportSaved(store, format, ids), `${format} of ${ids.join(', ')}`);
+      await assert.rejects(runsCommand(['export', ...ids, '--format', format, '--output', output, '--runs', store.directory]), /cannot be written/);
+    }
+  }
+});
+
+test('a report of several runs begins with the verdicts and their noise band', async () => {
+  const markdown = await reportSaved(store, 'md', ['a', 'b']);
+  assert.match(markdown, /^# Comparison of 2 runs\n\n## Verdicts against the first run\n/);
+  assert.match(markdown, /\| Bytes per end \| 4\.40 kB \| 9\.00 kB \(worse, \+104\.5 %\) \| ± 2 %, assumed \|/);
+  assert.doesNotMatch(await reportSaved(store, 'md', ['a']), /Verdicts/);
+  assert.match(await reportSaved(store, 'html', ['a', 'b']), /<h2>Verdicts against the first run<\/h2>.*9\.00 kB \(worse, \+104\.5 %\)/s);
+});
+
+test('a report is one file that runs nothing and fetches nothing, whatever a run is called', async () => {
+  const html = await reportSaved(store, 'html', ['a', 'b']);
+  assert.doesNotMatch(html, /<script|<img|<link|https?:|url\(|@import/i);
+  assert.match(html, /&lt;img src=x onerror=&quot;alert\(1\)&quot;&gt;/);
+  const rows = (await reportSaved(store, 'md', ['a', 'b'])).split('\n').filter((line) => line.includes('onerror') && line.startsWith('|'));
+  for (const row of rows) assert.match(row, /> \\\| "a"/);
+});
+
+test('CSV has one line a sample and as many cells in each; JSON is read back', async () => {
+  const lines = (await reportSaved(store, 'csv', ['a', 'b'])).trimEnd().split('\r\n');
+  assert.equal(lines.length, 1 + 2 * 5);
+  assert.deepEqual([...new Set(lines.map((line) => line.split(',').length))], [lines[0]!.split(',').length]);
+  const parsed = JSON.parse(await reportSaved(store, 'json', ['a', 'b'])) as { run: { id: string }; samples: unknown[] }[];
+  assert.deepEqual(
+    parsed.map(({ run, samples }) => [run.id, samples.length]),
+    [
+      ['a', 5],
+      ['b', 5],
+    ],
+  );
+});
