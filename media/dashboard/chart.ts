@@ -17,8 +17,13 @@ export interface ChartView {
 const heightPx = 180;
 /** Rows of the table equivalent: enough to see the shape, few enough to read. */
 const tableRows = 24;
-/** Steps of an axis that counts: half a connection is nothing. */
-const wholeSteps = Array.from({ length: 10 }, (_value, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat();
+/** Steps of an axis, where uPlot's own do not fit the unit. */
+const axisSteps = {
+  /** Half a connection is nothing. */
+  counts: Array.from({ length: 10 }, (_value, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat(),
+  /** Round in binary units: 256 MiB, not 191 MiB. */
+  bytes: Array.from({ length: 50 }, (_value, power) => 2 ** power),
+};
 
 /** A chart with its legend, keyboard cursor and table. Draws into the light DOM, so that one style sheet serves all. */
 export class ChartElement extends LitElement {
@@ -238,7 +243,7 @@ export class ChartElement extends LitElement {
         {
           ...axis,
           size: labelsWidth,
-          ...(definition.wholeNumbers === true ? { incrs: wholeSteps } : {}),
+          ...(definition.steps === undefined ? {} : { incrs: axisSteps[definition.steps] }),
           values: (_plot, splits) => splits.map((value) => definition.format(value)),
         },
       ],

@@ -21,8 +21,8 @@ export interface ChartDefinition {
   series: readonly ChartSeries[];
   /** The series are parts of a whole, the first at the bottom. */
   stacked?: boolean;
-  /** The values are counts. */
-  wholeNumbers?: boolean;
+  /** Which steps the axis takes; absent: decimal ones. */
+  steps?: 'counts' | 'bytes';
   /** Left out while this says so. */
   hidden?(store: SampleColumnStore): boolean;
 }
@@ -42,7 +42,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Connections'),
       description: text('Established connections over time, counted on the server by accepts and on the client by connects.'),
       format: formatCount,
-      wholeNumbers: true,
+      steps: 'counts',
       series: [
         { label: text('Server'), color: 'blue', values: column('establishedServer') },
         { label: text('Client'), color: 'green', dash: [6, 4], values: column('establishedClient') },
@@ -54,7 +54,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Connect rate'),
       description: text('New connections per second, counted on the client.'),
       format: formatRate,
-      wholeNumbers: true,
+      steps: 'counts',
       series: [{ label: text('Connections per second'), color: 'purple', values: column('connectRate') }],
     },
     {
@@ -62,6 +62,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Memory'),
       description: text('Growth of memory since the baseline, by where it went.'),
       format: formatBytes,
+      steps: 'bytes',
       stacked: true,
       series: ledgerGroups().map((group) => ({ label: group.label, color: group.color, values: (store) => group.values(store) })),
     },
@@ -82,7 +83,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Failures'),
       description: text('Connections that failed and connections that were lost, since the run began.'),
       format: formatCount,
-      wholeNumbers: true,
+      steps: 'counts',
       series: [
         { label: text('Failed'), color: 'red', values: column('failed') },
         { label: text('Lost'), color: 'orange', dash: [6, 4], values: column('lost') },
@@ -93,7 +94,7 @@ export function chartDefinitions(): readonly ChartDefinition[] {
       title: text('Messages'),
       description: text('Echoed messages per second, counted where they come back.'),
       format: formatCount,
-      wholeNumbers: true,
+      steps: 'counts',
       series: [{ label: text('Messages per second'), color: 'yellow', values: column('messagesPerSecond') }],
       hidden: (store) => isEmpty(store.column('messagesPerSecond')),
     },

@@ -166,7 +166,7 @@ export class ComparisonElement extends LitElement {
       title: metric.title,
       description: text('{0} over the seconds since the start of the ramp, one line for each run.', metric.title),
       format: (value) => metric.format(value),
-      wholeNumbers: metric.unit.startsWith('connections'),
+      ...(metric.unit.startsWith('connections') ? { steps: 'counts' as const } : id === 'ledgerBytes' ? { steps: 'bytes' as const } : {}),
       series: this.snapshot.comparison.runs.map((run, index) => ({
         label: run.label,
         ...strokes[index % strokes.length]!,
@@ -198,7 +198,8 @@ function verdictView(verdict: string | undefined, change: number | null | undefi
       ? ''
       : ` ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %`;
   const words: Record<string, string> = { same: text('same'), better: text('better'), worse: text('worse'), differs: text('differs') };
-  return html`<span class="badge ${verdict === 'worse' ? 'error' : ''}">${words[verdict] ?? verdict}${percent}</span>`;
+  // What is the same needs no attention.
+  return html`<span class=${verdict === 'same' ? 'muted' : `badge ${verdict === 'worse' ? 'error' : ''}`}>${words[verdict] ?? verdict}${percent}</span>`;
 }
 
 /** All runs on one time axis that counts from the start of each run's ramp; the columns of run 1 are `0.…`, of run 2 `1.…`. */

@@ -8,7 +8,7 @@ import './chart.js';
 import type { ChartElement, ChartView } from './chart.js';
 import { chartDefinitions, type ChartDefinition } from './chartDefinitions.js';
 import './controls.js';
-import { figuresOf, type Figures } from './figures.js';
+import { figuresOf, phaseText, type Figures } from './figures.js';
 import type { Host } from './host.js';
 import { ledgerView } from './ledgerBar.js';
 import { entriesView, wallsView } from './lists.js';
@@ -139,7 +139,7 @@ export class DashboardElement extends LitElement {
   /** States are announced, samples are not. */
   private announcement(figures: Figures): string {
     if (figures.phase !== this.announcedPhase) this.announcedPhase = figures.phase;
-    return `${this.model.run.title}: ${figures.phase ?? text('starting')}. ${this.notice}`;
+    return `${this.model.run.title}: ${phaseText(this.model.run)}. ${this.notice}`;
   }
 
   private head(figures: Figures): TemplateResult {
@@ -152,7 +152,7 @@ export class DashboardElement extends LitElement {
           ${new Date(run.startedAt).toLocaleString()}${run.tags.map((tag) => html` <span class="badge">${tag}</span>`)}
         </p>
       </div>
-      <span class="phase ${figures.phase ?? 'starting'}" data-c10m="phase">${figures.phase ?? text('starting')}</span>
+      <span class="phase ${figures.phase ?? 'starting'}" data-c10m="phase">${phaseText(run)}</span>
       ${run.link === 'lost' ? html`<span class="badge warn">${text('Link lost, reconnecting')}</span>` : nothing}
       <div class="actions">
         ${
@@ -160,13 +160,19 @@ export class DashboardElement extends LitElement {
             ? html`<button type="button" class="stop" data-c10m="stop" ?disabled=${this.stopping} @click=${() => void this.stop()}>
                 ${this.stopping ? text('Stopping…') : text('Stop')}
               </button>`
-            : html`${this.command('repeatRun', text('Run again'))} ${this.command('exportReport', text('Export report…'))}
-              ${this.command('saveRunAsProfile', text('Save as profile…'))}`
+            : this.commandsAfterwards()
         }
         ${this.command('showLog', text('Log'))}
       </div>
       ${run.linkText === undefined || run.linkText === '' ? nothing : html`<p class="link-text" role="status">${run.linkText}</p>`}
     </header>`;
+  }
+
+  /** A run that did not begin was not saved: there is nothing to report of it. */
+  private commandsAfterwards(): TemplateResult {
+    const repeat = this.command('repeatRun', text('Run again'));
+    if (this.model.run.phases.length === 0) return repeat;
+    return html`${repeat} ${this.command('exportReport', text('Export report…'))} ${this.command('saveRunAsProfile', text('Save as profile…'))}`;
   }
 
   private command(command: PanelCommand, label: string): TemplateResult {

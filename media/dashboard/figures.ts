@@ -1,4 +1,5 @@
 import { isFinal } from '../../src/core/phases.js';
+import { text } from '../../src/core/texts.js';
 import type { Phase } from '../../src/protocol/events.js';
 import type { PanelRun } from '../../src/protocol/panel.js';
 
@@ -22,6 +23,15 @@ export interface Figures {
   /** Until the end of the ramp or of the hold; undefined where nobody can know. */
   secondsLeft: { phase: 'ramping' | 'holding'; seconds: number } | undefined;
   nextWall: { title: string; at: number; remedy: string; evidence: string } | undefined;
+}
+
+/** What the run does, or how it ended as far as that was seen. */
+export function phaseText({ phases, link, summary }: PanelRun): string {
+  const phase = phases.at(-1)?.phase;
+  if (link !== 'saved') return phase ?? text('starting');
+  if (phase === undefined && summary === undefined) return text('did not begin');
+  if (summary !== undefined) return summary.verdict;
+  return phase !== undefined && isFinal(phase) ? phase : text('no end seen');
 }
 
 export function figuresOf(run: PanelRun): Figures {

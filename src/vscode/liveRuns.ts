@@ -11,7 +11,7 @@ export interface LiveRunsDependencies {
   running: RunningRuns;
   log: LogOutputChannel;
   /** Requests of a panel that are not orders to the run. */
-  runCommand(runId: string, request: PanelRequest): Promise<unknown>;
+  runCommand(runId: string, request: PanelRequest, spec?: RunSpec): Promise<unknown>;
 }
 
 /** The runs in progress of this window. Owns their controllers. */
@@ -72,7 +72,7 @@ export class LiveRuns implements Disposable {
 
   private adopt(controller: RunHandle, spec: RunSpec, abort: AbortController): LiveRun {
     const { runId } = controller.state;
-    const run = new LiveRun(controller, runId, spec, abort, (request) => this.dependencies.runCommand(runId, request));
+    const run = new LiveRun(controller, runId, spec, abort, (request) => this.dependencies.runCommand(runId, request, spec));
     this.runs.set(runId, run);
     this.controllers.set(runId, controller);
     controller.onEvent((event) => this.logEvent(runId, event));

@@ -24,6 +24,12 @@ export interface RunCommandDependencies {
   log: LogOutputChannel;
 }
 
+/** A run of a dashboard with its spec: one that did not begin is in no store. */
+interface RunToRepeat {
+  id: string;
+  spec: RunSpec;
+}
+
 /** Starts a run whose spec is settled: shows the plan, asks, opens the dashboard, and reports how it went wrong if it does. */
 export async function startRun(dependencies: RunCommandDependencies, spec: RunSpec): Promise<string | undefined> {
   const { live, dashboards, log } = dependencies;
@@ -66,7 +72,8 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
         throw new HumanError(l10n.t('There is no run yet.'), { code: 'usage', remedy: l10n.t('Start one with the command "Start C10M run".') });
       dashboards.open(runId);
     }),
-    guarded<RunItem>(commandIds.repeatRun, async (item) => {
+    guarded<RunItem | RunToRepeat>(commandIds.repeatRun, async (item) => {
+      if (item !== undefined && 'spec' in item) return startRun(dependencies, item.spec);
       const id = item?.id ?? tree.view.selection.find((element): element is RunItem => 'id' in element)?.id ?? store.list()[0]?.id;
       return id === undefined ? undefined : startRun(dependencies, store.read(id).spec);
     }),
@@ -97,11 +104,11 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
   ];
 }
 
-/** What the buttons of a dashboard ask for, beside orders to the run. */
-export async function handlePanelRequest(runId: string, request: PanelRequest): Promise<unknown> {
+/** What the buttons of a dashboard ask for, beside orders to the run. `spec`: that of a run which may not be saved. */
+export async function handlePanelRequest(runId: string, request: PanelRequest, spec?: RunSpec): Promise<unknown> {
   switch (request.name) {
     case 'command':
-      await commands.executeCommand(`c10m.${request.command}`, { id: runId });
+      await commands.executeCommand(`c10m.${request.command}`, { id: runId, ...(spec === undefined ? {} : { spec }) });
       return null;
     case 'saveImage':
       return saveImage(request.fileName, request.base64);
