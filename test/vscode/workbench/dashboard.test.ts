@@ -242,7 +242,7 @@ test('a chart is copied as PNG with title, curves and legend; without the clipbo
   await withDashboard('vscode-light', syntheticComparison(), async ({ page }) => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     await page.getByRole('button', { name: 'Copy Established (server) as an image' }).click();
-    await page.getByText('The image is on the clipboard.').waitFor();
+    await page.locator('.notice').getByText('The image is on the clipboard.').waitFor();
     const copied = await page.evaluate(async () => {
       const [item] = await navigator.clipboard.read();
       const bytes = new Uint8Array(await (await item!.getType('image/png')).arrayBuffer());
@@ -271,6 +271,6 @@ test('a chart is copied as PNG with title, curves and legend; without the clipbo
     writeFileSync(join(directory, 'chart-saved.png'), Buffer.from(message!.request.base64, 'base64'));
     assert.ok((await look(page, message!.request.base64)).colors > 10);
     await dashboard.post({ type: 'reply', id: message!.id, ok: true, value: true });
-    await page.getByText('The image was saved.').waitFor();
+    await page.locator('.notice').getByText('The image was saved.').waitFor();
   });
 });
