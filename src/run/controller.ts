@@ -231,13 +231,8 @@ export class RunController extends ObservedRun implements RunHandle {
   private save(): void {
     if (this.saved === undefined || this.writer === undefined) return;
     const { facts, plan } = this.state;
-    // The name, tags and pin may have been changed in the tree while the run went on.
-    const { name, tags, pinned } = this.dependencies.store.read(this.state.runId);
     this.saved = {
-      ...this.saved,
-      ...(name === undefined ? {} : { name }),
-      tags,
-      pinned,
+      ...this.withPersonalTouch(this.saved),
       ...(facts === undefined ? {} : { facts }),
       ...(plan === undefined ? {} : { plan }),
     };

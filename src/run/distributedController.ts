@@ -361,7 +361,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     if (this.saved !== undefined && this.writer !== undefined) {
       const { facts, plan } = this.state;
       this.writer.save({
-        ...this.saved,
+        ...this.withPersonalTouch(this.saved),
         endedAt: new Date().toISOString(),
         summary,
         ...(facts === undefined ? {} : { facts }),

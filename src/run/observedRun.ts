@@ -1,4 +1,5 @@
 import type { RunStore } from '../history/store.js';
+import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { HostConnection } from '../transport/transport.js';
 import type { ControllerEvent } from './runHandle.js';
@@ -35,6 +36,20 @@ export abstract class ObservedRun {
   /** Where the run is saved. */
   get directory(): string {
     return this.dependencies.store.pathOf(this.state.runId);
+  }
+
+  /** `run` with the name, tags and pin that a person may have given it in the history while it went on. */
+  protected withPersonalTouch(run: SavedRun): SavedRun {
+    try {
+      const { name, tags, pinned } = this.dependencies.store.read(this.state.runId);
+      const touched: SavedRun = { ...run, tags, pinned };
+      delete touched.name;
+      return name === undefined ? touched : { ...touched, name };
+    } catch (error) {
+      // Its file was damaged or taken away: what is known here is written again.
+      this.dependencies.log(`The saved run could not be read: ${error instanceof Error ? error.message : String(error)}`);
+      return run;
+    }
   }
 
   protected publish(event: ControllerEvent): void {

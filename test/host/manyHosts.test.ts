@@ -141,7 +141,10 @@ describe('one run over several hosts', { skip }, () => {
   it('opens 30,000 connections from two client hosts to a third, whose counts add up, and leaves all three as they were', async () => {
     const before = await Promise.all(hosts.map((host) => host.exec(hostState)));
     const runs = join(laptop.home, 'runs');
-    const { events, ended } = startRun(runs, ['--connections', '30k', '--hold', '3s']);
+    const store = new RunStore(runs);
+    const { events, ended, seen } = startRun(runs, ['--connections', '30k', '--hold', '3s']);
+    await seen((event) => event.type === 'phase' && event.phase === 'holding');
+    store.update(store.resolve('last'), { name: 'three hosts', tags: ['nightly'] });
     const { code, stderr } = await ended;
     const summary = events.flatMap((event) => (event.type === 'summary' ? [event.summary] : []))[0];
     assert.equal(code, 0, `${stderr} ${JSON.stringify(summary?.reason)}`);
@@ -160,6 +163,8 @@ describe('one run over several hosts', { skip }, () => {
     );
     const [saved] = readdirSync(runs).filter((name) => name !== 'index.json');
     assert.equal(readdirSync(join(runs, saved!, 'hosts')).filter((name) => name !== 'index.json').length, 3, 'each part is saved whole');
+    const { name, tags } = store.read(saved!);
+    assert.deepEqual([name, tags], ['three hosts', ['nightly']], 'what it was given while it went on stays');
     const afterwards = await Promise.all(hosts.map((host) => host.exec(hostState)));
     assert.deepEqual(
       afterwards.map((result) => result.stdout),
