@@ -1,8 +1,9 @@
-import { hostname, homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { version } from '../core/version.js';
 import type { ControllerDependencies } from '../run/observedRun.js';
 import { RunStore } from '../history/store.js';
+import { runOwner } from '../transport/environment.js';
 import { type ConnectOptions, connectHost } from '../transport/transport.js';
 import { provisionOf, sudoOf } from './choices.js';
 import { addressOf } from './savedHosts.js';
@@ -67,7 +68,7 @@ function controllerDependencies(options: TerminalOptions): ControllerDependencie
       }),
     store: new RunStore(options.runsDirectory ?? defaultRunsDirectory()),
     version: version(),
-    owner: `${userInfo().username}@${hostname()}`,
+    owner: runOwner(),
     log: options.log,
   };
 }

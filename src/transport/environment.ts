@@ -11,8 +11,23 @@ export interface LaptopEnvironment {
   variables: Readonly<Record<string, string | undefined>>;
 }
 
-/** The machine this process really runs on. */
-export function laptopEnvironment(): LaptopEnvironment {
-  const user = userInfo();
-  return { platform: process.platform, homeDirectory: homedir(), userName: user.username, userId: user.uid, hostName: hostname(), variables: process.env };
+/** The machine this process really runs on. Asks the user database, which may be slow where it is on the network. */
+export function laptopEnvironment(readUser: () => { username: string; uid: number } = userInfo): LaptopEnvironment {
+  return { platform: process.platform, homeDirectory: homedir(), ...currentUser(readUser), hostName: hostname(), variables: process.env };
+}
+
+/** `name@host`: who began a run. */
+export function runOwner({ userName, hostName } = laptopEnvironment()): string {
+  return `${userName}@${hostName}`;
+}
+
+function currentUser(readUser: () => { username: string; uid: number }): Pick<LaptopEnvironment, 'userName' | 'userId'> {
+  try {
+    const { username, uid } = readUser();
+    return { userName: username, userId: uid };
+  } catch {
+    // Containers run programs as users that no database knows.
+    const userId = process.getuid?.() ?? -1;
+    return { userName: process.env['USER'] ?? process.env['LOGNAME'] ?? String(userId), userId };
+  }
 }

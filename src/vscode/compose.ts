@@ -1,9 +1,9 @@
-import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode';
 import { useTexts } from '../core/texts.js';
 import { RunStore } from '../history/store.js';
 import { newRun } from '../run/newRun.js';
+import { runOwner } from '../transport/environment.js';
 import { vscodeConnect } from './connect.js';
 import { Comparisons } from './comparisonPanel.js';
 import type { PanelDependencies } from './dashboardPanel.js';
@@ -37,9 +37,8 @@ export function createExtension(context: ExtensionContext): void {
   const registry = new HostRegistry(process.platform === 'linux', sshAliases);
   const connect = vscodeConnect(join(context.extensionPath, 'dist', 'host'), registry, context.secrets, log);
   const version = String((context.extension.packageJSON as { version: unknown }).version);
-  const owner = `${userInfo().username}@${hostname()}`;
   const createController: LiveRunsDependencies['createController'] = (spec, runId, progress, signal) =>
-    newRun({ connect: (name) => connect(name, progress, signal), store, version, owner, log: (line) => log.debug(line) }, spec, runId);
+    newRun({ connect: (name) => connect(name, progress, signal), store, version, owner: runOwner(), log: (line) => log.debug(line) }, spec, runId);
   const check: CheckRun = (spec, progress, signal) => createController(spec, undefined, progress, signal).check(signal);
   const live = new LiveRuns({ createController, running, log, runCommand: handlePanelRequest });
   const panelDependencies: PanelDependencies = {

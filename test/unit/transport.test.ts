@@ -10,7 +10,7 @@ import fc from 'fast-check';
 import { LineSplitter } from '../../src/protocol/lines.js';
 import { consentFile, Consents } from '../../src/transport/consents.js';
 import { kindOfHost, requireBase } from '../../src/transport/deploy.js';
-import type { LaptopEnvironment } from '../../src/transport/environment.js';
+import { laptopEnvironment, runOwner, type LaptopEnvironment } from '../../src/transport/environment.js';
 import { inspectScript, parseInspection, type Inspection } from '../../src/transport/hostScripts.js';
 import { isLocalOffered } from '../../src/transport/local.js';
 import { downloadDirectory, downloadNode, npmRegistry, provisionedNodes, type ProvisionedNode } from '../../src/transport/nodeDownload.js';
@@ -49,6 +49,14 @@ test('this machine is a host only on Linux, and each system keeps its files in i
     join(home, 'Library/Caches/c10m/downloads'),
     join('C:\\Local', 'c10m', 'downloads'),
   ]);
+});
+
+test('a user whom no database knows has a name all the same', () => {
+  const environment = laptopEnvironment(() => {
+    throw new Error('uv_os_get_passwd returned ENOENT');
+  });
+  assert.equal(environment.userId, process.getuid?.());
+  assert.match(runOwner(environment), /^[^@]+@[^@]+$/);
 });
 
 test('quoting survives any shell that it is meant for', () => {

@@ -3,6 +3,7 @@ import { copyFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import type { WatchedActivation } from '../support/activationWatch.js';
 import { figures } from './figures.js';
 
 /** The bar of the product for loading and activating. */
@@ -51,5 +52,12 @@ describe('activation', () => {
       contributed.map(({ command }) => command).filter((command) => !registered.has(command)),
       [],
     );
+  });
+
+  it('touches no file, no process, no network and no user database', async () => {
+    await vscode.extensions.getExtension(id)?.activate();
+    const { c10mActivation } = globalThis as { c10mActivation?: WatchedActivation };
+    assert.ok(c10mActivation, 'the activation was watched');
+    assert.deepEqual(c10mActivation.accesses, []);
   });
 });

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
-import { createWriteStream, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { codeServerDirectory, node24Path } from '../../../scripts/support/vscodeHost.mjs';
 
@@ -37,6 +37,8 @@ const quietSettings = {
 export interface CodeServerOptions {
   /** A packed VSIX to install first; absent: nothing is installed (see `developmentPayload`). */
   vsix?: string;
+  /** Folders of unpacked extensions to install first, each named `PUBLISHER.NAME-VERSION`. */
+  extensionFolders?: readonly string[];
   /** More user settings. */
   settings?: Record<string, unknown>;
   /** More environment for the extension host. */
@@ -114,6 +116,7 @@ export async function startCodeServer(options: CodeServerOptions = {}): Promise<
   for (const directory of [workspace, home, join(userData, 'User'), extensions]) mkdirSync(directory, { recursive: true });
   writeFileSync(join(userData, 'User', 'settings.json'), JSON.stringify({ ...quietSettings, ...options.settings }, undefined, 2));
   writeFileSync(join(folder, 'config.yaml'), '');
+  for (const path of options.extensionFolders ?? []) cpSync(path, join(extensions, basename(path)), { recursive: true });
   for (const [name, text] of Object.entries(options.files ?? {})) {
     mkdirSync(dirname(join(workspace, name)), { recursive: true });
     writeFileSync(join(workspace, name), text);

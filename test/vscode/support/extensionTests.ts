@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { format } from 'node:util';
 import { join } from 'node:path';
@@ -9,12 +9,18 @@ import { developmentPayload, repository, startCodeServer } from './codeServer.js
 import { syntheticSavedRun } from './syntheticRun.js';
 import type { MochaReport } from '../extension/run.js';
 
-/** Mocha's tests of `test/vscode/extension`, as one file that an extension host loads. */
-async function bundle(): Promise<string> {
-  const outfile = join(repository, '.cache', 'extension-tests', 'index.cjs');
+const bundleDirectory = join(repository, '.cache', 'extension-tests');
+
+/** Mocha's tests of `test/vscode/extension` as one file that an extension host loads, and the extension that watches the activation. */
+async function bundle(): Promise<{ testsPath: string; watchExtension: string }> {
+  const watchExtension = join(bundleDirectory, 'c10m-tests.activation-watch-1.0.0');
   await build({
-    entryPoints: [join(repository, 'test', 'vscode', 'extension', 'run.ts')],
-    outfile,
+    entryPoints: {
+      index: join(repository, 'test', 'vscode', 'extension', 'run.ts'),
+      'c10m-tests.activation-watch-1.0.0/watch': join(repository, 'test', 'vscode', 'support', 'activationWatch.ts'),
+    },
+    outdir: bundleDirectory,
+    outExtension: { '.js': '.cjs' },
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -24,7 +30,17 @@ async function bundle(): Promise<string> {
     // Mocha loads its parts by name; the repository's node_modules is above the bundle.
     external: ['vscode', 'mocha', 'cpu-features', 'koffi', '*.node'],
   });
-  return outfile;
+  const manifest = {
+    name: 'activation-watch',
+    publisher: 'c10m-tests',
+    version: '1.0.0',
+    engines: { vscode: '^1.104.0' },
+    main: './watch.cjs',
+    activationEvents: ['*'],
+    extensionKind: ['workspace', 'ui'],
+  };
+  writeFileSync(join(watchExtension, 'package.json'), JSON.stringify(manifest));
+  return { testsPath: join(bundleDirectory, 'index.cjs'), watchExtension };
 }
 
 function readReport(path: string): MochaReport {
@@ -33,8 +49,8 @@ function readReport(path: string): MochaReport {
   return JSON.parse(readFileSync(path, 'utf8')) as MochaReport;
 }
 
-async function runInCodeServer(testsPath: string, reportPath: string): Promise<void> {
-  const server = await startCodeServer({ environment: { C10M_TEST_REPORT: reportPath } });
+async function runInCodeServer(testsPath: string, watchExtension: string, reportPath: string): Promise<void> {
+  const server = await startCodeServer({ environment: { C10M_TEST_REPORT: reportPath }, extensionFolders: [watchExtension] });
   try {
     saveRuns(server.userData);
     const window = await openWindow();
@@ -60,12 +76,12 @@ async function runInCodeServer(testsPath: string, reportPath: string): Promise<v
   }
 }
 
-async function runInDesktop(testsPath: string, reportPath: string): Promise<void> {
+async function runInDesktop(testsPath: string, watchExtension: string, reportPath: string): Promise<void> {
   const { runTests } = await import('@vscode/test-electron');
   const userData = mkdtempSync(join(tmpdir(), 'c10m-user-'));
   saveRuns(userData);
   await runTests({
-    extensionDevelopmentPath: repository,
+    extensionDevelopmentPath: [repository, watchExtension],
     extensionTestsPath: testsPath,
     extensionTestsEnv: { C10M_TEST_REPORT: reportPath },
     launchArgs: ['--disable-extensions', '--disable-gpu', `--user-data-dir=${userData}`],
@@ -88,12 +104,12 @@ function saveRuns(userData: string): void {
 
 /** Runs the extension host's tests where VSCODE_TEST says (`desktop`, else code-server) and returns what they reported. */
 export async function runExtensionTests(): Promise<MochaReport> {
-  const testsPath = await bundle();
+  const { testsPath, watchExtension } = await bundle();
   const directory = join(repository, 'test-results');
   mkdirSync(directory, { recursive: true });
   const reportPath = join(directory, 'extension-host.json');
   rmSync(reportPath, { force: true });
-  if (process.env['VSCODE_TEST'] === 'desktop') await runInDesktop(testsPath, reportPath);
-  else await runInCodeServer(testsPath, reportPath);
+  if (process.env['VSCODE_TEST'] === 'desktop') await runInDesktop(testsPath, watchExtension, reportPath);
+  else await runInCodeServer(testsPath, watchExtension, reportPath);
   return readReport(reportPath);
 }
