@@ -53,10 +53,10 @@ export function ledgerView(ledger: Ledger | null | undefined, ends: number): Tem
       ${marks.map((mark) => svg`<line class="mark" x1=${mark.bytes * scale} x2=${mark.bytes * scale} y1="18" y2="62" />`)}
     </svg>
     <ul class="ledger-marks">
-      ${/* A property: the panel's policy forbids the style attribute, which styleMap would write at first. */ marks.map((mark) => html`<li .style=${`left: ${((mark.bytes * scale) / barWidth) * 100}%`}>${mark.label()}<br />${comparison(perEnd, mark.bytes)}</li>`)}
+      ${/* A property: the panel's policy forbids the style attribute, which styleMap would write at first. */ marks.map((mark) => html`<li .style=${`left: ${((mark.bytes * scale) / barWidth) * 100}%`}>${mark.label()} <br />${comparison(perEnd, mark.bytes)}</li>`)}
     </ul>
     <table class="ledger-table">
-      <caption>
+      <caption class="visually-hidden">
         ${text('Where each byte goes')}
       </caption>
       <thead>
