@@ -127,7 +127,7 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
   private describe(entry: RunListEntry, liveRun: LiveRun | undefined): string {
     const host = entry.host === 'local' ? l10n.t('this machine') : entry.host;
     if (liveRun !== undefined) return `${liveRun.view.run.phases.at(-1)?.phase ?? l10n.t('connecting')}, ${host}`;
-    if (entry.verdict === undefined) return l10n.t('interrupted, {0}', host);
+    if (entry.verdict === undefined) return l10n.t('no end seen, {0}', host);
     const tags = entry.tags.map((tag) => `#${tag}`).join(' ');
     const figures = `${entry.verdict}, ${formatCount(entry.established ?? 0)}, ${formatKilobytesPerEnd(entry.bytesPerEnd ?? null)}, ${host}`;
     return tags === '' ? figures : `${figures}, ${tags}`;
