@@ -199,14 +199,16 @@ export class RampControl {
     const blocked = this.run.pool.all.flatMap((worker) =>
       worker.stats?.blocked === undefined ? [] : [{ worker: worker.id, role: worker.role, ...worker.stats.blocked }],
     );
-    return { blocked, guardTripped: this.guard.tripped, rate: this.run.orders.rate };
+    const { pool, orders } = this.run;
+    const serverFiles = pool.servers[0]?.stats?.files;
+    return { blocked, guardTripped: this.guard.tripped, rate: orders.rate, ...(serverFiles === undefined ? {} : { serverFiles }) };
   }
 }
 
 /** Of many workers that all hit the same limit, so many are told in a sample. */
 const toldWorkers = 8;
 
-function toldEvidence({ blocked, guardTripped, rate = 0 }: WallEvidence): Pick<Sample, 'evidence'> {
-  if (blocked.length === 0 && !guardTripped && rate === 0) return {};
-  return { evidence: { blocked: blocked.slice(0, toldWorkers), guardTripped, rate } };
+function toldEvidence({ blocked, guardTripped, rate = 0, serverFiles }: WallEvidence): Pick<Sample, 'evidence'> {
+  if (blocked.length === 0 && !guardTripped && rate === 0 && serverFiles === undefined) return {};
+  return { evidence: { blocked: blocked.slice(0, toldWorkers), guardTripped, rate, ...(serverFiles === undefined ? {} : { serverFiles }) } };
 }

@@ -14,6 +14,8 @@ export interface WallEvidence {
   guardTripped: boolean;
   /** Connections per second that were asked for; 0 or absent: as fast as possible. */
   rate?: number;
+  /** Open files of a server of the user, where the kernel tells them. */
+  serverFiles?: { open: number; full?: number | undefined } | undefined;
 }
 
 /** Overflows of the accept queue in one second from which on it is a wall: a few belong to any steep ramp. */
@@ -41,6 +43,7 @@ export class WallRecogniser {
   private laggingSamples = 0;
   private slowSamples = 0;
   private unacceptedSamples = 0;
+  private firstServerFiles: number | undefined;
   /** The guard that stopped the ramp has been told by its wall. */
   private isGuardNamed = false;
   private overflowingSamples = 0;
@@ -79,7 +82,7 @@ export class WallRecogniser {
       this.observeQueues(sample, tell);
       this.observeFailures(sample, tell);
       this.observeSpeed(sample, evidence.rate ?? 0, tell);
-      this.observeServerBehind(sample, tell);
+      this.observeServerBehind(sample, evidence, tell);
     }
     this.observeMemory(sample, tell);
     if (sample.phase === 'holding' && this.told.size === 0) this.observeShortfall(sample, tell);
@@ -171,7 +174,7 @@ export class WallRecogniser {
     tell({ id: 'cpu', text: `${formatCount(sample.connectRate)} instead of ${formatCount(rate)} connections per second: ${cores}` });
   }
 
-  private observeServerBehind(sample: Sample, tell: Tell): void {
+  private observeServerBehind(sample: Sample, evidence: WallEvidence, tell: Tell): void {
     if (this.plan.serverWorkers.length === 0 || this.plan.clientWorkers.length === 0) return;
     const { server, client } = sample.established;
     const behind = client - server;
@@ -183,21 +186,29 @@ export class WallRecogniser {
         text: `for ${patienceSamples} s the server has been ${formatCount(behind)} connections behind the clients, using ${sample.cpu.server.toFixed(1)} cores`,
       });
     }
-    if (this.plan.engine === 'command') this.observeUnaccepted(sample, tell);
+    if (this.plan.engine === 'command') this.observeUnaccepted(sample, evidence, tell);
   }
 
   /** A server of the user does not tell what it accepted, but an accepted socket is an open file and a waiting one is not. */
-  private observeUnaccepted(sample: Sample, tell: Tell): void {
-    const files = (of: Sample | undefined) => of?.limits['fileMax']?.used ?? 0;
+  private observeUnaccepted(sample: Sample, { serverFiles }: WallEvidence, tell: Tell): void {
     const { client } = sample.established;
-    const accepted = Math.max(0, files(sample) - files(this.first) - (client - (this.first?.established.client ?? 0)));
+    this.firstServerFiles ??= serverFiles?.open;
+    const accepted = Math.max(0, serverFiles === undefined ? this.filesOfHost(sample) - client : serverFiles.open - (this.firstServerFiles ?? 0));
     const isWaiting = client - accepted > Math.max(500, client * 0.1);
     this.unacceptedSamples = isWaiting ? this.unacceptedSamples + 1 : 0;
-    if (this.unacceptedSamples < patienceSamples || this.told.has('serverRefusing')) return;
-    const nofile = this.plan.serverWorkers[0]?.nofile ?? Number.POSITIVE_INFINITY;
+    if (this.unacceptedSamples < patienceSamples || this.told.has('serverRefusing') || this.told.has('nofile')) return;
     const text = `the server has accepted about ${formatCount(accepted)} of ${formatCount(client)} connections`;
-    if (accepted > nofile * 0.9 && accepted <= nofile) tell({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
+    const nofile = this.plan.serverWorkers[0]?.nofile ?? Number.POSITIVE_INFINITY;
+    const isNearPlanned = serverFiles === undefined && accepted > nofile * 0.9 && accepted <= nofile;
+    if (serverFiles?.full !== undefined) tell({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(serverFiles.full)} files open` });
+    else if (isNearPlanned) tell({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
     else tell({ id: 'serverAccept', text });
+  }
+
+  /** Files opened on the host since the ramp began, without those of the clients before it. Other programs are in it too. */
+  private filesOfHost(sample: Sample): number {
+    const files = (of: Sample | undefined) => of?.limits['fileMax']?.used ?? 0;
+    return files(sample) - files(this.first) + (this.first?.established.client ?? 0);
   }
 
   private observeMemory(sample: Sample, tell: Tell): void {

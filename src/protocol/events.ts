@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { hostFactsSchema } from './facts.js';
 import { planSchema, wallIdSchema } from './plan.js';
 import { runSpecSchema } from './spec.js';
-import { blockFields } from './worker.js';
+import { blockFields, serverFilesSchema } from './worker.js';
 
 /**
  * The event stream of a run: NDJSON, one object a line. Every event has `seq` (1, 2, 3 … without gaps, given by the
@@ -79,6 +79,7 @@ export const evidenceSchema = v.object({
   guardTripped: v.boolean(),
   /** Connections per second that were asked for; 0: as fast as possible. */
   rate: v.number(),
+  serverFiles: v.optional(serverFilesSchema),
 });
 
 export const sampleSchema = v.object({

@@ -17,6 +17,9 @@ export const blockFields = {
   destinations: v.optional(natural),
 };
 
+/** Open files of a server of the user; `full`: the limit of one of its processes that may open no more. */
+export const serverFilesSchema = v.object({ open: natural, full: v.optional(natural) });
+
 export const trafficConfigurationSchema = v.object({ intervalSeconds: v.number(), bytes: natural });
 
 export const workerCommandSchema = v.variant('type', [
@@ -72,6 +75,7 @@ export const workerStatsSchema = v.object({
   histogram: v.optional(v.string()),
   /** The first hard error that stops this worker's ramp, such as EMFILE or EADDRNOTAVAIL; it has stopped trying when set. */
   blocked: v.optional(v.object(blockFields)),
+  files: v.optional(serverFilesSchema),
 });
 export type WorkerStats = v.InferOutput<typeof workerStatsSchema>;
 

@@ -7,7 +7,7 @@ import { setNofile } from '../linux/limits.js';
 import type { ServerWorkerPlan } from '../protocol/plan.js';
 import type { CommandReader, WorkerChannel } from './channel.js';
 import { OutputFile } from './outputFile.js';
-import { listeningPorts, processTree, treeCpuMicroseconds } from './processTree.js';
+import { listeningPorts, openFilesOf, processTree, treeCpuMicroseconds } from './processTree.js';
 import type { ServerConfiguration, WorkerRun } from './serverWorker.js';
 import { Stats, type Counters } from './stats.js';
 
@@ -105,6 +105,8 @@ class CommandServer {
   report(): void {
     const { stats } = this;
     this.countConnections();
+    // Not older than the counts beside it: a ramp makes tens of thousands of connections in a second.
+    stats.files = openFilesOf(this.pids);
     if (this.pids.length > 0) this.cpuMicroseconds = Math.max(this.cpuMicroseconds, treeCpuMicroseconds(this.pids));
     this.channel.send(stats.message(performance.now(), this.cpuMicroseconds));
   }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 
 /** More processes of one server are not followed: reading /proc for each would cost more than it tells. */
 const maximumProcesses = 1_000;
@@ -32,6 +32,32 @@ function childrenOf(pid: number): number[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Descriptors that a process needs for its own moments: one that is this near to its limit cannot accept. */
+const spareDescriptors = 2;
+/** Looked at several times a second: of more processes it would cost more than it tells. */
+const maximumCounted = 64;
+
+/**
+ * Open files of these processes together, and the limit of the first that may open no more. Undefined of very many processes, and before
+ * Linux 6.2, where the size of `/proc/PID/fd` is not told and it would have to be listed.
+ */
+export function openFilesOf(pids: readonly number[]): { open: number; full?: number } | undefined {
+  if (pids.length > maximumCounted) return undefined;
+  let open = 0;
+  let full: number | undefined;
+  for (const pid of pids) {
+    try {
+      const count = statSync(`/proc/${pid}/fd`).size;
+      const limit = Number(/^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1] ?? Number.POSITIVE_INFINITY);
+      open += count;
+      if (count >= limit - spareDescriptors) full ??= limit;
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return open === 0 ? undefined : { open, ...(full === undefined ? {} : { full }) };
 }
 
 /** User and system time of these processes and of their children that ended. */

@@ -24,6 +24,7 @@ export class Stats {
   websocketMessages = 0;
   websocketBytes = 0;
   blocked: WorkerStats['blocked'];
+  files: WorkerStats['files'];
   private lastSentAt = Number.NEGATIVE_INFINITY;
   private lastSum = -1;
 
@@ -71,6 +72,7 @@ export class Stats {
       cpuMicroseconds,
       ...(histogram === undefined ? {} : { histogram }),
       ...(this.blocked === undefined ? {} : { blocked: this.blocked }),
+      ...(this.files === undefined ? {} : { files: this.files }),
     };
   }
 

@@ -197,6 +197,24 @@ const stories: [string, Story, string[]][] = [
     ['nofile'],
   ],
   [
+    'a server of the user whose command lowered its limit',
+    {
+      input: { connections: 3_000, command: 'ulimit -n 1024; ./s' },
+      samples: repeat(8, () => counts(3_000)),
+      evidence: { serverFiles: { open: 1_024, full: 1_024 } },
+    },
+    ['nofile'],
+  ],
+  [
+    'a server of the user that accepts nothing, and a machine whose other programs open and close files',
+    {
+      input: { connections: 3_000, command: './s' },
+      samples: repeat(8, (index) => ({ ...counts(3_000), limits: { fileMax: { used: 9_000 - 300 * index, limit: 1e6 } } })),
+      evidence: { serverFiles: { open: 12 } },
+    },
+    ['serverAccept'],
+  ],
+  [
     'a server of the user that accepts nothing',
     {
       input: { connections: 10_000, command: './s' },
