@@ -1,3 +1,4 @@
+import { text } from '../core/texts.js';
 import type { RunListEntry } from '../history/runIndex.js';
 
 export type Grouping = 'day' | 'host';
@@ -12,11 +13,11 @@ export interface RunGroup {
 
 /** Words that must all be found in a run's title, host, tags, verdict, protocol or id. */
 export function matchesFilter(entry: RunListEntry, title: string, filter: string): boolean {
-  const text = [
+  const words = [
     title,
-    entry.host === 'local' ? 'this machine local' : entry.host,
+    entry.host === 'local' ? `${text('this machine')} local` : entry.host,
     ...entry.tags,
-    entry.verdict ?? 'interrupted',
+    entry.verdict ?? text('no end seen'),
     entry.protocol,
     entry.engine,
     entry.id,
@@ -26,7 +27,7 @@ export function matchesFilter(entry: RunListEntry, title: string, filter: string
   return filter
     .toLowerCase()
     .split(/\s+/)
-    .every((word) => text.includes(word));
+    .every((word) => words.includes(word));
 }
 
 /** Groups runs; pinned ones come first in a group of their own. `entries` are newest first, and stay so within a group. */
