@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { FrameLocator, Locator } from 'playwright-core';
@@ -18,7 +19,12 @@ let workbench: Workbench;
 before(async () => {
   server = await startCodeServer({ vsix: packedExtension(), environment: state.environment });
   const store = new RunStore(join(server.userData, 'User', 'globalStorage', 'c10m.c10m', 'runs'));
-  for (const id of ['20261123-040000-aaaaaa', '20261123-050000-bbbbbb']) store.create(syntheticSavedRun(id, 1).run).close();
+  for (const id of ['20261123-040000-aaaaaa', '20261123-050000-bbbbbb']) {
+    const { run, samples } = syntheticSavedRun(id, 1);
+    const writer = store.create(run);
+    for (const sample of samples) writer.append(sample);
+    writer.close();
+  }
   window = await openWindow();
   workbench = new Workbench(window.page);
   await workbench.open(server.url());
@@ -85,3 +91,29 @@ for (const [theme, body] of [
     await workbench.runCommand('View: Close All Editors');
   });
 }
+
+test('a chart of the dashboard is copied, or saved where the browser refuses', { timeout: 60_000 }, async () => {
+  const { page } = window;
+  await step(window, 'an image of a chart', async () => {
+    await workbench.runCommand('C10M: Open Dashboard');
+    const panel = workbench.webview();
+    await panel.locator('canvas').first().waitFor({ timeout: 30_000 });
+    await panel.getByRole('button', { name: 'Copy Connections as an image' }).click();
+    const dialog = workbench.quickInputTitled('Show Local');
+    const outcome = await Promise.race([
+      panel
+        .locator('.notice')
+        .getByText('The image is on the clipboard.')
+        .waitFor()
+        .then(() => 'copied'),
+      dialog.waitFor().then(() => 'asked'),
+    ]);
+    if (outcome === 'asked') {
+      await page.locator(selectors.quickInput).getByRole('button', { name: 'OK' }).click();
+      await panel.locator('.notice').getByText('The image was saved.').waitFor();
+      const [name] = readdirSync(server.workspace).filter((file) => file.endsWith('.png'));
+      assert.equal(name, '20261123-050000-bbbbbb-connections.png');
+      assert.equal(readFileSync(join(server.workspace, name)).subarray(1, 4).toString(), 'PNG');
+    }
+  });
+});
