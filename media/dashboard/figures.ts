@@ -1,3 +1,4 @@
+import { isSlowing } from '../../src/core/plannedWalls.js';
 import { isFinal } from '../../src/core/phases.js';
 import { text } from '../../src/core/texts.js';
 import type { Phase } from '../../src/protocol/events.js';
@@ -71,9 +72,10 @@ function secondsLeft(run: PanelRun, phase: Phase | undefined, target: number, he
   return undefined;
 }
 
-/** The lowest planned wall that was not passed yet. */
+/** The lowest planned wall that was not passed yet and will end a ramp: those that only slow it are in the list of walls. */
 function nextWall(run: PanelRun, held: number): Figures['nextWall'] {
   for (const wall of run.plan?.walls ?? []) {
+    if (isSlowing(wall.id)) continue;
     const at = run.plan?.connections !== undefined && run.spec.tuning === 'none' ? wall.at : wall.atAfterTuning;
     if (at !== null && at > held) return { title: wall.title, at, remedy: wall.remedy, evidence: wall.evidence };
   }

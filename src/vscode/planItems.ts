@@ -1,3 +1,4 @@
+import { firstWall } from '../core/plannedWalls.js';
 import { text } from '../core/texts.js';
 import { formatBytes, formatCount } from '../core/units.js';
 import type { HostFacts } from '../protocol/facts.js';
@@ -11,7 +12,7 @@ export interface PlanLine {
 }
 
 export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
-  const firstWall = plan.walls.find((wall) => wall.atAfterTuning !== null);
+  const wall = firstWall(plan);
   const globals = plan.sysctls.filter((sysctl) => sysctl.scope === 'global');
   const isolation = {
     netns: text('in its own network namespace, which vanishes with the run'),
@@ -23,7 +24,7 @@ export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
       label: text('{0} connections', formatCount(plan.connections)),
       detail:
         plan.requested !== 'max' && plan.connections < plan.requested
-          ? text('less than the {0} asked for: {1} allows no more', formatCount(plan.requested), firstWall?.title ?? text('a limit'))
+          ? text('less than the {0} asked for: {1} allows no more', formatCount(plan.requested), wall?.title ?? text('a limit'))
           : text('{0} server and {1} client workers, {2}', plan.serverWorkers.length, plan.clientWorkers.length, isolation),
     },
     {
@@ -35,9 +36,7 @@ export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
         formatBytes(plan.guardBytes),
       ),
     },
-    ...(firstWall === undefined
-      ? []
-      : [{ label: text('First wall: {0} at {1}', firstWall.title, formatCount(firstWall.atAfterTuning ?? 0)), detail: firstWall.evidence }]),
+    ...(wall === undefined ? [] : [{ label: text('First wall: {0} at {1}', wall.title, formatCount(wall.atAfterTuning ?? 0)), detail: wall.evidence }]),
     {
       label: globals.length === 0 ? text('Nothing changes on the whole host') : text('{0} settings of the whole host change and are put back', globals.length),
       detail:

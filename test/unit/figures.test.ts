@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { phaseText } from '../../media/dashboard/figures.js';
+import { figuresOf, phaseText } from '../../media/dashboard/figures.js';
+import { firstWall } from '../../src/core/plannedWalls.js';
+import { planRun } from '../../src/core/plan.js';
 import { lastHeldRow } from '../../src/core/sampleColumns.js';
 import { specFromInput } from '../../src/core/profile.js';
 import type { Phase } from '../../src/protocol/events.js';
 import type { LinkState, PanelRun } from '../../src/protocol/panel.js';
+import { hostFacts } from './builders/hostFacts.js';
 import { summary } from './builders/samples.js';
 
 function run(link: LinkState, phases: Phase[], verdict?: 'finished' | 'failed'): PanelRun {
@@ -42,4 +45,13 @@ test('a finished run is read where it held nearly all', () => {
     { drained: rows([0, 50, 100, 99.5, 20, 0]), gap: rows([0, 100, Number.NaN]), held: rows([0, 100]), nothing: rows([0, 0]), empty: rows([]) },
     { drained: 3, gap: 1, held: 1, nothing: undefined, empty: undefined },
   );
+});
+
+test('the first wall ahead is one that ends a ramp, and not yet passed', () => {
+  const facts = hostFacts();
+  const plan = planRun(specFromInput({ connections: 5_000, protocol: 'websocket', engine: 'node' }), facts);
+  const orphans = { id: 'orphans' as const, title: 'Orphans', at: 100, atAfterTuning: 100, evidence: '', remedy: '' };
+  const ahead = figuresOf({ ...run('live', ['ramping']), plan: { ...plan, walls: [orphans, ...plan.walls] } }).nextWall;
+  assert.equal(ahead?.at, firstWall(plan)?.atAfterTuning);
+  assert.notEqual(ahead?.title, 'Orphans');
 });

@@ -85,7 +85,8 @@ class Photographer {
     await workbench.chooseTheme(themes[theme]);
     await workbench.runCommand('View: Close All Editors');
     await workbench.treeRow('web1').hover();
-    await page.waitForTimeout(500);
+    // Long enough for the buttons, too short for the tooltip.
+    await page.waitForTimeout(150);
     await savePart(page, path('hosts'), { x: 48, y: 30, width: 302, height: 160 });
     await this.showPlan('epoll');
     const plan = (await page.locator(selectors.quickInput).boundingBox())!;
