@@ -16,6 +16,14 @@ export const selectors = {
   editorTab: '.tabs-container .tab',
 } as const;
 
+/** Whether it goes away within a second. */
+function isGone(locator: Locator, state: 'detached' | 'hidden'): Promise<boolean> {
+  return locator.waitFor({ state, timeout: 1_000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** What a user does in the workbench. Every wait has playwright's time limit. */
 export class Workbench {
   constructor(readonly page: Page) {}
@@ -123,6 +131,37 @@ export class Workbench {
   /** A row of a tree by its text. Trees are virtual: only rows on screen exist. */
   treeRow(text: string | RegExp): Locator {
     return this.page.locator(selectors.treeRow).filter({ hasText: text });
+  }
+
+  /** Chooses an entry of the context menu of a row. */
+  async chooseInMenu(row: Locator, entry: string): Promise<void> {
+    await row.click({ button: 'right' });
+    const menu = this.page.locator('.monaco-menu');
+    // A menu ignores what is pressed while it comes up.
+    for (let attempt = 0; attempt < 4; attempt++) {
+      await menu.locator('.action-item').filter({ hasText: entry }).first().click();
+      if (await isGone(menu, 'detached')) return;
+    }
+    throw new Error(`The menu stays open after "${entry}" was chosen.`);
+  }
+
+  /** Answers the dialog for a folder, known by its title, with the workspace or a folder in it. */
+  async chooseFolder(title: string, accept: string, folder?: string): Promise<void> {
+    const dialog = this.quickInputTitled(title);
+    await dialog.waitFor();
+    // What is typed while the dialog still looks around is mixed up with what it writes into its box: a row is pressed instead.
+    await this.page.locator(selectors.quickPickRow).filter({ hasText: '..' }).first().waitFor();
+    if (folder !== undefined) {
+      await this.pick(folder);
+      await this.page.locator(selectors.quickPickRow).filter({ hasText: folder }).waitFor({ state: 'detached' });
+    }
+    // It ignores its button until it knows the folder.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await this.page.waitForTimeout(300);
+      await dialog.getByRole('button', { name: accept, exact: true }).click();
+      if (await isGone(dialog, 'hidden')) return;
+    }
+    throw new Error(`The dialog "${title}" stays open.`);
   }
 
   statusBarItem(text: string | RegExp): Locator {
