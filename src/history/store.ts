@@ -149,11 +149,11 @@ export class RunStore {
     cpSync(path, target, { recursive: true });
   }
 
-  /** Copies an exported directory into the store. Its id is kept unless another run has it. Returns the id. */
+  /** Copies an exported directory into the store. Its id is kept unless another run has it; a new one sorts by the time of the run. Returns the id. */
   importDirectory(source: string): string {
     if (statSync(source, { throwIfNoEntry: false })?.isDirectory() !== true) throw new HumanError(`${source} is not a directory.`, { code: 'usage' });
     const run = readRunFile(source);
-    const id = runIdPattern.test(run.id) && !existsSync(join(this.directory, run.id)) ? run.id : newRunId();
+    const id = runIdPattern.test(run.id) && !existsSync(join(this.directory, run.id)) ? run.id : newRunId(timeOf(run));
     const target = this.pathOf(id);
     mkdirSync(target, { recursive: true, mode: 0o700 });
     // Only the two files of a run: whatever else lies in a foreign directory stays there.
@@ -161,6 +161,11 @@ export class RunStore {
     writeWhole(join(target, runFileName), `${JSON.stringify({ ...run, id }, undefined, 1)}\n`);
     return id;
   }
+}
+
+function timeOf(run: SavedRun): Date {
+  const startedAt = new Date(run.startedAt);
+  return Number.isNaN(startedAt.getTime()) ? new Date() : startedAt;
 }
 
 function emptyTrash(trash: string): void {

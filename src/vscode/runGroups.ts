@@ -45,7 +45,8 @@ export function groupRuns(entries: readonly RunListEntry[], grouping: Grouping, 
     groups.set(key, group);
   }
   const sorted = [...groups.values()];
-  if (grouping === 'host') sorted.sort((a, b) => a.key.localeCompare(b.key));
+  // Days by themselves, the latest first: the id of an imported run need not sort as its time does.
+  sorted.sort((a, b) => (grouping === 'host' ? a.key.localeCompare(b.key) : b.key.localeCompare(a.key)));
   // What cannot be read comes last, whatever its id says.
   sorted.sort((a, b) => Number(a.key === '') - Number(b.key === ''));
   return pinned.entries.length > 0 ? [pinned, ...sorted] : sorted;

@@ -37,6 +37,16 @@ test('runs are grouped by day or host, pinned ones first, unreadable ones last, 
   );
 });
 
+test('days follow each other whatever the ids say', () => {
+  const entries = [
+    entry('z', { startedAt: '2026-03-03T01:00:00.000Z' }),
+    entry('y', { startedAt: '2026-03-05T01:00:00.000Z' }),
+    entry('x', { startedAt: '2026-03-03T00:00:00.000Z' }),
+    entry('w', { state: 'unreadable', startedAt: '', host: '' }),
+  ];
+  assert.deepEqual(shape(groupRuns(entries, 'day', day)), ['day:2026-03-05=y', 'day:2026-03-03=z,x', 'day:=w']);
+});
+
 test('a filter is words that must all be found, whatever their case', () => {
   const run = entry('20260304-1', { tags: ['nightly'], host: 'edge-1', protocol: 'websocket', verdict: 'failed' });
   const matches = (filter: string) => matchesFilter(run, '5,000 WebSocket connections', filter);
