@@ -53,7 +53,7 @@ export interface PanelRun {
   startedAt: string;
   spec: RunSpec;
   link: LinkState;
-  /** Why the link is down, or what is being done before the first event. */
+  /** Why the link is down, or what is being done before the first event; empty: nothing to say. (A message loses what is undefined.) */
   linkText?: string | undefined;
   phases: PhaseMark[];
   facts?: HostFacts | undefined;

@@ -33,7 +33,7 @@ export class LiveRun implements RunSource, Disposable {
     });
     this.unsubscribe = controller.onEvent((event) => {
       if (event.type !== 'link') this.deltas.fire(this.view.observe(event));
-      else if (controller.state.linkLost === undefined) this.tell(undefined);
+      else if (controller.state.linkLost === undefined) this.tell('', 'live');
       else this.tell(controller.state.linkLost, 'lost');
     });
   }
@@ -47,14 +47,14 @@ export class LiveRun implements RunSource, Disposable {
     return this.view.run.summary !== undefined || (phase !== undefined && isFinal(phase));
   }
 
-  /** What is being done before the first event, or what is wrong with the link. */
-  tell(text: string | undefined, link: 'live' | 'lost' = 'live'): void {
+  /** What is being done before the first event or to get the link back, or what is wrong with it; empty: nothing. */
+  tell(text: string, link = this.view.run.link): void {
     this.deltas.fire(this.view.change({ linkText: text, link }));
   }
 
   /** The run is over, by its summary or by an error that left none. */
   end(error?: unknown): void {
-    const linkText = error === undefined ? undefined : HumanError.fromPlain(toPlainError(error)).text;
+    const linkText = error === undefined ? '' : HumanError.fromPlain(toPlainError(error)).text;
     this.deltas.fire(this.view.change({ link: 'saved', linkText }));
   }
 

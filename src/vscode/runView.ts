@@ -49,9 +49,9 @@ export class RunView {
   private changeOf(event: RunEvent): Partial<PanelRun> {
     switch (event.type) {
       case 'hello':
-        return { startedAt: event.startedAt, spec: event.spec, linkText: undefined };
+        return { startedAt: event.startedAt, spec: event.spec, linkText: '' };
       case 'phase':
-        return { phases: [...this.run.phases, { phase: event.phase, t: event.t }], linkText: undefined };
+        return { phases: [...this.run.phases, { phase: event.phase, t: event.t }], linkText: '' };
       case 'facts':
         return { facts: event.facts };
       case 'plan':
