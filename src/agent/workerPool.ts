@@ -6,7 +6,7 @@ import type { RunEventBody } from '../protocol/events.js';
 import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { WorkerMessage } from '../protocol/worker.js';
-import { divideTarget } from './division.js';
+import { divideTarget } from '../core/division.js';
 import { capacityOf } from './room.js';
 import { Worker } from './workerProcess.js';
 

@@ -13,12 +13,11 @@ import { RunController } from './controller.js';
 import { type ControllerDependencies, ObservedRun } from './observedRun.js';
 import { mergePlans, planParts, type PartPlans } from './distributedPlan.js';
 import { mergeSamples } from './mergeSamples.js';
+import { clientPartSpecs, divideOrder, partSpec, serverPartSpec } from './partSpecs.js';
 import { bodyOf, holding, type Part, savedPart, textOf } from './hostParts.js';
 import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent } from './runState.js';
 
-/** The server host holds until the clients are done and it is told so; its own lease still protects it. This is the longest hold there is. */
-const serverHoldSeconds = 7 * 86_400;
 /** A host has told what was missed within this time: no more than its lease, a sample a second. */
 const catchUpMs = 1_500;
 
@@ -115,17 +114,12 @@ export class DistributedController extends ObservedRun implements RunHandle {
   /** Shares the new target or rate over the client hosts as the plan did. */
   async set(change: { target?: number; rate?: number }): Promise<void> {
     const clients = this.clients();
-    const total = Math.max(1, this.state.plan?.connections ?? 1);
     if (change.target !== undefined) this.target = change.target;
-    await Promise.all(
-      clients.map((part) => {
-        const share = (part.controller.state.plan?.connections ?? 0) / total;
-        return part.controller.set({
-          ...(change.target === undefined ? {} : { target: Math.round(change.target * share) }),
-          ...(change.rate === undefined ? {} : { rate: Math.round(change.rate / clients.length) }),
-        });
-      }),
+    const orders = divideOrder(
+      change,
+      clients.map((part) => part.controller.state.plan?.connections ?? 0),
     );
+    await Promise.all(clients.map((part, index) => part.controller.set(orders[index]!)));
   }
 
   async burst(messages: number, bytes: number): Promise<void> {
@@ -160,18 +154,13 @@ export class DistributedController extends ObservedRun implements RunHandle {
     return this.parts.filter((part) => part.role === 'client');
   }
 
-  /** The spec of one host's part. Host isolation: the hosts must reach each other. */
-  private specOf(host: string, changes: Partial<RunSpec> = {}): RunSpec {
-    return { ...this.spec, host, clientHosts: [], isolation: 'host', thresholds: [], ...changes };
-  }
-
   /** Facts of the server host, then of each client host. */
   private async probeAll(signal: AbortSignal): Promise<HostFacts[]> {
     const names = [this.spec.host, ...this.spec.clientHosts];
     if (new Set(names).size !== names.length) throw new HumanError('A host is named twice.', { code: 'usage', remedy: 'Name each host of the run once.' });
     const facts: HostFacts[] = [];
     // One after the other: each may have to ask a person.
-    for (const name of names) facts.push((await new RunController(this.dependencies, this.specOf(name)).check(signal)).facts);
+    for (const name of names) facts.push((await new RunController(this.dependencies, partSpec(this.spec, name)).check(signal)).facts);
     return facts;
   }
 
@@ -184,13 +173,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     this.enter('deploying');
     this.enter('tuning');
     this.enter('starting');
-    const server = this.startPart(
-      spec.host,
-      'server',
-      this.specOf(spec.host, { holdSeconds: serverHoldSeconds, stages: [], connections: Math.max(1, plans.server.connections) }),
-      plans.server,
-      signal,
-    );
+    const server = this.startPart(spec.host, 'server', serverPartSpec(spec, plans), plans.server, signal);
     const failure = await Promise.race([
       holding(server.controller),
       server.done.then(
@@ -200,9 +183,8 @@ export class DistributedController extends ObservedRun implements RunHandle {
     ]);
     if (failure !== undefined) return { verdict: this.stopReason === undefined ? 'failed' : 'stopped', reason: `${spec.host}: ${failure}` };
     this.enter('ramping');
-    const clients = plans.clients.map((plan, index) =>
-      this.startPart(spec.clientHosts[index]!, 'client', this.clientSpec(spec.clientHosts[index]!, plan, plans), plan, signal),
-    );
+    const specs = clientPartSpecs(spec, plans);
+    const clients = plans.clients.map((plan, index) => this.startPart(spec.clientHosts[index]!, 'client', specs[index]!, plan, signal));
     return this.untilDone(server, clients);
   }
 
@@ -221,20 +203,6 @@ export class DistributedController extends ObservedRun implements RunHandle {
     if (this.serverProblem !== undefined) return { verdict: 'failed', reason: [this.serverProblem, ...problems].join(' ') };
     const isFailed = problems.length > 0 && (this.spec.failOnClientHostLoss || problems.length >= clients.length);
     return problems.length === 0 ? { verdict: 'finished' } : { verdict: isFailed ? 'failed' : 'finished', reason: problems.join(' ') };
-  }
-
-  private clientSpec(host: string, plan: Plan, plans: PartPlans): RunSpec {
-    const share = plan.connections / Math.max(1, plans.server.connections);
-    const { rate } = this.spec;
-    return this.specOf(host, {
-      connections: Math.max(1, plan.connections),
-      stages: this.spec.stages.map((stage) => ({
-        ...stage,
-        to: Math.round(stage.to * share),
-        ...(stage.rate === undefined ? {} : { rate: Math.max(1, Math.round(stage.rate * share)) }),
-      })),
-      ...(rate === undefined ? {} : { rate: Math.max(1, Math.round(rate * share)) }),
-    });
   }
 
   /** What went wrong with which client host; resolves when all are done. The end of the server ends them too. */

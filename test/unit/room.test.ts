@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { divideTarget } from '../../src/agent/division.js';
+import { divideTarget } from '../../src/core/division.js';
 import { capacityOf, withRoom, type Room } from '../../src/agent/room.js';
 import { reserveFor } from '../../src/core/limits.js';
 import { planRun } from '../../src/core/plan.js';
