@@ -33,8 +33,9 @@ export async function runCommandServer(configuration: ServerConfiguration, chann
   process.stdin.on('end', () => void server.end().then(() => process.exit(0)));
   process.on('SIGTERM', () => void server.end().then(() => process.exit(0)));
   await server.ready();
-  channel.send({ type: 'ready', pids: server.pids, nofile });
+  // Its counts before the first connection, for whoever begins with `ready`.
   server.report();
+  channel.send({ type: 'ready', pids: server.pids, nofile });
   return {
     onCommand(command) {
       if (command.type !== 'stop') return;

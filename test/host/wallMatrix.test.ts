@@ -43,10 +43,14 @@ function judgeCase(wallCase: WallCase, { events, plan, code, stderr, seconds }: 
 describe('wall matrix', { skip: missing(), concurrency: 1 }, () => {
   before(removeLeftovers);
 
-  for (const wallCase of wallCases) {
-    it(`${wallCase.wall}: ${wallCase.title}`, { timeout: caseTimeoutMs + 20_000, skip: wallCase.skip?.() ?? false }, () =>
-      inStage(wallCase, (outcome) => judgeCase(wallCase, outcome)),
-    );
+  for (const waits of [true, false]) {
+    describe(waits ? 'at the same time' : 'one after the other', { concurrency: waits }, () => {
+      for (const wallCase of wallCases.filter((one) => (one.waits ?? false) === waits)) {
+        it(`${wallCase.wall}: ${wallCase.title}`, { timeout: caseTimeoutMs + 20_000, skip: wallCase.skip?.() ?? false }, () =>
+          inStage(wallCase, (outcome) => judgeCase(wallCase, outcome)),
+        );
+      }
+    });
   }
 
   after(() => {

@@ -23,6 +23,8 @@ export interface WallCase {
   onRamp?(stage: Stage): void;
   /** A run that would go on slowly for minutes: it is stopped when the wall was named. */
   stopsWhenNamed?: boolean;
+  /** Takes its seconds waiting, in a namespace of its own: such cases run at the same time. */
+  waits?: boolean;
   /** A run that has to see by itself that it will never reach its target. */
   endsWithinSeconds?: number;
   /** True: in the host's own namespace, since the key is global. */
@@ -109,12 +111,14 @@ export const wallCases: WallCase[] = [
   {
     wall: 'nofile',
     title: 'one server worker with 6,000 files',
+    waits: true,
     args: ['--connections', 'max', '--ports', '1', '--worker-nofile', '6000', ...quick],
     isPredictable: true,
   },
   {
     wall: 'nofile',
     title: 'a server of the user with 600 files, which tells nobody',
+    waits: true,
     args: [
       '--connections',
       '3000',
@@ -185,6 +189,7 @@ export const wallCases: WallCase[] = [
   {
     wall: 'serverAccept',
     title: 'a server that does not accept',
+    waits: true,
     args: [
       '--connections',
       '3000',
@@ -206,6 +211,7 @@ export const wallCases: WallCase[] = [
   {
     wall: 'serverRefusing',
     title: 'a server that resets',
+    waits: true,
     args: ['--connections', '2000', '--ports', '1', '--engine', 'command', '--command', server('hostile'), ...quick],
     isPredictable: false,
     endsWithinSeconds: 40,
@@ -213,6 +219,7 @@ export const wallCases: WallCase[] = [
   {
     wall: 'serverRefusing',
     title: 'a server that closes at once',
+    waits: true,
     args: ['--connections', '2000', '--ports', '1', '--engine', 'command', '--command', server('closing'), ...quick],
     isPredictable: false,
     endsWithinSeconds: 40,
@@ -259,7 +266,7 @@ export const wallCases: WallCase[] = [
   {
     wall: 'cpu',
     title: 'a rate that no host of this size makes',
-    args: ['--connections', '180000', '--rate', '5M', '--hold', '1s', '--isolation', 'host', '--tuning', 'none'],
+    args: ['--connections', '300000', '--rate', '5M', '--hold', '1s', '--isolation', 'host', '--tuning', 'none'],
     isPredictable: true,
     prepare(stage) {
       // Something else that wants every core, so that the ramp takes long enough to be judged on a fast host too.
