@@ -10,7 +10,17 @@ import { Workbench } from '../support/workbench.js';
 
 /** A folder that wants to run its own command and to smuggle in a host. */
 const files = {
-  'wicked.c10m.json': '{\n  "connections": 100,\n  "engine": "command",\n  "command": "touch was-here; exec sleep 60",\n  "ports": 1\n}\n',
+  'wicked.c10m.json': `{
+  "connections": 100,
+  "protocol": "tcp",
+  "engine": "command",
+  "command": "touch was-here; exec '${process.execPath}' server.mjs",
+  "ports": 1
+}
+`,
+  'server.mjs': `import { createServer } from 'node:net';
+for (const port of process.env.C10M_PORTS.split(',')) createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(Number(port), process.env.C10M_ADDRESS);
+`,
   'bad.c10m.json': '{\n  "conections": 500\n}\n',
   '.vscode/settings.json': '{ "c10m.hosts": [{ "name": "smuggled", "address": "smuggled.invalid" }], "c10m.provisionNode": "always" }\n',
 };
@@ -68,7 +78,7 @@ test('a workspace in Restricted Mode names neither hosts nor commands until it i
     await page.keyboard.press('Escape');
   });
 
-  await part('once trusted, the profile is checked and run, and its command is shown before', async () => {
+  await part('once trusted, its command is shown, and it runs', async () => {
     await lens('Trust this workspace').click();
     await page.locator('.workspace-trust-editor').getByText('Trust', { exact: true }).first().click();
     await workbench.statusBarItem('Restricted Mode').waitFor({ state: 'detached' });
@@ -78,8 +88,13 @@ test('a workspace in Restricted Mode names neither hosts nor commands until it i
     await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });
     await workbench.quickInputTitled('touch was-here').waitFor();
     assert.ok(!existsSync(marker), 'nothing ran before the plan was confirmed');
-    await page.keyboard.press('Escape');
+    await workbench.pick('Start');
+    const dashboard = workbench.webview();
+    await dashboard.locator('[data-c10m=established]').getByText('100', { exact: true }).waitFor({ timeout: 60_000 });
+    assert.ok(existsSync(marker), 'the command ran, in the folder of the workspace');
+    await dashboard.locator('[data-c10m=stop]').click();
+    await dashboard.getByText('The host is as it was found.').waitFor({ timeout: 20_000 });
+    await workbench.openContainer('C10M');
     assert.equal(await workbench.treeRow('smuggled').count(), 0, 'hosts come from settings of machine scope only');
   });
-  assert.ok(!existsSync(marker));
 });
