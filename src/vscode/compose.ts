@@ -13,6 +13,7 @@ import { registerHostCommands } from './hostCommands.js';
 import { HostRegistry } from './hostRegistry.js';
 import { HostsTree } from './hostsTree.js';
 import { contextKeys } from './ids.js';
+import { KeptSecrets } from './keptSecrets.js';
 import { registerLanguageModelTools } from './languageModelTools.js';
 import { LiveRuns, type LiveRunsDependencies } from './liveRuns.js';
 import { reattachOrphans } from './reattach.js';
@@ -35,7 +36,8 @@ export function createExtension(context: ExtensionContext): void {
   const store = new RunStore(join(storage, 'runs'));
   const running = new RunningRuns(join(storage, 'running'));
   const registry = new HostRegistry(process.platform === 'linux', sshAliases);
-  const connect = vscodeConnect(join(context.extensionPath, 'dist', 'host'), registry, context.secrets, log);
+  const secrets = new KeptSecrets(context.secrets);
+  const connect = vscodeConnect(join(context.extensionPath, 'dist', 'host'), registry, secrets, log);
   const version = String((context.extension.packageJSON as { version: unknown }).version);
   const createController: LiveRunsDependencies['createController'] = (spec, runId, progress, signal) =>
     newRun({ connect: (name) => connect(name, progress, signal), store, version, owner: runOwner(), log: (line) => log.debug(line) }, spec, runId);
@@ -73,7 +75,7 @@ export function createExtension(context: ExtensionContext): void {
     registerStatusBar(live),
     live.onDidChange(() => void commands.executeCommand('setContext', contextKeys.running, live.all.length > 0)),
     live.onDidEnd(() => runsTree.refresh()),
-    ...registerHostCommands({ registry, tree: hostsTree, check, connect, log }),
+    ...registerHostCommands({ registry, tree: hostsTree, secrets, check, connect, log }),
     comparisons,
     plans,
     ...registerRunCommands(runDependencies),

@@ -1,13 +1,14 @@
-import type { LogOutputChannel, SecretStorage } from 'vscode';
+import type { LogOutputChannel } from 'vscode';
 import type { ConnectOptions, HostConnection } from '../transport/transport.js';
 import type { HostRegistry } from './hostRegistry.js';
+import type { KeptSecrets } from './keptSecrets.js';
 import { vscodePrompts } from './prompts.js';
 import { settings } from './settings.js';
 
 export type Connect = (target: string, progress: (text: string) => void, signal: AbortSignal) => Promise<HostConnection>;
 
 /** Reaches hosts with VS Code's dialogs, log and settings. */
-export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, secrets: SecretStorage, log: LogOutputChannel): Connect {
+export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, secrets: KeptSecrets, log: LogOutputChannel): Connect {
   return async (target, progress, signal) => {
     const saved = registry.find(target);
     const options: ConnectOptions = {

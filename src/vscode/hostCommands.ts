@@ -2,9 +2,10 @@ import { commands, l10n, ProgressLocation, window, type Disposable, type LogOutp
 import { HumanError } from '../core/errors.js';
 import { specFromInput } from '../core/profile.js';
 import type { Connect } from './connect.js';
-import type { HostRegistry, KnownHost } from './hostRegistry.js';
+import { targetOf, type HostRegistry, type KnownHost } from './hostRegistry.js';
 import type { HostsTree } from './hostsTree.js';
 import { commandIds } from './ids.js';
+import type { KeptSecrets } from './keptSecrets.js';
 import { inputStep, keep, pickStep, runSteps, type StepResult } from './multiStep.js';
 import { hostLines } from './planItems.js';
 import { reportError } from './reportError.js';
@@ -15,6 +16,7 @@ import type { CheckRun } from './startRun.js';
 export interface HostCommandDependencies {
   registry: HostRegistry;
   tree: HostsTree;
+  secrets: KeptSecrets;
   check: CheckRun;
   connect: Connect;
   log: LogOutputChannel;
@@ -39,15 +41,20 @@ export function registerHostCommands(dependencies: HostCommandDependencies): Dis
       const before = (given ?? (await pickHost(registry, l10n.t('Edit host'), 'saved')))?.saved;
       if (before === undefined) return;
       const host = await askForHost(registry, before);
-      if (host !== undefined) await registry.save(host, before.name);
+      if (host === undefined) return;
+      await registry.save(host, before.name);
+      await forgetSecrets(dependencies, before);
     }),
     guarded(commandIds.removeHost, async (given) => {
       const host = given ?? (await pickHost(registry, l10n.t('Remove host'), 'saved'));
       if (host?.saved === undefined) return;
       const { saved } = host;
       await registry.remove(saved.name);
+      const forgotten = await forgetSecrets(dependencies, saved);
       const undo = l10n.t('Undo');
-      const choice = await window.showInformationMessage(l10n.t('{0} was removed. Nothing was changed on the host, and its runs stay.', saved.name), undo);
+      const text = l10n.t('{0} was removed. Nothing was changed on the host, and its runs stay.', saved.name);
+      const also = forgotten > 0 ? ` ${l10n.t('The passwords kept for it were forgotten.')}` : '';
+      const choice = await window.showInformationMessage(text + also, undo);
       if (choice === undo) await registry.save(saved);
     }),
     guarded(commandIds.testHost, async (given) => {
@@ -59,6 +66,13 @@ export function registerHostCommands(dependencies: HostCommandDependencies): Dis
       if (host !== undefined) await restoreHost(host.target, host.kind === 'local' ? l10n.t('This machine') : host.name, dependencies.connect, log);
     }),
   ];
+}
+
+/** Secrets leave with the last saved host that leads to the account they are of. Returns how many there were. */
+async function forgetSecrets({ registry, secrets }: HostCommandDependencies, host: SavedHost): Promise<number> {
+  let forgotten = 0;
+  for (const name of [host.name, targetOf(host)]) if (registry.find(name) === undefined) forgotten += await secrets.forget(name);
+  return forgotten;
 }
 
 async function testHost({ check, tree, log }: HostCommandDependencies, host: KnownHost): Promise<void> {

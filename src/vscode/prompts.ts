@@ -1,8 +1,9 @@
-import { l10n, window, type SecretStorage } from 'vscode';
+import { l10n, window } from 'vscode';
+import type { KeptSecrets } from './keptSecrets.js';
 import type { ConfirmQuestion, HostKeyQuestion, Prompts, SecretQuestion } from '../transport/transport.js';
 
 /** How the transport asks in VS Code. Secrets are kept only when the user says so, in SecretStorage and nowhere else. */
-export function vscodePrompts(host: string, secrets: SecretStorage): Prompts {
+export function vscodePrompts(host: string, secrets: KeptSecrets): Prompts {
   /** Secrets that this connection was already given from storage: a second question means that they were wrong. */
   const offered = new Set<string>();
   return {
@@ -28,16 +29,17 @@ async function confirm(question: ConfirmQuestion): Promise<boolean> {
   return (await window.showWarningMessage(question.title, { modal: true, detail: question.detail }, question.accept)) === question.accept;
 }
 
-async function askSecret(host: string, secrets: SecretStorage, offered: Set<string>, question: SecretQuestion): Promise<string | undefined> {
-  const key = secretKey(host, question);
+async function askSecret(host: string, secrets: KeptSecrets, offered: Set<string>, question: SecretQuestion): Promise<string | undefined> {
+  // The prompt names the account or the key file, so that two keys of one host do not share a secret.
+  const name = `${question.kind}:${question.prompt}`;
   const storable = question.kind !== 'answer';
-  if (storable && !offered.has(key)) {
-    offered.add(key);
-    const stored = await secrets.get(key);
+  if (storable && !offered.has(name)) {
+    offered.add(name);
+    const stored = await secrets.get(host, name);
     if (stored !== undefined) return stored;
   } else if (storable) {
     // It was offered and refused: a wrong secret must not be kept.
-    await secrets.delete(key);
+    await secrets.drop(host, name);
   }
   const value = await window.showInputBox({ title: question.title, prompt: question.prompt, password: !question.echo, ignoreFocusOut: true });
   if (value === undefined || !storable || value === '') return value;
@@ -48,11 +50,6 @@ async function askSecret(host: string, secrets: SecretStorage, offered: Set<stri
     placeHolder: l10n.t("Keep it in VS Code's secret storage?"),
     ignoreFocusOut: true,
   });
-  if (choice === keep) await secrets.store(key, value);
+  if (choice === keep) await secrets.keep(host, name, value);
   return value;
-}
-
-/** The prompt names the account or the key file, so that two keys of one host do not share a secret. */
-function secretKey(host: string, question: SecretQuestion): string {
-  return `c10m.secret:${host}:${question.kind}:${question.prompt}`;
 }

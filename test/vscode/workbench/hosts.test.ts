@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startHost, stopLab, type TestHost } from '../../host/support/host.js';
@@ -11,6 +12,7 @@ import { step } from '../support/steps.js';
 import { Workbench } from '../support/workbench.js';
 
 const skip = missingForHosts() ?? false;
+const password = 'correct horse';
 const state = new StateDirectory();
 let host: TestHost;
 let server: CodeServer | undefined;
@@ -19,7 +21,7 @@ let workbench: Workbench;
 
 before(async () => {
   if (skip !== false) return;
-  host = await startHost({ name: 'vscode' });
+  host = await startHost({ name: 'vscode', users: [{ name: 'ann', password, key: false }], sshdConfig: ['PasswordAuthentication yes'] });
   server = await startCodeServer({ environment: state.environment });
   window = await openWindow();
   workbench = new Workbench(window.page);
@@ -90,13 +92,17 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
 
   await part('a run on it, without a question, leaves nothing there', async () => {
     await workbench.runCommand('Start C10M run');
+    await workbench.quickInputTitled('(1/3)').waitFor();
     await workbench.pick('lab host');
+    await workbench.quickInputTitled('(2/3)').waitFor();
     await workbench.pick('TCP');
+    await workbench.quickInputTitled('(3/3)').waitFor();
     await workbench.answer('2000');
     await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });
     await workbench.pick('Start');
     const dashboard = workbench.webview();
     await dashboard.locator('[data-c10m=established]').getByText('2,000', { exact: true }).waitFor({ timeout: 60_000 });
+    assert.equal(await dashboard.locator('.link-text').count(), 0, 'what was done to get there is over');
     await dashboard.locator('[data-c10m=stop]').click();
     await dashboard.getByText('The host is as it was found.').waitFor({ timeout: 20_000 });
     assert.equal((await host.exec('ps ax | grep -c "[a]gent.cjs"')).stdout.trim(), '0');
@@ -136,7 +142,62 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
   assert.deepEqual(foreignRequests, [], 'the page asks nothing outside this machine');
 });
 
-async function testHost(): Promise<void> {
+async function testHost(name = 'lab host'): Promise<void> {
   await workbench.runCommand('C10M: Test Host');
-  await workbench.pick('lab host');
+  await workbench.pick(name);
 }
+
+test('a password is asked for, kept only when the user says so, and forgotten with its host', { timeout: 120_000, skip }, async () => {
+  assert.ok(server && window);
+  const { page } = window;
+  const { machineSettings, userData } = server;
+  const opened = window;
+  const part = (name: string, action: () => Promise<void>) => step(opened, name, action);
+  const logins = () => host.serverLog().split('Accepted password for ann').length - 1;
+  const loggedIn = async (count: number) => {
+    for (let attempt = 0; attempt < 200 && logins() < count; attempt++) await page.waitForTimeout(100);
+    assert.equal(logins(), count);
+  };
+  const tested = () =>
+    workbench
+      .treeRow('ann there')
+      .filter({ hasText: /\d+ cores/ })
+      .waitFor({ timeout: 60_000 });
+  const saved = [{ name: 'ann there', address: host.address, user: 'ann', sudo: 'never' }];
+  writeFileSync(machineSettings, JSON.stringify({ 'c10m.hosts': saved }));
+  await workbench.treeRow('ann there').waitFor();
+
+  await part('a wrong one is asked for again; the right one is kept when asked to', async () => {
+    await testHost('ann there');
+    await workbench.quickInputTitled('Password of ann@').waitFor({ timeout: 40_000 });
+    await workbench.answer('wrong');
+    await workbench.pick('Remember');
+    await workbench.quickInputTitled('The password was wrong').waitFor({ timeout: 40_000 });
+    await workbench.answer(password);
+    await workbench.pick('Remember');
+    await tested();
+    await loggedIn(1);
+  });
+
+  await part('the next time there is no question', async () => {
+    await testHost('ann there');
+    await loggedIn(2);
+    await workbench.inNotificationCenter(/ann there: .*Largest run that fits/);
+  });
+
+  await part('removed and taken back: it is asked for again', async () => {
+    // The list of messages is virtual: what is not on its screen does not exist.
+    await workbench.runCommand('Notifications: Clear All Notifications');
+    await workbench.runCommand('C10M: Remove Host');
+    await workbench.pick('ann there');
+    await workbench.inNotificationCenter('The passwords kept for it were forgotten', 'Undo');
+    await workbench.treeRow('ann there').waitFor();
+    await testHost('ann there');
+    await workbench.quickInputTitled('Log in to').waitFor({ timeout: 40_000 });
+    await page.keyboard.press('Escape');
+    await workbench.treeRow('ann there').filter({ hasText: 'not reached' }).waitFor();
+  });
+
+  const { stdout } = spawnSync('grep', ['-rlaF', password, userData, server.home, server.workspace, server.logFile, state.path], { encoding: 'utf8' });
+  assert.equal(stdout, '', 'it is in no file, setting or log');
+});
