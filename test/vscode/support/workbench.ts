@@ -67,8 +67,19 @@ export class Workbench {
 
   /** Opens a file of the workspace by its name. */
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press('Control+P');
-    await this.page.locator(selectors.quickInputBox).first().fill(name);
+    const box = this.page.locator(selectors.quickInputBox).first();
+    // An editor that is just coming up or going away may swallow the key.
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await this.page.keyboard.press('Control+P');
+      if (
+        await box.waitFor({ timeout: 3_000 }).then(
+          () => true,
+          () => false,
+        )
+      )
+        break;
+    }
+    await box.fill(name);
     await this.pick(name);
     await this.page.locator(selectors.editorTab).filter({ hasText: name }).waitFor();
   }
@@ -121,7 +132,12 @@ export class Workbench {
   async activationMs(name: string): Promise<number> {
     await this.runCommand('Developer: Show Running Extensions');
     const row = this.page.locator('.runtime-extensions-editor .extension').filter({ has: this.page.locator('.name', { hasText: name }) });
-    const text = (await row.locator('.activation-time').first().textContent({ timeout: 20_000 })) ?? '';
+    const text =
+      (await row
+        .locator('.activation-time')
+        .filter({ hasText: /\d+\s*ms/ })
+        .first()
+        .textContent({ timeout: 20_000 })) ?? '';
     const match = /(\d+)\s*ms/.exec(text);
     if (match === null) throw new Error(`The workbench tells no activation time of ${name}: "${text}"`);
     await this.runCommand('View: Close Editor');
