@@ -22,6 +22,10 @@ export interface RunWriter {
 
 /** A deleted run can be brought back until the trash is emptied: after this long, at the next deletion. */
 const trashKeptMs = 24 * 60 * 60 * 1000;
+/** Where a run over several hosts keeps what each host told: a store of its own. */
+export const partsName = 'hosts';
+/** A server host and 64 client hosts. */
+const maximumParts = 65;
 const trashName = '.trash';
 
 /** The runs of one directory: each in `<directory>/<id>/` with `run.json` and `events.ndjson`. */
@@ -156,10 +160,24 @@ export class RunStore {
     const id = runIdPattern.test(run.id) && !existsSync(join(this.directory, run.id)) ? run.id : newRunId(timeOf(run));
     const target = this.pathOf(id);
     mkdirSync(target, { recursive: true, mode: 0o700 });
-    // Only the two files of a run: whatever else lies in a foreign directory stays there.
+    // Only the files of a run and of its parts: whatever else lies in a foreign directory stays there.
     if (existsSync(join(source, eventsFileName))) cpSync(join(source, eventsFileName), join(target, eventsFileName));
+    importParts(join(source, partsName), join(target, partsName));
     writeWhole(join(target, runFileName), `${JSON.stringify({ ...run, id }, undefined, 1)}\n`);
     return id;
+  }
+}
+
+/** The parts of a run over several hosts. One that is damaged is left out: the merged run is whole without it. */
+function importParts(source: string, target: string): void {
+  if (!existsSync(source)) return;
+  const store = new RunStore(target);
+  for (const name of readdirSync(source).slice(0, maximumParts)) {
+    try {
+      store.importDirectory(join(source, name));
+    } catch (error) {
+      if (!(error instanceof HumanError)) throw error;
+    }
   }
 }
 

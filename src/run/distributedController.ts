@@ -3,7 +3,7 @@ import { HumanError } from '../core/errors.js';
 import { advance } from '../core/phases.js';
 import { SummaryBuilder } from '../core/summary.js';
 import { newRunId } from '../history/runId.js';
-import { RunStore, type RunWriter } from '../history/store.js';
+import { partsName, RunStore, type RunWriter } from '../history/store.js';
 import type { Phase, RunEvent, RunEventBody, Summary, Verdict } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
@@ -258,7 +258,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
   }
 
   private partStore(): RunStore {
-    return new RunStore(join(this.directory, 'hosts'));
+    return new RunStore(join(this.directory, partsName));
   }
 
   private controllerOf(position: string, spec: RunSpec, plan: Plan | undefined): RunController {

@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { RunStore } from '../../src/history/store.js';
+import { partsName, RunStore } from '../../src/history/store.js';
 import { readRunView } from '../../src/vscode/savedRunView.js';
 import { sample, savedRun } from './builders/samples.js';
 
@@ -80,4 +80,36 @@ test('a sample of an older version gets what it lacks', async () => {
   assert.equal(_missing, 0);
   const [first] = await store.samples('a');
   assert.equal(first?.messagesLost, 0);
+});
+
+test('a run over several hosts keeps its parts through export and import, and a damaged part costs only itself', async () => {
+  const id = '20260101-000000-aaaaaa';
+  const whole = store.create(savedRun(id));
+  whole.append(sample({ seq: 1 }));
+  whole.close();
+  const parts = new RunStore(join(directory, id, partsName));
+  for (const part of [`${id}-server`, `${id}-client1`]) {
+    const writer = parts.create(savedRun(part));
+    writer.append(sample({ seq: 1 }));
+    writer.close();
+  }
+  mkdirSync(join(directory, id, partsName, 'damaged'));
+  writeFileSync(join(directory, id, partsName, 'damaged', 'run.json'), '{');
+  const exported = join(directory, '..', `${id}-exported-${process.pid}`);
+  store.exportDirectory(id, exported);
+  try {
+    store.remove(id);
+    assert.equal(store.importDirectory(exported), id);
+    const imported = new RunStore(join(directory, id, partsName));
+    assert.deepEqual(
+      imported
+        .list()
+        .map((entry) => entry.id)
+        .sort(),
+      [`${id}-client1`, `${id}-server`],
+    );
+    assert.equal((await imported.samples(`${id}-server`)).length, 1);
+  } finally {
+    rmSync(exported, { recursive: true, force: true });
+  }
 });
