@@ -14,6 +14,8 @@ export interface RunEnd {
   keys: KeyOutcome[];
   /** Stopped by the user or a signal. */
   interrupted?: boolean;
+  /** Most connections that each side told by itself, where nobody put both side by side all the time: a run over several hosts that was taken up again. */
+  most?: { server: number; client: number };
   /** Ended early because a threshold failed: that, and not the target it did not reach, is the result. */
   abortedByThreshold?: boolean;
 }
@@ -134,7 +136,7 @@ export class SummaryBuilder {
       verdict: end.verdict,
       ...(end.reason === undefined ? {} : { reason: end.reason }),
       target: this.target(),
-      established: peak?.established ?? { server: 0, client: 0 },
+      established: highest(peak?.established ?? { server: 0, client: 0 }, end.most),
       byProtocol,
       failed: last?.failed ?? { total: 0, byErrno: {} },
       lost: last?.lost ?? 0,
@@ -163,6 +165,12 @@ export class SummaryBuilder {
           : exitCodeOf({ ...summary, thresholds }, end.interrupted === true, this.spec?.connections === 'max'),
     };
   }
+}
+
+/** What both sides held at the same time. The server counts all at once, so that its own count bounds what the clients held together. */
+function highest(seen: Summary['established'], most: RunEnd['most']): Summary['established'] {
+  if (most === undefined || Math.min(most.server, most.client) <= Math.min(seen.server, seen.client)) return seen;
+  return { server: most.server, client: Math.min(most.client, most.server) };
 }
 
 /** The exit code of a run that began. What is worse for the host comes first. */

@@ -238,7 +238,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
   private startPart(name: string, role: Part['role'], spec: RunSpec, plan: Plan, signal: AbortSignal): Part {
     const position = role === 'server' ? 'server' : `client${this.clients().length + 1}`;
     const controller = this.controllerOf(position, spec, { ...plan, requested: plan.connections });
-    const part = this.adopt({ name, role, controller, done: controller.start(signal), last: undefined });
+    const part = this.adopt({ name, role, controller, done: controller.start(signal), last: undefined, most: 0 });
     controller.onEvent((event) => this.takePart(part, event));
     return part;
   }
@@ -246,11 +246,11 @@ export class DistributedController extends ObservedRun implements RunHandle {
   /** Takes up the part of one host, if it had begun there. */
   private async reattachPart(name: string, role: Part['role'], signal: AbortSignal): Promise<void> {
     const position = role === 'server' ? 'server' : `client${this.clients().length + 1}`;
-    const saved = await savedPart(this.partStore(), `${this.state.runId}-${position}`);
+    const saved = await savedPart(this.partStore(), `${this.state.runId}-${position}`, role);
     if (saved === undefined) return;
     const controller = this.controllerOf(position, saved.spec, saved.plan);
     const done = controller.reattach(signal);
-    const part = this.adopt({ name, role, controller, done, last: saved.lastSample });
+    const part = this.adopt({ name, role, controller, done, last: saved.lastSample, most: saved.most });
     // What was saved of the part is in the merged run already.
     controller.onEvent((event) => {
       if (event.type === 'link' || event.seq > saved.lastSequence) this.takePart(part, event);
@@ -281,6 +281,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
         break;
       case 'sample':
         part.last = event;
+        part.most = Math.max(part.most, event.established[part.role]);
         if (part.role === 'server' && !this.isCatchingUp()) this.sample();
         break;
       case 'log':
@@ -324,7 +325,9 @@ export class DistributedController extends ObservedRun implements RunHandle {
     const keys = summaries.flatMap(({ name, summary }) => summary.keys.map((key) => ({ ...key, key: `${name}: ${key.key}` })));
     const hostRestored = summaries.length === this.parts.length && summaries.every(({ summary }) => summary.hostRestored);
     this.enter(end.verdict, end.reason);
-    const summary = this.builder.build({ ...end, hostRestored, keys, interrupted: this.stopReason !== undefined });
+    const mostOf = (role: Part['role']) => this.parts.filter((part) => part.role === role).reduce((sum, part) => sum + part.most, 0);
+    const most = this.catchUp === undefined ? {} : { most: { server: mostOf('server'), client: mostOf('client') } };
+    const summary = this.builder.build({ ...end, ...most, hostRestored, keys, interrupted: this.stopReason !== undefined });
     this.emit({ type: 'summary', summary });
     if (this.saved !== undefined && this.writer !== undefined) {
       const { facts, plan } = this.state;

@@ -11,22 +11,28 @@ export interface Part {
   controller: RunController;
   done: Promise<Summary>;
   last: Sample | undefined;
+  /** Most connections of its side in all of its samples, those that were missed and told later included. */
+  most: number;
 }
 
 /** What is saved of a part, to take it up again; undefined where it had not begun. */
 export async function savedPart(
   store: RunStore,
   id: string,
-): Promise<{ spec: RunSpec; plan: Plan | undefined; lastSequence: number; lastSample: Sample | undefined } | undefined> {
+  role: Part['role'],
+): Promise<{ spec: RunSpec; plan: Plan | undefined; lastSequence: number; lastSample: Sample | undefined; most: number } | undefined> {
   if (!store.list().some((entry) => entry.id === id && entry.state === 'ok')) return undefined;
   const { spec, plan } = store.read(id);
   let lastSequence = 0;
   let lastSample: Sample | undefined;
+  let most = 0;
   await store.eachEvent(id, (event) => {
     lastSequence = event.seq;
-    if (event.type === 'sample') lastSample = event;
+    if (event.type !== 'sample') return;
+    lastSample = event;
+    most = Math.max(most, event.established[role]);
   });
-  return { spec, plan, lastSequence, lastSample };
+  return { spec, plan, lastSequence, lastSample, most };
 }
 
 /** Resolves when a part holds for the first time, or did; never, when it ends before. */

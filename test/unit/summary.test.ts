@@ -41,6 +41,16 @@ describe('SummaryBuilder', () => {
     assert.deepEqual([built.target, built.exitCode, built.bytesPerEnd], [1_000, 0, 4_400]);
   });
 
+  const most: [name: string, seen: [number, number], told: { server: number; client: number } | undefined, expected: { server: number; client: number }][] = [
+    ['nobody told more', [900, 950], undefined, { server: 900, client: 950 }],
+    ['the hosts held more while nobody looked', [986, 1_000], { server: 1_000, client: 1_000 }, { server: 1_000, client: 1_000 }],
+    ['clients of different moments are bounded by the server', [900, 900], { server: 950, client: 1_200 }, { server: 950, client: 950 }],
+    ['the hosts told less', [1_000, 1_000], { server: 400, client: 400 }, { server: 1_000, client: 1_000 }],
+  ];
+  for (const [name, seen, told, expected] of most)
+    it(`established: ${name}`, () =>
+      assert.deepEqual(summaryOf({ connections: 1_000 }, [counts(...seen), counts(...seen)], told === undefined ? {} : { most: told }).established, expected));
+
   const reached = [counts(500), counts(1_000)];
   const short = [counts(500), counts(990)];
   const cases: [string, SpecInput, SampleChanges[], Partial<RunEnd>, number][] = [
