@@ -6,6 +6,7 @@ import { formatDuration } from '../../src/core/units.js';
 import type { ChartDefinition } from './chartDefinitions.js';
 import { chartImage } from './chartImage.js';
 import { text } from '../../src/core/texts.js';
+import { tableView } from './tableView.js';
 import { color, gridColor, type ColorName } from './theme.js';
 
 /** Seconds since the run began; undefined: all of it, following its end. */
@@ -343,26 +344,11 @@ export class ChartElement extends LitElement {
     const { start, end } = visibleRange(seconds, from, to);
     const count = Math.min(tableRows, end - start);
     const rows = Array.from({ length: count }, (_value, index) => (count < 2 ? start : start + Math.round((index * (end - 1 - start)) / (count - 1))));
-    return html`<table>
-      <caption>
-        ${this.definition.title}
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">${text('Time')}</th>
-          ${this.definition.series.map((series) => html`<th scope="col">${series.label}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map(
-          (row) =>
-            html`<tr>
-              <th scope="row">${formatDuration(seconds[row]!)}</th>
-              ${this.columns.map((values) => html`<td>${this.formatted(values[row])}</td>`)}
-            </tr>`,
-        )}
-      </tbody>
-    </table>`;
+    return tableView(
+      [text('Time'), ...this.definition.series.map((series) => series.label)],
+      rows.map((row) => ({ label: formatDuration(seconds[row]!), values: this.columns.map((values) => this.formatted(values[row])) })),
+      { caption: this.definition.title },
+    );
   }
 
   private async copyImage(): Promise<void> {

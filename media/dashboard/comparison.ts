@@ -10,6 +10,7 @@ import type { ChartDefinition } from './chartDefinitions.js';
 import type { Host } from './host.js';
 import { copyOrSave } from './saveImage.js';
 import { text } from '../../src/core/texts.js';
+import { tableView } from './tableView.js';
 import { onThemeChange, type ColorName } from './theme.js';
 
 /** The metrics drawn over time. */
@@ -137,26 +138,7 @@ export class ComparisonElement extends LitElement {
   }
 
   private table(title: string, rows: readonly { label: string; values: readonly string[] }[]): TemplateResult {
-    return html`<table class="comparison">
-      <caption>
-        ${title}
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">${text('Field')}</th>
-          ${this.snapshot.comparison.runs.map((run) => html`<th scope="col">${run.label}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows.map(
-          (row) =>
-            html`<tr>
-              <th scope="row">${row.label}</th>
-              ${row.values.map((value) => html`<td>${value}</td>`)}
-            </tr>`,
-        )}
-      </tbody>
-    </table>`;
+    return tableView([text('Field'), ...this.snapshot.comparison.runs.map((run) => run.label)], rows, { caption: title, className: 'comparison' });
   }
 
   private definition(id: string): ChartDefinition {

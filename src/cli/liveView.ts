@@ -2,13 +2,14 @@ import { HumanError } from '../core/errors.js';
 import { firstWall } from '../core/plannedWalls.js';
 import { ledgerItems } from '../core/ledger.js';
 import { orderText } from '../core/orderText.js';
+import { protocolRows } from '../core/protocolRows.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Sample } from '../protocol/events.js';
+import type { RunSpec } from '../protocol/spec.js';
 import type { RunHandle } from '../run/runHandle.js';
 import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
 import type { RunView } from './plainView.js';
-import { protocolTitle } from './summaryText.js';
 
 const escape = '\u001b[';
 const barWidth = 40;
@@ -128,7 +129,7 @@ export class LiveView implements RunView {
       `  ${bar} ${(share * 100).toFixed(0)} %`,
       `  established   ${formatCount(established.server)} server, ${formatCount(established.client)} client of ${formatCount(target)}`,
       `  rate          ${formatRate(sample.connectRate)}   failed ${formatCount(sample.failed.total)}   lost ${formatCount(sample.lost)}`,
-      ...trafficLines(sample),
+      ...trafficLines(state.spec, sample),
       `  bytes per end ${formatKilobytesPerEnd(ledger.bytesPerEnd)}   per pair ${formatKilobytesPerEnd(ledger.bytesPerPair)}`,
       `  memory        ${formatBytes(ledger.explainedBytes)} by the run, ${formatBytes(memory.availableBytes)} left (guard ${formatBytes(memory.guardBytes)})`,
       `  ledger        ${largest.join(', ')}`,
@@ -152,10 +153,11 @@ function startingLines({ phase, plan, messages }: RunState): string[] {
 }
 
 /** Messages of each protocol, side by side as in 2014, once there were any. */
-function trafficLines({ byProtocol, latency, messagesLost }: Sample): string[] {
-  const parts = Object.entries(byProtocol)
-    .flatMap(([protocol, counts]) => (counts === undefined || counts.messagesTotal === 0 ? [] : [{ protocol, counts }]))
-    .map(({ protocol, counts }) => `${protocolTitle(protocol)} ${formatCount(counts.messagesPerSecond)} messages/s, ${formatBytes(counts.bytesPerSecond)}/s`);
+function trafficLines(spec: RunSpec, sample: Sample): string[] {
+  const { latency, messagesLost } = sample;
+  const parts = protocolRows(spec, sample, undefined)
+    .filter((row) => row.messagesTotal > 0)
+    .map((row) => `${row.title} ${formatCount(row.messagesPerSecond ?? 0)} messages/s, ${formatBytes(row.bytesPerSecond ?? 0)}/s`);
   if (parts.length === 0) return [];
   const delay = latency === undefined ? '' : `, p99 ${latency.p99.toFixed(1)} ms`;
   return [`  echoed        ${parts.join(' · ')}${delay}${messagesLost === 0 ? '' : `, ${formatCount(messagesLost)} lost`}`];

@@ -4,6 +4,7 @@ import { nearest } from '../core/profile.js';
 import { HumanError } from '../core/errors.js';
 import { parseBytes, parseCount, parseDuration } from '../core/units.js';
 import type { Phase } from '../protocol/events.js';
+import { phaseReached } from '../run/phaseReached.js';
 import type { RunHandle } from '../run/runHandle.js';
 
 /** An order to a running run, as typed behind `:` or read from standard input with `--orders`. */
@@ -97,25 +98,13 @@ export async function giveOrder(order: Order, run: RunHandle, stop: () => void):
   }
 }
 
-/** Resolves when the run is in this phase. Never, when the run ends before: what waits then has no run any more. */
-function phaseReached(run: RunHandle, phase: Phase): Promise<void> {
-  if (run.state.phase === phase) return Promise.resolve();
-  return new Promise((resolve) => {
-    const release = run.onEvent((event) => {
-      if (event.type !== 'phase' || event.phase !== phase) return;
-      release();
-      resolve();
-    });
-  });
-}
-
 /**
  * Obeys one order a line, each after the one before, until the input ends; the run goes on without it. What is wrong with an
  * order is told by `complain` and changes nothing. Lines that begin with # are notes. Returns what lets go of the input.
  */
 export function obeyLines(input: Readable, run: RunHandle, stop: () => void, complain: (text: string) => void): () => void {
   const lines = createInterface({ input });
-  let last = phaseReached(run, 'ramping');
+  let last: Promise<void> = phaseReached(run, 'ramping');
   let waiting = 0;
   lines.on('line', (line) => {
     if (line.trim() === '' || line.trimStart().startsWith('#')) return;

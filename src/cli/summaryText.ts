@@ -1,5 +1,6 @@
-import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../core/costs.js';
+import { kernelFloorBytesPerEnd } from '../core/costs.js';
 import { ledgerItems } from '../core/ledger.js';
+import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/resultTexts.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunState } from '../run/runState.js';
@@ -12,7 +13,7 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
   const { established, connectRate, ledger } = summary;
   const rows: string[][] = [
     ['result', `${summary.verdict}${summary.reason === undefined ? '' : `: ${summary.reason}`}`],
-    ['target', `${formatCount(summary.target)} ${spec.protocol === 'both' ? 'TCP and WebSocket' : spec.protocol === 'tcp' ? 'TCP' : 'WebSocket'} connections`],
+    ['target', `${formatCount(summary.target)} ${protocolTitle(spec.protocol)} connections`],
     ['established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
     ['failed', failedText(summary.failed)],
     [
@@ -21,16 +22,11 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
     ],
     [
       'bytes per end',
-      `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}; 2014: ${comparison(spec.protocol)})`,
+      `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}; 2014: ${bytesPerEndIn2014Text(spec.protocol)})`,
     ],
     ['bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],
   ];
-  if (spec.protocol === 'both')
-    for (const [protocol, part] of Object.entries(summary.byProtocol))
-      rows.push([
-        protocolTitle(protocol),
-        `${formatCount(part.server)} on the server, ${formatCount(part.client)} on the client, ${formatKilobytesPerEnd(part.bytesPerEnd ?? null)} per end`,
-      ]);
+  if (spec.protocol === 'both') for (const [protocol, part] of Object.entries(summary.byProtocol)) rows.push([protocolTitle(protocol), protocolPartText(part)]);
   if (summary.lost > 0) rows.push(['lost', `${formatCount(summary.lost)} connections ended by themselves`]);
   if (summary.latency !== undefined) {
     const { p50, p99, p999, max } = summary.latency;
@@ -55,23 +51,6 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
   ]);
   rows.push(['saved run', directory]);
   return `\n${table(rows)}${ledger === null ? '' : `\n${ledgerText(ledger, spec.protocol === 'both' ? summary.byProtocol : {})}`}`;
-}
-
-function failedText(failed: { total: number; byErrno: Record<string, number> }): string {
-  if (failed.total === 0) return 'none';
-  const parts = Object.entries(failed.byErrno).map(([errno, count]) => `${errno} ${formatCount(count)}`);
-  return `${formatCount(failed.total)} (${parts.join(', ')})`;
-}
-
-function comparison(protocol: string): string {
-  const { tcp, websocket } = bytesPerEndIn2014;
-  return protocol === 'both'
-    ? `${formatKilobytesPerEnd(tcp)} and ${formatKilobytesPerEnd(websocket)}`
-    : formatKilobytesPerEnd(protocol === 'tcp' ? tcp : websocket);
-}
-
-export function protocolTitle(protocol: string): string {
-  return protocol === 'tcp' ? 'TCP' : 'WebSocket';
 }
 
 /** Where the bytes are, largest first. `byProtocol`: a column for each, in a run of both. */

@@ -1,5 +1,6 @@
 import type { Sample, Summary } from '../protocol/events.js';
 import { protocolLedger } from './protocolLedger.js';
+import { protocolTitle } from './resultTexts.js';
 
 /** TCP and WebSocket of one run, side by side, as the servers of 2014 printed them. */
 export interface ProtocolRow {
@@ -26,7 +27,7 @@ export function protocolRows(spec: { protocol: string }, last: Sample | undefine
     return [
       {
         protocol,
-        title: protocol === 'tcp' ? 'TCP' : 'WebSocket',
+        title: protocolTitle(protocol),
         server: peak?.server ?? now.server,
         client: peak?.client ?? now.client,
         bytesPerEnd: (summary === undefined ? ledger?.bytesPerEnd : (peak?.bytesPerEnd ?? summary.bytesPerEnd)) ?? null,

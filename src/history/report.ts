@@ -1,6 +1,7 @@
-import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../core/costs.js';
+import { kernelFloorBytesPerEnd } from '../core/costs.js';
 import { ledgerItems } from '../core/ledger.js';
 import { metrics } from '../core/metrics.js';
+import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/resultTexts.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
@@ -40,19 +41,12 @@ export function reportText(format: ReportFormat, runs: readonly ReportedRun[], c
 }
 
 export function titleOf(run: SavedRun): string {
-  return (
-    run.name ??
-    `${run.spec.protocol === 'tcp' ? 'TCP' : run.spec.protocol === 'websocket' ? 'WebSocket' : 'TCP and WebSocket'} on ${run.spec.host}, ${run.spec.engine}`
-  );
+  return run.name ?? `${protocolTitle(run.spec.protocol)} on ${run.spec.host}, ${run.spec.engine}`;
 }
 
 /** The result of a run as rows of name and value. */
 export function resultRows({ run }: ReportedRun): [name: string, value: string][] {
   const { summary, spec, facts } = run;
-  const references =
-    spec.protocol === 'both'
-      ? `${formatKilobytesPerEnd(bytesPerEndIn2014.tcp)} and ${formatKilobytesPerEnd(bytesPerEndIn2014.websocket)}`
-      : formatKilobytesPerEnd(bytesPerEndIn2014[spec.protocol]);
   const rows: [string, string][] = [
     ['Run', run.id],
     ['Started', run.startedAt],
@@ -72,25 +66,18 @@ export function resultRows({ run }: ReportedRun): [name: string, value: string][
   rows.push(
     ['Result', `${summary.verdict}${summary.reason === undefined ? '' : `: ${summary.reason}`}, exit code ${summary.exitCode}`],
     ['Established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
-    [
-      'Failed',
-      failed.total === 0
-        ? 'none'
-        : `${formatCount(failed.total)} (${Object.entries(failed.byErrno)
-            .map(([errno, count]) => `${errno} ${formatCount(count)}`)
-            .join(', ')})`,
-    ],
+    ['Failed', failedText(failed)],
     [
       'Connect rate',
       `${formatRate(connectRate.mean)} mean, ${formatRate(connectRate.p50)} median, ${formatRate(connectRate.max)} maximum, over ${formatDuration(summary.rampSeconds)}`,
     ],
-    ['Bytes per end', `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}, in 2014 ${references})`],
+    [
+      'Bytes per end',
+      `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}, in 2014 ${bytesPerEndIn2014Text(spec.protocol)})`,
+    ],
     ['Bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],
     ...(spec.protocol === 'both'
-      ? Object.entries(summary.byProtocol).map(([protocol, part]): [string, string] => [
-          protocol === 'tcp' ? 'TCP' : 'WebSocket',
-          `${formatCount(part.server)} on the server, ${formatCount(part.client)} on the client, ${formatKilobytesPerEnd(part.bytesPerEnd ?? null)} per end`,
-        ])
+      ? Object.entries(summary.byProtocol).map(([protocol, part]): [string, string] => [protocolTitle(protocol), protocolPartText(part)])
       : []),
     ['Explained', summary.explainedRatio === null ? 'too little grew to say' : `${(summary.explainedRatio * 100).toFixed(1)} % of the growth of memory`],
   );

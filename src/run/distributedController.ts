@@ -13,8 +13,9 @@ import { RunController } from './controller.js';
 import { type ControllerDependencies, ObservedRun } from './observedRun.js';
 import { mergePlans, planParts, type PartPlans } from './distributedPlan.js';
 import { mergeSamples } from './mergeSamples.js';
+import { phaseReached } from './phaseReached.js';
 import { clientPartSpecs, divideOrder, partSpec, serverPartSpec } from './partSpecs.js';
-import { bodyOf, holding, type Part, savedPart, textOf } from './hostParts.js';
+import { bodyOf, type Part, savedPart, textOf } from './hostParts.js';
 import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent } from './runState.js';
 
@@ -175,7 +176,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     this.enter('starting');
     const server = this.startPart(spec.host, 'server', serverPartSpec(spec, plans), plans.server, signal);
     const failure = await Promise.race([
-      holding(server.controller),
+      phaseReached(server.controller, 'holding'),
       server.done.then(
         (summary) => summary.reason ?? 'it ended',
         (error: unknown) => textOf(error),
@@ -190,7 +191,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
 
   /** Follows all parts until the clients are done, then ends the server's. */
   private async untilDone(server: Part, clients: readonly Part[]): Promise<{ verdict: Verdict; reason?: string }> {
-    void Promise.all(clients.map((part) => holding(part.controller))).then(() => {
+    void Promise.all(clients.map((part) => phaseReached(part.controller, 'holding'))).then(() => {
       if (this.phase === 'ramping') this.enter('holding');
     });
     const problems = await this.awaitClients(clients, server);

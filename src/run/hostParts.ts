@@ -35,16 +35,6 @@ export async function savedPart(
   return { spec, plan, lastSequence, lastSample, most };
 }
 
-/** Resolves when a part holds for the first time, or did; never, when it ends before. */
-export function holding(controller: RunController): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (controller.state.phase === 'holding') resolve(undefined);
-    controller.onEvent((event) => {
-      if (event.type === 'phase' && event.phase === 'holding') resolve(undefined);
-    });
-  });
-}
-
 /** An event without what numbers and times it, to be told again as one of the merged run. */
 export function bodyOf<T extends RunEvent>(event: T): Omit<T, 'seq' | 't'> {
   const copy: Partial<T> = { ...event };

@@ -38,6 +38,7 @@ export class KeptSecrets {
       const value: unknown = JSON.parse((await this.storage.get(listKey(host))) ?? '[]');
       return Array.isArray(value) ? value.filter((name): name is string => typeof name === 'string') : [];
     } catch {
+      // A damaged list is begun anew.
       return [];
     }
   }

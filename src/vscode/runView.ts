@@ -3,12 +3,13 @@ import type { RunEvent, Wall } from '../protocol/events.js';
 import { maximumPanelEntries, type PanelDelta, type PanelEntry, type PanelRun } from '../protocol/panel.js';
 import { text } from '../core/texts.js';
 import { formatCount } from '../core/units.js';
+import { protocolTitle } from '../core/resultTexts.js';
 import { rowOf, SampleColumnStore } from '../core/sampleColumns.js';
 
 /** What a run is called where it has no name. */
 export function runTitle(spec: { name?: string | undefined; connections: number | 'max'; protocol: string }): string {
   if (spec.name !== undefined && spec.name !== '') return spec.name;
-  const protocol = { tcp: 'TCP', websocket: 'WebSocket' }[spec.protocol] ?? text('TCP and WebSocket');
+  const protocol = protocolTitle(spec.protocol);
   return spec.connections === 'max' ? text('As many {0} connections as fit', protocol) : text('{0} {1} connections', formatCount(spec.connections), protocol);
 }
 

@@ -63,6 +63,14 @@ export function globalKey(stage: Stage, key: string, value: string): void {
   writeFileSync(path, value);
 }
 
+/** Prepares a wall by one key, of the namespace (`sysctl`) or of the whole host (`globalKey`). */
+function setsKey(set: (stage: Stage, key: string, value: string) => void, key: string, value: string): (stage: Stage) => string[] {
+  return (stage) => {
+    set(stage, key, value);
+    return [];
+  };
+}
+
 /** Puts back the key that a killed process left changed, if nobody changed it since. */
 export function restoreKey(): void {
   if (!existsSync(keysFile)) return;
@@ -142,10 +150,7 @@ export const wallCases: WallCase[] = [
     title: '20 local ports × 1 server port × 250 sources',
     args: ['--connections', 'max', '--ports', '1', ...quick],
     isPredictable: true,
-    prepare(stage) {
-      sysctl(stage, 'net.ipv4.ip_local_port_range', '60000 60019');
-      return [];
-    },
+    prepare: setsKey(sysctl, 'net.ipv4.ip_local_port_range', '60000 60019'),
   },
   {
     wall: 'acceptQueue',
@@ -153,10 +158,7 @@ export const wallCases: WallCase[] = [
     args: ['--connections', '5000', '--ports', '1', ...quick],
     isPredictable: true,
     stopsWhenNamed: true,
-    prepare(stage) {
-      sysctl(stage, 'net.core.somaxconn', '1');
-      return [];
-    },
+    prepare: setsKey(sysctl, 'net.core.somaxconn', '1'),
   },
   {
     wall: 'readOnlySysctl',
@@ -297,10 +299,7 @@ export const wallCases: WallCase[] = [
     args: ['--connections', 'max', '--ports', '1', ...quick],
     isPredictable: true,
     skip: () => (Number(readKey('fs.nr_open')) > 12_000 ? undefined : 'fs.nr_open is low here'),
-    prepare(stage) {
-      globalKey(stage, 'fs.nr_open', '6000');
-      return [];
-    },
+    prepare: setsKey(globalKey, 'fs.nr_open', '6000'),
   },
   {
     wall: 'fileMax',
@@ -330,10 +329,7 @@ export const wallCases: WallCase[] = [
     title: 'strangers on 180 of 200 local ports of half the sources',
     args: ['--connections', '4000', '--ports', '1', '--rate', '800', ...quick],
     isPredictable: false,
-    prepare(stage) {
-      sysctl(stage, 'net.ipv4.ip_local_port_range', '60000 60199');
-      return [];
-    },
+    prepare: setsKey(sysctl, 'net.ipv4.ip_local_port_range', '60000 60199'),
     onRamp(stage) {
       const child = spawn('ip', ['netns', 'exec', stage.namespace, 'python3', join(directory, 'strangers.py'), '8001', '25', '180'], { stdio: 'ignore' });
       stage.cleanUps.push(() => child.kill('SIGKILL'));
