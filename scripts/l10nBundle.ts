@@ -4,6 +4,8 @@ import ts from 'typescript';
 
 /** Where texts are shown: the extension, and its panels, which get their translations from it. */
 const shownIn = ['src/vscode', 'media/dashboard'];
+/** Shared with the terminal, which stays English: what is looked up here belongs to the bundle, what is not need not. */
+const lookedUpIn = ['src/core'];
 
 export interface ShownTexts {
   /** English texts that are looked up in the bundle, sorted. */
@@ -16,13 +18,13 @@ export interface ShownTexts {
 export function shownTexts(root: string): ShownTexts {
   const translated = new Set<string>();
   const untranslated: string[] = [];
-  for (const folder of shownIn) {
+  for (const folder of [...shownIn, ...lookedUpIn]) {
     for (const name of readdirSync(join(root, folder)).sort()) {
       if (!name.endsWith('.ts') || name.endsWith('.d.ts')) continue;
       const path = `${folder}/${name}`;
       const source = ts.createSourceFile(path, readFileSync(join(root, path), 'utf8'), ts.ScriptTarget.ES2022, true);
       const report = (node: ts.Node, words: string): void => {
-        untranslated.push(`${path}:${source.getLineAndCharacterOfPosition(node.getStart()).line + 1}: ${words}`);
+        if (shownIn.includes(folder)) untranslated.push(`${path}:${source.getLineAndCharacterOfPosition(node.getStart()).line + 1}: ${words}`);
       };
       visit(source, translated, report);
     }

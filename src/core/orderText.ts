@@ -1,10 +1,11 @@
 import type { RunEvent } from '../protocol/events.js';
-import { text as translated } from './texts.js';
+import { text } from './texts.js';
 import { formatBytes, formatCount } from './units.js';
 
 /** What became of an order, in a line: `1 message of 64 bytes over each connection: done in 1.20 s, 100,000 messages echoed, 6.10 MiB`. */
-export function orderText({ text, state, elapsedMs, messages, bytes, lost }: Extract<RunEvent, { type: 'order' }>): string {
-  const took = elapsedMs === undefined ? '' : ` ${translated('in {0} s', (elapsedMs / 1000).toFixed(2))}`;
-  const echoed = messages === undefined ? '' : `, ${translated('{0} messages echoed', formatCount(messages))}, ${formatBytes(bytes ?? 0)}`;
-  return `${text}: ${state}${took}${echoed}${lost === undefined || lost === 0 ? '' : `, ${translated('{0} lost', formatCount(lost))}`}`;
+export function orderText(order: Extract<RunEvent, { type: 'order' }>): string {
+  const { state, elapsedMs, messages, bytes, lost } = order;
+  const took = elapsedMs === undefined ? '' : ` ${text('in {0} s', (elapsedMs / 1000).toFixed(2))}`;
+  const echoed = messages === undefined ? '' : `, ${text('{0} messages echoed', formatCount(messages))}, ${formatBytes(bytes ?? 0)}`;
+  return `${order.text}: ${state}${took}${echoed}${lost === undefined || lost === 0 ? '' : `, ${text('{0} lost', formatCount(lost))}`}`;
 }

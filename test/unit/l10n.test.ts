@@ -16,6 +16,8 @@ const shown = shownTexts(root);
 test('the bundle for translators is up to date (npm run l10n writes it)', () => {
   assert.equal(readFileSync(join(root, 'l10n', 'bundle.l10n.json'), 'utf8'), bundleText(shown));
   assert.ok(shown.translated.length > 300);
+  // Texts that panels and terminal share are looked up in the core.
+  for (const shared of ['TCP and WebSocket', '{0} messages echoed']) assert.ok(shown.translated.includes(shared), shared);
 });
 
 test('every text that is shown is looked up in the bundle', () => {
