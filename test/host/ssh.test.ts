@@ -596,7 +596,7 @@ async function withAgent(laptop: Laptop): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     try {
       const key = join(laptop.home, 'agent-key');
-      writeFileSync(key, readFileSync(testLab().keyFile));
+      writeFileSync(key, readFileSync((await testLab()).keyFile));
       chmodSync(key, 0o600);
       execFileSync('ssh-add', ['-q', key], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: 'pipe' });
       break;

@@ -63,11 +63,11 @@ export interface TestHost {
   stop(): Promise<void>;
 }
 
-let sharedLab: Lab | undefined;
+let sharedLab: Promise<Lab> | undefined;
 const running = new Set<TestHost>();
 
 /** The lab of this test process, made at the first use. */
-export function testLab(): Lab {
+export function testLab(): Promise<Lab> {
   sharedLab ??= Lab.create();
   return sharedLab;
 }
@@ -77,12 +77,12 @@ export async function stopLab(): Promise<void> {
   await Promise.all([...running].map((host) => host.stop()));
   const lab = sharedLab;
   sharedLab = undefined;
-  await lab?.stop();
+  await (await lab)?.stop();
 }
 
 /** Starts a host and waits until its SSH server answers: about 0.3 s. Call `missingForHosts()` (packages.ts) before. */
 export async function startHost(variants: HostVariants): Promise<TestHost> {
-  const lab = testLab();
+  const lab = await testLab();
   const namespace = `c10m-${lab.number}-${variants.name}`;
   const port = variants.port ?? 22;
   const directory = join(lab.directory, variants.name);

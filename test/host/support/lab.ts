@@ -1,7 +1,9 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { spawn, spawnSync, type ChildProcess, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 
 /** Runs a command of the lab itself and throws with its stderr when it fails. */
 export function command(program: string, args: readonly string[], input = ''): string {
@@ -10,8 +12,7 @@ export function command(program: string, args: readonly string[], input = ''): s
   return result.stdout;
 }
 
-const locks = '/tmp/c10m-test-labs';
-/** Labs at the same time on one machine: one each for the test files of all builders, with room. */
+/** Labs at the same time on one machine: one each for the test files of all builders, with room for what killed machines left. */
 const maximumLabs = 100;
 
 /**
@@ -22,15 +23,17 @@ export class Lab {
   readonly directory: string;
   readonly keyFile: string;
   readonly bridge: string;
-  private readonly reaper: ChildProcess;
   private nextHost = 10;
   private nextInner = 0;
 
-  private constructor(readonly number: number) {
-    this.directory = mkdtempSync(join(tmpdir(), 'c10m-lab-'));
+  private constructor(
+    readonly number: number,
+    private readonly reaper: ChildProcess,
+    commandsFile: string,
+  ) {
+    this.directory = dirname(commandsFile);
     this.keyFile = join(this.directory, 'id_ed25519');
-    this.bridge = `c10mb${number}`;
-    this.reaper = startReaper(join(this.directory, 'cleanup'), join(locks, String(number)));
+    this.bridge = bridgeName(number);
     this.atEnd(`rm -rf ${this.directory}`);
     for (const range of [`10.211.${number}.0/24`, `10.212.${number}.0/24`]) {
       // Nothing meant for a test host may ever leave this machine by its default route, not even after the host is gone.
@@ -38,19 +41,24 @@ export class Lab {
       command('ip', ['route', 'replace', 'unreachable', range, 'metric', '4294967294']);
       this.atEnd(`ip route del unreachable ${range} metric 4294967294`);
     }
-    command('ip', ['link', 'add', this.bridge, 'type', 'bridge']);
-    this.atEnd(`ip link del ${this.bridge}`);
     command('ip', ['addr', 'add', `10.211.${number}.1/24`, 'dev', this.bridge]);
     command('ip', ['link', 'set', this.bridge, 'up']);
     command('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'c10m-test', '-f', this.keyFile]);
   }
 
-  static create(): Lab {
-    mkdirSync(locks, { recursive: true });
-    for (let number = 1; number <= maximumLabs; number++) {
-      if (claim(join(locks, String(number)))) return new Lab(number);
+  static async create(): Promise<Lab> {
+    const commandsFile = join(mkdtempSync(join(tmpdir(), 'c10m-lab-')), 'cleanup');
+    const reaper = startReaper(commandsFile);
+    const [line] = (await once(reaper.stdout, 'data')) as [Buffer];
+    const number = Number(line.toString('utf8'));
+    if (number === 0) {
+      reaper.stdin.end();
+      throw new Error(`no test lab could be made: the bridges ${bridgeName(1)} to ${bridgeName(maximumLabs)} exist, or none may be made here`);
     }
-    throw new Error(`all ${maximumLabs} test labs are taken; see ${locks}`);
+    // Neither pipe must keep the test runner alive.
+    for (const pipe of [reaper.stdin, reaper.stdout]) (pipe as unknown as { unref?: () => void }).unref?.();
+    reaper.unref();
+    return new Lab(number, reaper, commandsFile);
   }
 
   /** A shell command that runs when this process ends, in reverse order of the calls. It must do no harm when run twice. */
@@ -77,39 +85,31 @@ export class Lab {
   }
 }
 
-/** Takes a number by creating its lock file; takes over one whose process is gone. */
-function claim(file: string): boolean {
-  try {
-    const descriptor = openSync(file, 'wx');
-    writeSync(descriptor, String(process.pid));
-    closeSync(descriptor);
-    return true;
-  } catch {
-    const pid = Number(readOr(file, '0'));
-    // A lock just created by another process may still be empty: it is not ours to take. Where the bridge still exists,
-    // a reaper is at work, or did not get to work.
-    if (pid === 0 || existsSync(`/proc/${pid}`) || existsSync(`/sys/class/net/c10mb${file.split('/').pop() ?? ''}`)) return false;
-    rmSync(file, { force: true });
-    return false;
-  }
+const bridgePrefix = 'c10mb';
+
+function bridgeName(number: number): string {
+  return `${bridgePrefix}${number}`;
 }
 
-function readOr(file: string, otherwise: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return otherwise;
-  }
-}
-
-/** A process of its own session that waits for the end of its input, which comes with the end of this process, even by SIGKILL. */
-function startReaper(commandsFile: string, lock: string): ChildProcess {
-  const script = `trap '' INT TERM HUP; cat > "$1"; tac "$1" > "$1.reverse"; sh "$1.reverse" >/dev/null 2>&1; rm -f "$2"`;
-  const reaper = spawn('sh', ['-c', script, 'reaper', commandsFile, lock], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
-  reaper.unref();
+/**
+ * A process of its own session that takes the first number whose bridge it can make, tells it, and waits for the end of its
+ * input, which comes with the end of this process, even by SIGKILL. The kernel makes each bridge once, so it is the lock: a file
+ * would not be seen by tests that have another /tmp and the same network, nor would a bridge that outlived its file be passed over.
+ */
+function startReaper(commandsFile: string): ChildProcessByStdio<Writable, Readable, null> {
+  const script = `
+    trap '' INT TERM HUP
+    number=0
+    for try in $(seq ${maximumLabs}); do
+      if ip link add ${bridgePrefix}$try type bridge 2>/dev/null; then number=$try; break; fi
+    done
+    echo $number
+    cat > "$1"
+    tac "$1" > "$1.reverse"
+    if [ $number != 0 ]; then echo "ip link del ${bridgePrefix}$number" >> "$1.reverse"; fi
+    sh "$1.reverse" >/dev/null 2>&1`;
+  const reaper = spawn('sh', ['-c', script, 'reaper', commandsFile], { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
   reaper.stdin.on('error', () => undefined);
-  // The pipe must not keep the test runner alive.
-  (reaper.stdin as unknown as { unref?: () => void }).unref?.();
   return reaper;
 }
 
