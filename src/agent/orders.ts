@@ -58,6 +58,12 @@ export class Orders {
     return { target: 0 };
   }
 
+  /** Not an order of the user: told by the log of whoever found that the two sides differ. */
+  prove(): null {
+    this.pool.prove();
+    return null;
+  }
+
   async burst(messages: number, bytes: number): Promise<Burst> {
     const text = `${messages === 1 ? '1 message' : `${formatCount(messages)} messages`} of ${formatCount(bytes)} bytes over each connection`;
     this.emit({ type: 'order', order: 'burst', text, state: 'accepted' });

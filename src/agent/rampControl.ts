@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { describeProof, HalfOpenWatch } from '../core/halfOpen.js';
 import { isFinal } from '../core/phases.js';
 import { WallRecogniser, type WallEvidence } from '../core/recogniser.js';
 import type { RunEnd } from '../core/summary.js';
@@ -26,6 +27,7 @@ export type EarlyEnd = Omit<RunEnd, 'hostRestored' | 'keys'>;
 export class RampControl {
   private readonly sampler: Sampler;
   private readonly recogniser: WallRecogniser;
+  private readonly halfOpen: HalfOpenWatch;
   private sampleTimer: NodeJS.Timeout | undefined;
   private guardTimer: NodeJS.Timeout | undefined;
   private beganAt = performance.now();
@@ -47,6 +49,7 @@ export class RampControl {
     const { plan, facts, pool } = run;
     this.sampler = new Sampler(pool, { cores: availableParallelism(), guardBytes: plan.guardBytes, isTracked: facts.conntrack !== null });
     this.recogniser = new WallRecogniser(plan, facts);
+    this.halfOpen = new HalfOpenWatch(plan.engine);
   }
 
   /** All stages of the run. Rejects when it is stopped meanwhile. */
@@ -94,7 +97,22 @@ export class RampControl {
     const evidence = this.evidence();
     const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...toldEvidence(evidence) }) as Sample;
     for (const wall of this.recogniser.observe(sample, evidence)) story.emit({ type: 'wall', wall });
+    this.checkHalfOpen(sample);
     this.checkThresholds();
+  }
+
+  /** A host with one side of the run only cannot tell: its controller does. */
+  private checkHalfOpen(sample: Sample): void {
+    const { pool, story } = this.run;
+    if (pool.servers.length === 0 || pool.clients.length === 0) return;
+    const finding = this.halfOpen.observe(sample, this.recogniser.hasNamed);
+    if (finding === undefined) return;
+    if (finding !== 'prove') {
+      for (const wall of this.recogniser.name(finding, sample)) story.emit({ type: 'wall', wall });
+      return;
+    }
+    story.log('warn', describeProof(sample));
+    pool.prove();
   }
 
   /** Resolves when the target is reached or nothing moves any more. */

@@ -16,7 +16,7 @@ import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateD
 import { SysctlFiles } from './sysctlFiles.js';
 
 type StartCommand = Extract<ControllerCommand, { type: 'start' }>;
-type OrderCommand = Extract<ControllerCommand, { type: 'set' | 'burst' | 'removeAll' | 'stop' | 'heartbeat' }>;
+type OrderCommand = Extract<ControllerCommand, { type: 'set' | 'burst' | 'removeAll' | 'prove' | 'stop' | 'heartbeat' }>;
 
 /** In the order of `agent.cjs supervise`: stdin, stdout, stderr, the host's lock. */
 export const supervisorLockFd = 3;

@@ -274,6 +274,7 @@ export class Supervisor {
     }
     if (order.type === 'burst') return this.orders.burst(order.messages, order.bytes);
     if (order.type === 'removeAll') return this.orders.removeAll();
+    if (order.type === 'prove') return this.orders.prove();
     return this.orders.set(order.target, order.rate);
   }
 

@@ -124,6 +124,11 @@ export class WorkerPool {
     }
   }
 
+  /** Has the clients prove their connections, see `worker/proof.ts`. */
+  prove(): void {
+    for (const worker of this.clients) if (!worker.hasEnded) worker.send({ type: 'prove' });
+  }
+
   burst(messages: number, bytes: number): Promise<Burst> {
     const clients = this.clients.filter((worker) => !worker.hasEnded);
     const order = this.nextOrder++;

@@ -42,7 +42,7 @@ const smallAcceptQueue = 1_024;
 const cpuSecondsPerConnection = 28e-6;
 
 /** Walls that slow a run or cost a few connections, but do not bound how many fit. */
-const slowingWalls: ReadonlySet<string> = new Set<WallId>(['acceptQueue', 'synBacklog', 'tcpMemory', 'orphans', 'readOnlySysctl', 'cpu']);
+const slowingWalls: ReadonlySet<string> = new Set<WallId>(['acceptQueue', 'synBacklog', 'halfOpen', 'tcpMemory', 'orphans', 'readOnlySysctl', 'cpu']);
 
 /** It slows a run or costs a few connections, but ends no ramp. */
 export function isSlowing(id: string): boolean {

@@ -3,6 +3,7 @@ import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
 import { gainBeyond } from './ceiling.js';
+import { halfOpenFailure } from './halfOpen.js';
 import { isSlowing } from './plannedWalls.js';
 import { formatBytes, formatCount } from './units.js';
 import { wallCatalogue, type WallId } from './walls.js';
@@ -62,13 +63,8 @@ export class WallRecogniser {
   /** The walls recognised with this sample that were not told before. */
   observe(sample: Sample, evidence: WallEvidence = { blocked: [], guardTripped: false }): Wall[] {
     const found: Wall[] = [];
-    const tell: Tell = ({ id, text }) => {
-      if (this.told.has(id)) return;
-      this.told.add(id);
-      const at = this.held(sample);
-      const { title, remedy } = wallCatalogue[id];
-      const endsCeiling = this.plan.requested === 'max' && id !== 'unknown' && !isSlowing(id);
-      found.push({ id, title, at, evidence: text, remedy: endsCeiling ? `${remedy} ${gainBeyond(id, at, this.plan)}` : remedy });
+    const tell: Tell = (recognised) => {
+      found.push(...this.name(recognised, sample));
     };
     this.first ??= sample;
     if (sample.phase === 'ramping' || sample.phase === 'holding') {
@@ -91,6 +87,16 @@ export class WallRecogniser {
     }
     this.previous = sample;
     return found;
+  }
+
+  /** The wall as it is told, unless it was told before. */
+  name({ id, text }: Recognised, sample: Sample): Wall[] {
+    if (this.told.has(id)) return [];
+    this.told.add(id);
+    const at = this.held(sample);
+    const { title, remedy } = wallCatalogue[id];
+    const endsCeiling = this.plan.requested === 'max' && id !== 'unknown' && !isSlowing(id);
+    return [{ id, title, at, evidence: text, remedy: endsCeiling ? `${remedy} ${gainBeyond(id, at, this.plan)}` : remedy }];
   }
 
   /** A host may have one side of the run only: then that side counts. */
@@ -152,6 +158,8 @@ export class WallRecogniser {
       const what = name === 'handshake' ? 'WebSocket handshakes were refused' : `connections failed with ${name}`;
       tell({ id: 'serverRefusing', text: `${formatCount(count)} ${what} within a second` });
     }
+    const halfOpen = failures(halfOpenFailure);
+    if (isMany(halfOpen)) tell({ id: 'halfOpen', text: `${formatCount(halfOpen)} connections that the clients held were unknown to the server's kernel` });
     const lost = sample.lost - (this.previous?.lost ?? 0);
     if (lost >= Math.max(failuresWorthTelling, sample.established.client * failureShareWorthTelling)) {
       tell({ id: 'serverRefusing', text: `${formatCount(lost)} established connections were closed by the server within a second` });

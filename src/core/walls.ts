@@ -26,6 +26,10 @@ export const wallCatalogue = {
   },
   acceptQueue: { title: 'Accept queue overflows', remedy: 'Raise net.core.somaxconn and the backlog of listen, accept faster, or lower --rate.' },
   synBacklog: { title: 'Too many half-open connections', remedy: 'Raise net.ipv4.tcp_max_syn_backlog or lower --rate.' },
+  halfOpen: {
+    title: 'Connections that only the clients know',
+    remedy: 'Raise net.core.somaxconn and the backlog of listen on the server, or lower --rate.',
+  },
   conntrack: {
     title: 'Connection tracking table is full',
     remedy: 'Raise net.netfilter.nf_conntrack_max, exclude the run with a NOTRACK rule, or use --isolation netns.',

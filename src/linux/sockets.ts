@@ -13,12 +13,18 @@ const optionReuseAddress = 2;
 const optionError = 4;
 const optionLinger = 13;
 const optionSendTimeout = 21;
+const optionKeepAlive = 9;
 const levelIp = 0;
 const optionBindAddressNoPort = 24;
 const levelTcp = 6;
 const optionNoDelay = 1;
+const optionKeepAliveIdle = 4;
+const optionKeepAliveInterval = 5;
 
 const one = new Uint8Array(new Int32Array([1]).buffer);
+const zero = new Uint8Array(4);
+const seconds = new Int32Array(1);
+const secondsBytes = new Uint8Array(seconds.buffer);
 /** struct linger {1, 0}: close() resets the connection, so that no TIME_WAIT is left. */
 const lingerReset = new Uint8Array(new Int32Array([1, 0]).buffer);
 
@@ -148,4 +154,17 @@ const errorLengthBytes = new Uint8Array(errorLength.buffer);
 export function socketError(fd: number): number {
   errorLength[0] = 4;
   return libc().getsockopt(fd, levelSocket, optionError, errorBytes, errorLengthBytes) === 0 ? errorWord[0]! : lastErrno();
+}
+
+/** SO_KEEPALIVE with TCP_KEEPIDLE and TCP_KEEPINTVL of so many seconds (at least 1); 0: no probes any more. */
+export function setKeepAlive(fd: number, idleSeconds: number): void {
+  const calls = libc();
+  if (idleSeconds === 0) {
+    calls.setsockopt(fd, levelSocket, optionKeepAlive, zero, 4);
+    return;
+  }
+  seconds[0] = idleSeconds;
+  calls.setsockopt(fd, levelTcp, optionKeepAliveIdle, secondsBytes, 4);
+  calls.setsockopt(fd, levelTcp, optionKeepAliveInterval, secondsBytes, 4);
+  calls.setsockopt(fd, levelSocket, optionKeepAlive, one, 4);
 }

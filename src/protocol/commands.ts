@@ -29,6 +29,8 @@ export const orderCommandSchemas = [
     bytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_536)),
   }),
   v.object({ type: v.literal('removeAll'), id }),
+  /** Have every open connection proven by a keep-alive probe. */
+  v.object({ type: v.literal('prove'), id }),
   v.object({ type: v.literal('stop'), id, reason: v.optional(v.string()) }),
 ] as const;
 

@@ -47,6 +47,8 @@ export const workerCommandSchema = v.variant('type', [
   v.object({ type: v.literal('target'), connections: natural, rate: v.number() }),
   /** Client: send this many messages of so many bytes over each open connection; answered by `burstDone`. */
   v.object({ type: v.literal('burst'), order: natural, messages: natural, bytes: natural }),
+  /** Client: have the other side asked whether it knows each open connection; what it does not know fails as `halfOpen` and is opened again. */
+  v.object({ type: v.literal('prove') }),
   /** Server: accept no more and close all, so that no TIME_WAIT is left; then exit 0. Client: close all, then exit 0. */
   v.object({ type: v.literal('stop') }),
 ]);

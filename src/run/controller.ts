@@ -128,6 +128,11 @@ export class RunController extends ObservedRun implements RunHandle {
     await this.request((id) => ({ type: 'removeAll', id }));
   }
 
+  /** Has each open connection proven by a keep-alive probe; what the server does not know is opened again. */
+  async prove(): Promise<void> {
+    await this.request((id) => ({ type: 'prove', id }));
+  }
+
   /** Lets go of the run without stopping it: it lives on under its lease, and `reattach` finds it. */
   async detach(): Promise<void> {
     this.ended = true;

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
+import { describeProof, HalfOpenWatch } from '../core/halfOpen.js';
 import { advance } from '../core/phases.js';
 import { SummaryBuilder } from '../core/summary.js';
+import { wallCatalogue } from '../core/walls.js';
 import { newRunId } from '../history/runId.js';
 import { partsName, RunStore, type RunWriter } from '../history/store.js';
-import type { Phase, RunEvent, RunEventBody, Summary, Verdict } from '../protocol/events.js';
+import type { Phase, RunEvent, RunEventBody, Sample, Summary, Verdict } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
@@ -21,6 +23,8 @@ import { applyEvent } from './runState.js';
 
 /** A host has told what was missed within this time: no more than its lease, a sample a second. */
 const catchUpMs = 1_500;
+/** Hosts that held equally long begin to close within this time of each other; one that closes alone is told as it is. */
+const passingMs = 3_000;
 
 /**
  * One run over several hosts: servers on one, clients on the others. Each host runs its part by itself, under its own supervisor, guardian and lease;
@@ -42,6 +46,8 @@ export class DistributedController extends ObservedRun implements RunHandle {
   /** Set when the run was taken up again. */
   private catchUp: { firstAt?: number } | undefined;
   private target = 0;
+  private passingSince: number | undefined;
+  private readonly halfOpen: HalfOpenWatch;
 
   constructor(
     dependencies: ControllerDependencies,
@@ -49,6 +55,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     runId: string = newRunId(),
   ) {
     super(dependencies, spec, runId);
+    this.halfOpen = new HalfOpenWatch(spec.engine);
   }
 
   /** As RunController.start. A client host that fails is an event; it ends the run only where the spec says so, or when it was the last one. */
@@ -313,9 +320,39 @@ export class DistributedController extends ObservedRun implements RunHandle {
 
   private sample(): void {
     const [server, ...clients] = this.parts;
-    if (server?.last === undefined || this.phase === undefined || this.phase === 'restoring') return;
+    if (server?.last === undefined || this.phase === undefined || this.phase === 'restoring' || this.isPassingToDrain(clients)) return;
     const known = clients.flatMap((part) => (part.last === undefined ? [] : [{ name: part.name, sample: part.last }]));
-    this.emit({ ...mergeSamples({ server: { name: server.name, sample: server.last }, clients: known }), phase: this.phase, target: this.target });
+    const merged = mergeSamples({ server: { name: server.name, sample: server.last }, clients: known });
+    const sample = this.emit({ ...merged, phase: this.phase, target: this.target }) as Sample;
+    if (known.length === clients.length) this.checkHalfOpen(sample);
+  }
+
+  /** While some hosts close already and others still hold, a sample would be of neither phase. */
+  private isPassingToDrain(clients: readonly Part[]): boolean {
+    const phases = clients.map((part) => part.controller.state.phase);
+    const closing = phases.filter((phase) => phase === 'draining' || phase === 'restoring').length;
+    if (closing === 0) return false;
+    if (phases.some((phase) => phase === 'holding' || phase === 'ramping')) {
+      this.passingSince ??= performance.now();
+      return performance.now() - this.passingSince < passingMs;
+    }
+    if (this.phase === 'holding') this.enter('draining');
+    return false;
+  }
+
+  /** Only here are both sides of the run known. */
+  private checkHalfOpen(sample: Sample): void {
+    const finding = this.halfOpen.observe(sample, this.state.walls.length > 0);
+    if (finding === undefined) return;
+    if (finding === 'prove') {
+      this.emit({ type: 'log', level: 'warn', text: describeProof(sample) });
+      // A host that cannot be reached now proves nothing; the next samples say what is still missing.
+      for (const part of this.clients()) part.controller.prove().catch(() => undefined);
+    } else if (!this.state.walls.some(({ id }) => id === finding.id)) {
+      const { title, remedy } = wallCatalogue[finding.id];
+      const at = Math.min(sample.established.server, sample.established.client);
+      this.emit({ type: 'wall', wall: { id: finding.id, title, at, evidence: finding.text, remedy } });
+    }
   }
 
   private finish(end: { verdict: Verdict; reason?: string }): Summary {
@@ -349,11 +386,12 @@ export class DistributedController extends ObservedRun implements RunHandle {
     this.emit({ type: 'phase', phase, ...(detail === undefined ? {} : { detail }) });
   }
 
-  private emit(event: RunEventBody): void {
+  private emit(event: RunEventBody): RunEvent {
     // The clock of this machine may have been set back while no window followed the run.
     this.elapsedMs = Math.max(this.elapsedMs, performance.now() - this.beganAt);
     const numbered = { ...event, seq: this.sequence + 1, t: this.elapsedMs } as RunEvent;
     this.observe(numbered);
+    return numbered;
   }
 
   private observe(event: RunEvent): void {

@@ -4,11 +4,13 @@ import { lastErrno } from '../linux/libc.js';
 import { bindSource, connectSocket, openSocket, resetOnClose, setSendTimeout, socketError, timeValue } from '../linux/sockets.js';
 import { closeDescriptor, receive } from '../linux/syscalls.js';
 import type { ClientWorkerPlan } from '../protocol/plan.js';
+import { halfOpenFailure } from '../core/halfOpen.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
 import { Destinations, type Destination } from './destinations.js';
 import { purposes, type Exchange } from './exchange.js';
 import type { Loop } from './loop.js';
 import type { Output } from './output.js';
+import { Proof } from './proof.js';
 import { Backoff, TokenBucket } from './ramp.js';
 import type { Stats } from './stats.js';
 import type { WebSocketClient } from './websocket/client.js';
@@ -42,6 +44,7 @@ export interface ClientParts {
 /** The epoll client: holds as many connections as it was told, and opens and closes them at the rate it was told. */
 export class EpollClient {
   readonly open: DescriptorList;
+  readonly proof: Proof;
   private readonly table: ConnectionTable;
   private readonly destinations: Destinations;
   private readonly buffer = Buffer.alloc(readBytes);
@@ -51,6 +54,8 @@ export class EpollClient {
   /** Connections that are not established yet, or that are closing, and until when they may be so. */
   private readonly deadlines = new Map<number, number>();
   private target = 0;
+  /** As ordered, in connections per second; 0: as fast as possible. */
+  private rate = 0;
   private isReached = true;
   private nextSweepAt = 0;
 
@@ -61,6 +66,7 @@ export class EpollClient {
   ) {
     this.table = new ConnectionTable(plan.connections + 64);
     this.open = new DescriptorList(plan.connections);
+    this.proof = new Proof(this.open);
     this.destinations = new Destinations(plan.targets, websocketPath, plan.connections + 64);
   }
 
@@ -68,6 +74,7 @@ export class EpollClient {
   setTarget(connections: number, rate: number): void {
     this.target = Math.min(connections, this.destinations.capacity);
     this.isReached = false;
+    this.rate = rate;
     this.bucket.setRate(rate, performance.now());
     this.parts.stats.blocked = undefined;
     this.destinations.forgetExhaustion();
@@ -104,7 +111,7 @@ export class EpollClient {
   /** Opens or closes some. Returns the milliseconds until it has something to do without an event. */
   onTurn(now: number): number {
     const { stats } = this.parts;
-    const dueIn = this.deadlines.size === 0 ? Number.POSITIVE_INFINITY : this.sweep(now);
+    const dueIn = Math.min(this.proof.onTurn(now), this.deadlines.size === 0 ? Number.POSITIVE_INFINITY : this.sweep(now));
     const missing = this.target - this.open.length - stats.connecting;
     if (missing < 0 && this.open.length > 0) {
       this.closeSome(-missing, now);
@@ -145,9 +152,15 @@ export class EpollClient {
   }
 
   /** An established connection was ended by the other side, by a broken protocol or by an error. */
-  lose(fd: number): void {
+  lose(fd: number, isReset = false): void {
     const { stats, exchange } = this.parts;
-    stats.lost++;
+    // A reset that answers a probe: the server never had this connection.
+    if (isReset && this.proof.isUnderWay) {
+      stats.fail(halfOpenFailure);
+      this.bucket.setRate(this.proof.reopeningRate(this.rate), performance.now());
+    } else {
+      stats.lost++;
+    }
     stats.messagesLost += exchange.missing(fd, purposes.traffic);
     this.backoff.fail(performance.now());
     this.leaveOpen(fd);
@@ -254,7 +267,8 @@ export class EpollClient {
     }
     const count = receive(fd, this.buffer);
     if (count > 0) this.parts.exchange.receivedBytes(fd, count);
-    else if (count === 0 || lastErrno() !== errnos.EAGAIN) this.lose(fd);
+    else if (count === 0) this.lose(fd);
+    else if (lastErrno() !== errnos.EAGAIN) this.lose(fd, lastErrno() === errnos.ECONNRESET);
   }
 
   private onWebSocket(fd: number, flags: number): void {

@@ -56,6 +56,7 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
   return {
     onCommand(command) {
       if (command.type === 'target') client.setTarget(command.connections, command.rate);
+      else if (command.type === 'prove') client.proof.begin();
       else if (command.type === 'burst') bursts.order(command);
       else if (command.type === 'stop') {
         histogramAt = Number.NEGATIVE_INFINITY;

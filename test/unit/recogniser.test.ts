@@ -57,6 +57,12 @@ const stories: [string, Story, string[]][] = [
     },
     ['nrOpen'],
   ],
+  [
+    'connections that the server does not know',
+    { samples: [counts(4_000), { ...counts(3_000, 4_000), failed: { total: 900, byErrno: { halfOpen: 900 } } }] },
+    ['halfOpen'],
+  ],
+  ['few of them', { samples: [counts(4_000), { ...counts(3_998, 4_000), failed: { total: 2, byErrno: { halfOpen: 2 } } }] }, []],
   ['ENFILE', { samples: [counts(30_000)], evidence: blocked('ENFILE', 'socket') }, ['fileMax']],
   ['ENOSPC of epoll', { samples: [counts(15_000)], evidence: blocked('ENOSPC', 'epoll_ctl') }, ['epollWatches']],
   ['EADDRNOTAVAIL everywhere', { samples: [counts(5_000), counts(5_000)], evidence: blocked('EADDRNOTAVAIL', 'connect') }, ['portRange']],
