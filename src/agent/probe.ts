@@ -16,14 +16,13 @@ import { SysctlFiles } from './sysctlFiles.js';
 const probeTimeoutMs = 20_000;
 
 /**
- * Reads the facts of this process's namespaces. Changes nothing (a raised limit of its own is put back). `isolated`: this is a
- * network namespace of our own, with `lo` up.
+ * Reads the facts of this process's namespaces; `lo` should be up. Changes nothing (a raised limit of its own is put back).
  */
-export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls = new SysctlFiles()): Promise<HostFacts> {
+export async function collectFacts(outer: OuterFacts, sysctls = new SysctlFiles()): Promise<HostFacts> {
   const meminfo = parseMeminfo(readText('/proc/meminfo') ?? '');
   const nofile = readNofile();
   const openLimit = Number(sysctls.read('fs.nr_open') ?? nofile.hard);
-  const conntrack = isolated && !(await isTracked()) ? undefined : readConntrack();
+  const conntrack = (await isTracked()) ? readConntrack() : undefined;
   return {
     hostname: hostname(),
     kernel: release(),
@@ -51,7 +50,10 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
   };
 }
 
-/** A namespace of our own has no firewall rules, so mostly nothing in it is tracked: one connection to ourselves tells. */
+/**
+ * Where no rule asks for it, nothing in a network namespace is tracked though the module is loaded: that is the rule in a namespace of our own, and
+ * on hosts without a firewall. A connection that counts tells, be it the login's or one to ourselves.
+ */
 async function isTracked(): Promise<boolean> {
   if (readConntrack() === undefined) return false;
   const server = createServer((socket) => socket.destroy());
@@ -134,7 +136,7 @@ function readBeginning(path: string, maximumBytes: number): string {
 export async function probeMain(outerText: string, isolated: boolean, print: (text: string) => void): Promise<void> {
   if (isolated) bringLoopbackUp();
   const outer = v.parse(outerFactsSchema, JSON.parse(outerText));
-  print(`${JSON.stringify(await collectFacts(outer, isolated))}\n`);
+  print(`${JSON.stringify(await collectFacts(outer))}\n`);
 }
 
 /** Facts as they will hold for a run: read by a short-lived child inside a namespace like the run's. */

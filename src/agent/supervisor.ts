@@ -140,7 +140,7 @@ export class Supervisor {
     this.story.enter('deploying');
     this.story.enter('tuning');
     if (spec.tuning === 'apply' && (await this.tune(plan)) && this.order.plan === undefined) {
-      facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
+      facts = await collectFacts(this.order.outer, this.sysctls);
       plan = planRun(spec, facts);
       this.story.emit({ type: 'plan', plan });
     }
@@ -173,7 +173,7 @@ export class Supervisor {
   }
 
   private async probe(): Promise<HostFacts> {
-    const facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
+    const facts = await collectFacts(this.order.outer, this.sysctls);
     this.story.emit({ type: 'facts', facts });
     if (this.order.spec.isolation === 'netns' && !this.options.isolated && this.order.plan === undefined) {
       const { reason } = facts.namespace;
