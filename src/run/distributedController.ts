@@ -324,7 +324,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     const known = clients.flatMap((part) => (part.last === undefined ? [] : [{ name: part.name, sample: part.last }]));
     const merged = mergeSamples({ server: { name: server.name, sample: server.last }, clients: known });
     const sample = this.emit({ ...merged, phase: this.phase, target: this.target }) as Sample;
-    if (known.length === clients.length) this.checkHalfOpen(sample);
+    if (this.isWhole()) this.checkHalfOpen(sample);
   }
 
   /** While some hosts close already and others still hold, a sample would be of neither phase. */
@@ -338,6 +338,15 @@ export class DistributedController extends ObservedRun implements RunHandle {
     }
     if (this.phase === 'holding') this.enter('draining');
     return false;
+  }
+
+  /** What a host told last is still so: it is within reach, and its connections are not being closed. */
+  private isWhole(): boolean {
+    const { clientHosts } = this.spec;
+    const states = this.parts.map((part) => part.controller.state);
+    return (
+      states.length === 1 + clientHosts.length && states.every(({ linkLost, phase }) => linkLost === undefined && (phase === 'ramping' || phase === 'holding'))
+    );
   }
 
   /** Only here are both sides of the run known. */
