@@ -19,7 +19,7 @@ export function shownTexts(root: string): ShownTexts {
   const translated = new Set<string>();
   const untranslated: string[] = [];
   for (const folder of [...shownIn, ...lookedUpIn]) {
-    for (const name of readdirSync(join(root, folder)).sort()) {
+    for (const name of readdirSync(join(root, folder), { recursive: true }).map(String).sort()) {
       if (!name.endsWith('.ts') || name.endsWith('.d.ts')) continue;
       const path = `${folder}/${name}`;
       const source = ts.createSourceFile(path, readFileSync(join(root, path), 'utf8'), ts.ScriptTarget.ES2022, true);

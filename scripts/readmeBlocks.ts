@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { exitCodes, type ExitCode } from '../src/core/errors.js';
-import { hostChangesMarks, hostChangesText } from '../src/core/hostChanges.js';
-import { thresholdMetrics } from '../src/core/thresholds.js';
-import { wallCatalogue } from '../src/core/walls.js';
+import { hostChangesMarks, hostChangesText } from '../src/core/plan/hostChanges.js';
+import { thresholdMetrics } from '../src/core/figures/thresholds.js';
+import { wallCatalogue } from '../src/core/walls/catalogue.js';
 
 interface Manifest {
   contributes: {

@@ -2,14 +2,14 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { setCloseOnExec } from './linux/hostCalls.js';
 import { identityOf } from './linux/process.js';
-import { Guardian } from './agent/guardian.js';
-import { guardianLockFd } from './agent/guardianLink.js';
+import { Guardian } from './agent/restoration/guardian.js';
+import { guardianLockFd } from './agent/restoration/guardianLink.js';
 import { HostLock, lockPath } from './agent/hostLock.js';
 import { probeMain } from './agent/probe.js';
 import { Relay, supervisorLockFd } from './agent/relay.js';
 import { openStateDirectory, StateDirectory } from './agent/stateDirectory.js';
 import { Supervisor } from './agent/supervisor.js';
-import { SysctlFiles } from './agent/sysctlFiles.js';
+import { SysctlFiles } from './agent/restoration/sysctlFiles.js';
 
 const agentPath = process.argv[1]!;
 

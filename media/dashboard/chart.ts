@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, svg, type TemplateResult } from 'lit';
 import uPlot from 'uplot';
-import { downsampleMinMax, downsampleStack, lowerBound, visibleRange } from '../../src/core/downsample.js';
-import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { downsampleMinMax, downsampleStack, lowerBound, visibleRange } from '../../src/core/figures/downsample.js';
+import type { SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
 import { formatDuration } from '../../src/core/units.js';
 import type { ChartDefinition } from './chartDefinitions.js';
 import { chartImage } from './chartImage.js';

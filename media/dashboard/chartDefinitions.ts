@@ -1,4 +1,4 @@
-import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import type { SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
 import { formatBytes, formatCount, formatRate } from '../../src/core/units.js';
 import { ledgerGroups } from './ledgerGroups.js';
 import { text } from '../../src/core/texts.js';

@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
-import { valueAt } from '../../src/core/downsample.js';
-import { metrics } from '../../src/core/metrics.js';
-import { lastHeldRow, SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { valueAt } from '../../src/core/figures/downsample.js';
+import { metrics } from '../../src/core/figures/metrics.js';
+import { lastHeldRow, SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
 import { formatCount } from '../../src/core/units.js';
 import type { ComparisonSnapshot, SampleColumns } from '../../src/protocol/panel.js';
 import './chart.js';

@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { HumanError } from '../../src/core/errors.js';
-import { lastHeldRow } from '../../src/core/sampleColumns.js';
+import { lastHeldRow } from '../../src/core/figures/sampleColumns.js';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../../src/core/units.js';
 import type { PanelCommand, PanelRequest } from '../../src/protocol/panel.js';
 import './chart.js';

@@ -1,6 +1,6 @@
 import { html, nothing, svg, type TemplateResult } from 'lit';
-import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../../src/core/costs.js';
-import { ledgerItems } from '../../src/core/ledger.js';
+import { bytesPerEndIn2014, kernelFloorBytesPerEnd } from '../../src/core/plan/costs.js';
+import { ledgerItems } from '../../src/core/figures/ledger.js';
 import { formatBytes, formatKilobytesPerEnd } from '../../src/core/units.js';
 import type { Ledger } from '../../src/protocol/events.js';
 import { groupColors, groupLabel, groupOf } from './ledgerGroups.js';

@@ -1,8 +1,8 @@
-import type { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import type { SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
 import { text } from '../../src/core/texts.js';
 import type { ColorName } from './theme.js';
 
-/** Ids of `core/ledger.ts` drawn as one part; six parts can be told apart, fourteen cannot. */
+/** Ids of `core/figures/ledger.ts` drawn as one part; six parts can be told apart, fourteen cannot. */
 const members = {
   kernelSockets: ['tcpSock', 'socketInode', 'dentry', 'file', 'epoll', 'security', 'ports', 'smallObjects'],
   socketBuffers: ['socketBuffers'],

@@ -1,4 +1,4 @@
-import { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
 import { maximumPanelEntries, type PanelDelta, type PanelEntry, type PanelRun, type PanelSnapshot } from '../../src/protocol/panel.js';
 
 /** What the panel knows of its run: the snapshot, kept up to date by deltas. */

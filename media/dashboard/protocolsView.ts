@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import { protocolRows } from '../../src/core/protocolRows.js';
+import { protocolRows } from '../../src/core/figures/protocolRows.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../../src/core/units.js';
 import type { PanelRun } from '../../src/protocol/panel.js';
 import { text } from '../../src/core/texts.js';

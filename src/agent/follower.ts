@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import { encodeLine, LineSplitter } from '../protocol/lines.js';
-import { closeAbandoned } from './restore.js';
+import { closeAbandoned } from './restoration/restore.js';
 import { readEvents } from './spool.js';
 import { conditionOfRun, type RunDirectory } from './stateDirectory.js';
-import { SysctlFiles } from './sysctlFiles.js';
+import { SysctlFiles } from './restoration/sysctlFiles.js';
 
 /** A supervisor that was just started, or a guardian that is just closing the run. */
 const retryMs = 50;

@@ -2,9 +2,9 @@ import * as v from 'valibot';
 import { spawnSync } from 'node:child_process';
 import { userInfo } from 'node:os';
 import { readCapabilities } from '../linux/procfs.js';
-import { sysctlDefinitions } from '../core/sysctls.js';
+import { sysctlDefinitions } from '../core/plan/sysctls.js';
 import { unshareCommand } from '../linux/netns.js';
-import { SysctlFiles } from './sysctlFiles.js';
+import { SysctlFiles } from './restoration/sysctlFiles.js';
 
 /**
  * What can only be known outside the run's namespaces: inside a user namespace everyone is root with all capabilities.

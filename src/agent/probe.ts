@@ -4,13 +4,13 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { arch, availableParallelism, hostname, loadavg, machine, networkInterfaces, release } from 'node:os';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
-import { probedKeys } from '../core/sysctls.js';
+import { probedKeys } from '../core/plan/sysctls.js';
 import { hostFactsSchema, type HostFacts, type SysctlFact } from '../protocol/facts.js';
 import { couldSetNofile, readNofile } from '../linux/hostCalls.js';
 import { bringLoopbackUp, unshareCommand } from '../linux/netns.js';
 import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readText } from '../linux/procfs.js';
 import { collectOuterFacts, outerFactsSchema, type OuterFacts } from './outerFacts.js';
-import { SysctlFiles } from './sysctlFiles.js';
+import { SysctlFiles } from './restoration/sysctlFiles.js';
 
 /** A probe reads some forty small files; one that takes longer hangs on something that no run should begin on. */
 const probeTimeoutMs = 20_000;

@@ -10,10 +10,10 @@ import { Follower } from './follower.js';
 import { describeHolder, HostLock, lockPath } from './hostLock.js';
 import { collectOuterFacts } from './outerFacts.js';
 import { probeHost } from './probe.js';
-import { closeAbandoned, restoreHost } from './restore.js';
+import { closeAbandoned, restoreHost } from './restoration/restore.js';
 import { isComplete } from './spool.js';
 import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateDirectory.js';
-import { SysctlFiles } from './sysctlFiles.js';
+import { SysctlFiles } from './restoration/sysctlFiles.js';
 
 type StartCommand = Extract<ControllerCommand, { type: 'start' }>;
 type OrderCommand = Extract<ControllerCommand, { type: 'set' | 'burst' | 'removeAll' | 'prove' | 'stop' | 'heartbeat' }>;

@@ -1,5 +1,5 @@
 import { advance } from '../core/phases.js';
-import { SummaryBuilder, type RunEnd } from '../core/summary.js';
+import { SummaryBuilder, type RunEnd } from '../core/figures/summary.js';
 import type { Phase, RunEvent, RunEventBody, Summary } from '../protocol/events.js';
 import { Spool } from './spool.js';
 

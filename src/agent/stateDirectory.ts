@@ -7,7 +7,7 @@ import { planSchema } from '../protocol/plan.js';
 import { runSpecSchema } from '../protocol/spec.js';
 import { isAlive } from '../linux/process.js';
 import { writeDurably } from './files.js';
-import { Journal } from './journal.js';
+import { Journal } from './restoration/journal.js';
 import { outerFactsSchema } from './outerFacts.js';
 import { isComplete } from './spool.js';
 

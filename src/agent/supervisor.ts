@@ -1,27 +1,27 @@
 import { exitCodes, HumanError } from '../core/errors.js';
 import { isFinal } from '../core/phases.js';
-import { planRun } from '../core/plan.js';
-import { firstWall } from '../core/plannedWalls.js';
+import { planRun } from '../core/plan/plan.js';
+import { firstWall } from '../core/walls/plannedWalls.js';
 import { identityOf, type ProcessIdentity } from '../linux/process.js';
 import { bringLoopbackUp, networkNamespaceOf } from '../linux/netns.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { Attachments, type SupervisorOrder } from './attachments.js';
-import { endRunProcesses, tuningEventOf } from './cleanup.js';
-import { GuardianLink } from './guardianLink.js';
+import { endRunProcesses, tuningEventOf } from './restoration/cleanup.js';
+import { GuardianLink } from './restoration/guardianLink.js';
 import { describeHolder, HostLock, lockPath } from './hostLock.js';
-import { Journal } from './journal.js';
-import { Orders } from './orders.js';
+import { Journal } from './restoration/journal.js';
+import { Orders } from './load/orders.js';
 import { collectFacts, readBootId } from './probe.js';
-import { RampControl, type EarlyEnd } from './rampControl.js';
-import { withRoom, type Room } from './room.js';
+import { RampControl, type EarlyEnd } from './load/rampControl.js';
+import { withRoom, type Room } from './load/room.js';
 import { RunStory } from './runStory.js';
 import { sleep } from './sleep.js';
 import type { RunDirectory, RunOrder, RunState } from './stateDirectory.js';
-import { SysctlFiles } from './sysctlFiles.js';
-import { applyTuning } from './tuning.js';
+import { SysctlFiles } from './restoration/sysctlFiles.js';
+import { applyTuning } from './restoration/tuning.js';
 import { version } from '../core/version.js';
-import { WorkerPool } from './workerPool.js';
+import { WorkerPool } from './load/workerPool.js';
 
 /** Workers have this long to follow a stop before they are killed, so that a stop is obeyed within 2 s. */
 const stopGraceMs = 1_200;

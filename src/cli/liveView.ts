@@ -1,8 +1,8 @@
 import { HumanError } from '../core/errors.js';
-import { firstWall } from '../core/plannedWalls.js';
-import { ledgerItems } from '../core/ledger.js';
+import { firstWall } from '../core/walls/plannedWalls.js';
+import { ledgerItems } from '../core/figures/ledger.js';
 import { orderText } from '../core/orderText.js';
-import { protocolRows } from '../core/protocolRows.js';
+import { protocolRows } from '../core/figures/protocolRows.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Sample } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';

@@ -1,5 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs';
-import { openMetricsText } from '../core/openMetrics.js';
+import { openMetricsText } from '../core/figures/openMetrics.js';
 import type { Sample } from '../protocol/events.js';
 
 /** Rewrites a file with the figures of each sample, for the textfile collector of node_exporter: written beside it, then renamed. */

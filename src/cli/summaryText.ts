@@ -1,6 +1,6 @@
-import { kernelFloorBytesPerEnd } from '../core/costs.js';
-import { ledgerItems } from '../core/ledger.js';
-import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/resultTexts.js';
+import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
+import { ledgerItems } from '../core/figures/ledger.js';
+import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/figures/resultTexts.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunState } from '../run/runState.js';

@@ -2,7 +2,7 @@ import { type ParseError, parseTree, printParseErrorCode, type Node as JsonNode 
 import * as v from 'valibot';
 import { type RunSpec, runSpecSchema } from '../protocol/spec.js';
 import { HumanError } from './errors.js';
-import { parseThreshold } from './thresholds.js';
+import { parseThreshold } from './figures/thresholds.js';
 import { formatCount, parseBytes, parseCount, parseDuration } from './units.js';
 
 /**

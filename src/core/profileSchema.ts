@@ -1,6 +1,6 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { runSpecSchema } from '../protocol/spec.js';
-import { thresholdMetrics } from './thresholds.js';
+import { thresholdMetrics } from './figures/thresholds.js';
 
 type Schema = Record<string, unknown>;
 

@@ -1,7 +1,7 @@
-import { kernelFloorBytesPerEnd } from '../core/costs.js';
-import { ledgerItems } from '../core/ledger.js';
-import { metrics } from '../core/metrics.js';
-import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/resultTexts.js';
+import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
+import { ledgerItems } from '../core/figures/ledger.js';
+import { metrics } from '../core/figures/metrics.js';
+import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/figures/resultTexts.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';

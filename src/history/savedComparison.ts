@@ -1,4 +1,4 @@
-import { type ComparedRun, compareRuns } from '../core/compare.js';
+import { type ComparedRun, compareRuns } from '../core/figures/compare.js';
 import type { Comparison } from '../protocol/comparison.js';
 import { type ReportFormat, reportText } from './report.js';
 import type { RunStore } from './store.js';

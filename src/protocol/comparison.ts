@@ -1,4 +1,4 @@
-/** The result of `core/compare.ts`: what `c10m runs compare --json` prints and the comparison panel shows. */
+/** The result of `core/figures/compare.ts`: what `c10m runs compare --json` prints and the comparison panel shows. */
 
 export type MetricVerdict = 'baseline' | 'same' | 'better' | 'worse' | 'differs' | 'unknown';
 

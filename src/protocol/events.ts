@@ -44,7 +44,7 @@ export const protocolCountsSchema = v.object({
 });
 
 /**
- * Where the bytes go, as growth since the baseline taken before the ramp. Keys of `entries` are the ids of `core/ledger.ts`
+ * Where the bytes go, as growth since the baseline taken before the ramp. Keys of `entries` are the ids of `core/figures/ledger.ts`
  * (such as `tcpSock`, `socketInode`, `dentry`, `file`, `epoll`, `fdTable`, `socketBuffers`, `pageTables`, `kernelStacks`, `serverProcesses`, `clientProcesses`).
  */
 export const ledgerSchema = v.object({

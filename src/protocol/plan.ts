@@ -3,7 +3,7 @@ import { engineSchema, protocolSchema } from './spec.js';
 
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-/** An id of the closed list in `core/walls.ts`; kept open here so that an older reader still opens a newer run. */
+/** An id of the closed list in `core/walls/catalogue.ts`; kept open here so that an older reader still opens a newer run. */
 export const wallIdSchema = v.string();
 
 /** A limit that will stop the ramp, known before it starts. */
@@ -82,7 +82,7 @@ export const planSchema = v.object({
   walls: v.array(plannedWallSchema),
   /** The largest number of connections that fits before and after tuning. */
   largestFit: v.object({ beforeTuning: natural, afterTuning: natural }),
-  /** Predicted bytes at full target, from the measured costs of the engine (`core/costs.ts`). */
+  /** Predicted bytes at full target, from the measured costs of the engine (`core/plan/costs.ts`). */
   predicted: v.object({ bytesPerEnd: v.number(), bytesPerPair: v.number(), totalBytes: v.number() }),
   /** The ramp stops by itself when MemAvailable falls below this. */
   guardBytes: v.number(),

@@ -1,6 +1,6 @@
 import { HumanError } from '../core/errors.js';
-import { planRun } from '../core/plan.js';
-import { SummaryBuilder } from '../core/summary.js';
+import { planRun } from '../core/plan/plan.js';
+import { SummaryBuilder } from '../core/figures/summary.js';
 import { newRunId } from '../history/runId.js';
 import type { RunWriter } from '../history/store.js';
 import type { ControllerCommand } from '../protocol/commands.js';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
-import { describeProof, HalfOpenWatch } from '../core/halfOpen.js';
+import { describeProof, HalfOpenWatch } from '../core/walls/halfOpen.js';
 import { advance } from '../core/phases.js';
-import { SummaryBuilder } from '../core/summary.js';
-import { wallCatalogue } from '../core/walls.js';
+import { SummaryBuilder } from '../core/figures/summary.js';
+import { wallCatalogue } from '../core/walls/catalogue.js';
 import { newRunId } from '../history/runId.js';
 import { partsName, RunStore, type RunWriter } from '../history/store.js';
 import type { Phase, RunEvent, RunEventBody, Sample, Summary, Verdict } from '../protocol/events.js';

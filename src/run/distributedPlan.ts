@@ -1,5 +1,5 @@
 import { HumanError } from '../core/errors.js';
-import { nearestAddress, planDistributed } from '../core/plan.js';
+import { nearestAddress, planDistributed } from '../core/plan/plan.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';

@@ -1,4 +1,4 @@
-import { divide } from '../core/division.js';
+import { divide } from '../core/plan/division.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { PartPlans } from './distributedPlan.js';
 

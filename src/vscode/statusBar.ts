@@ -1,8 +1,8 @@
 import { l10n, MarkdownString, StatusBarAlignment, window, Disposable } from 'vscode';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import { commandIds } from './ids.js';
-import type { LiveRun } from './liveRun.js';
-import type { LiveRuns } from './liveRuns.js';
+import type { LiveRun } from './runs/liveRun.js';
+import type { LiveRuns } from './runs/liveRuns.js';
 
 /** One item, only while a run is in progress; a click opens its dashboard. */
 export function registerStatusBar(runs: LiveRuns): Disposable {

@@ -1,4 +1,4 @@
-import { computeLedger, type MemoryReading } from '../../src/core/ledger.js';
+import { computeLedger, type MemoryReading } from '../../src/core/figures/ledger.js';
 import {
   parseCpuTicks,
   parseMeminfo,

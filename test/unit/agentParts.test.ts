@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { HostLock } from '../../src/agent/hostLock.js';
-import { judgeGuard, type GuardReading } from '../../src/agent/rampGuard.js';
-import { divide, divideTarget } from '../../src/core/division.js';
+import { judgeGuard, type GuardReading } from '../../src/agent/load/rampGuard.js';
+import { divide, divideTarget } from '../../src/core/plan/division.js';
 
 const directoryFor = (t: TestContext): string => {
   const directory = mkdtempSync(join(tmpdir(), 'c10m-agent-'));

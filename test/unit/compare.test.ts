@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { compareRuns } from '../../src/core/compare.js';
+import { compareRuns } from '../../src/core/figures/compare.js';
 import { sample, savedRun } from './builders/samples.js';
 
 const compared = (...runs: ReturnType<typeof savedRun>[]) => runs.map((run) => ({ run, samples: [] }));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { figuresOf, phaseText } from '../../media/dashboard/figures.js';
-import { firstWall } from '../../src/core/plannedWalls.js';
-import { planRun } from '../../src/core/plan.js';
-import { lastHeldRow } from '../../src/core/sampleColumns.js';
+import { firstWall } from '../../src/core/walls/plannedWalls.js';
+import { planRun } from '../../src/core/plan/plan.js';
+import { lastHeldRow } from '../../src/core/figures/sampleColumns.js';
 import { specFromInput } from '../../src/core/profile.js';
 import type { Phase } from '../../src/protocol/events.js';
 import type { LinkState, PanelRun } from '../../src/protocol/panel.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { HalfOpenWatch } from '../../src/core/halfOpen.js';
+import { HalfOpenWatch } from '../../src/core/walls/halfOpen.js';
 import { sample, type SampleChanges } from './builders/samples.js';
 
 const at = (server: number, client: number, found = 0, changes: SampleChanges = {}): SampleChanges => ({

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { partsName, RunStore } from '../../src/history/store.js';
-import { readRunView } from '../../src/vscode/savedRunView.js';
+import { readRunView } from '../../src/vscode/panels/savedRunView.js';
 import { sample, savedRun } from './builders/samples.js';
 
 let directory: string;

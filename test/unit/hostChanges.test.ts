@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { hostChangesMarks, hostChangesText } from '../../src/core/hostChanges.js';
-import { sysctlDefinitions } from '../../src/core/sysctls.js';
+import { hostChangesMarks, hostChangesText } from '../../src/core/plan/hostChanges.js';
+import { sysctlDefinitions } from '../../src/core/plan/sysctls.js';
 
 test('every global key is told, with its danger', () => {
   const text = hostChangesText();

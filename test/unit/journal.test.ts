@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { Journal } from '../../src/agent/journal.js';
-import { SysctlFiles } from '../../src/agent/sysctlFiles.js';
-import { applyTuning } from '../../src/agent/tuning.js';
+import { Journal } from '../../src/agent/restoration/journal.js';
+import { SysctlFiles } from '../../src/agent/restoration/sysctlFiles.js';
+import { applyTuning } from '../../src/agent/restoration/tuning.js';
 import type { PlannedSysctl } from '../../src/protocol/plan.js';
 
 let directory: string;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KeptSecrets } from '../../src/vscode/keptSecrets.js';
+import { KeptSecrets } from '../../src/vscode/hosts/keptSecrets.js';
 
 function storageOf(values: Map<string, string>): ConstructorParameters<typeof KeptSecrets>[0] {
   return {

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bundleText, shownTexts } from '../../scripts/l10nBundle.js';
-import { planRun } from '../../src/core/plan.js';
+import { planRun } from '../../src/core/plan/plan.js';
 import { specFromInput } from '../../src/core/profile.js';
 import { text, useTexts } from '../../src/core/texts.js';
-import { planLines } from '../../src/vscode/planItems.js';
-import { runTitle } from '../../src/vscode/runView.js';
+import { planLines } from '../../src/vscode/runs/planItems.js';
+import { runTitle } from '../../src/vscode/panels/runView.js';
 import { hostFacts } from './builders/hostFacts.js';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -24,7 +24,7 @@ test('every text that is shown is looked up in the bundle', () => {
   assert.deepEqual(
     shown.untranslated.map((line) => line.replace(/:\d+:/, ':').trim()),
     // A defect of ours, never shown but in the log.
-    ['src/vscode/runningRuns.ts: not a run id:'],
+    ['src/vscode/runs/runningRuns.ts: not a run id:'],
   );
 });
 

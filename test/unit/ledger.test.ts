@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { computeLedger, ledgerItems, type MemoryReading, type SlabReading } from '../../src/core/ledger.js';
+import { computeLedger, ledgerItems, type MemoryReading, type SlabReading } from '../../src/core/figures/ledger.js';
 
 const cache = (objectBytes: number, objectsPerSlab: number, pagesPerSlab: number, objects: number): SlabReading => ({
   activeObjects: objects,

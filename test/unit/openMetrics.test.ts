@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { metrics } from '../../src/core/metrics.js';
-import { openMetricsText } from '../../src/core/openMetrics.js';
+import { metrics } from '../../src/core/figures/metrics.js';
+import { openMetricsText } from '../../src/core/figures/openMetrics.js';
 import { sample } from './builders/samples.js';
 
 const labels = { run: 'r"1', host: 'lab' };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HumanError } from '../../src/core/errors.js';
-import { planDistributed, planRun } from '../../src/core/plan.js';
+import { planDistributed, planRun } from '../../src/core/plan/plan.js';
 import { specFromInput, type SpecInput } from '../../src/core/profile.js';
 import type { Plan } from '../../src/protocol/plan.js';
 import { hostFacts, limitedFacts } from './builders/hostFacts.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { protocolLedger } from '../../src/core/protocolLedger.js';
+import { protocolLedger } from '../../src/core/figures/protocolLedger.js';
 import type { Sample } from '../../src/protocol/events.js';
 import { sample } from './builders/samples.js';
 

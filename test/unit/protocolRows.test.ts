@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { protocolRows } from '../../src/core/protocolRows.js';
+import { protocolRows } from '../../src/core/figures/protocolRows.js';
 import { sample, summary } from './builders/samples.js';
 
 const counts = (count: number, messages: number) => ({

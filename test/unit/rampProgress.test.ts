@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { RampProgress, type RampCounts } from '../../src/agent/rampProgress.js';
+import { RampProgress, type RampCounts } from '../../src/agent/load/rampProgress.js';
 
 const pollMs = 50;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { RateReadings } from '../../src/agent/rateReadings.js';
+import { RateReadings } from '../../src/agent/load/rateReadings.js';
 
 interface Reading {
   atMs: number;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
-import { kernelFloorBytesPerEnd } from '../../src/core/costs.js';
+import { kernelFloorBytesPerEnd } from '../../src/core/plan/costs.js';
 import { formatKilobytesPerEnd } from '../../src/core/units.js';
 import { readmeBlocks, withBlocks } from '../../scripts/readmeBlocks.js';
 

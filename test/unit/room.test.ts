@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { divideTarget } from '../../src/core/division.js';
-import { capacityOf, withRoom, type Room } from '../../src/agent/room.js';
-import { reserveFor } from '../../src/core/limits.js';
-import { planRun } from '../../src/core/plan.js';
+import { divideTarget } from '../../src/core/plan/division.js';
+import { capacityOf, withRoom, type Room } from '../../src/agent/load/room.js';
+import { reserveFor } from '../../src/core/plan/limits.js';
+import { planRun } from '../../src/core/plan/plan.js';
 import { specFromInput, type SpecInput } from '../../src/core/profile.js';
 import type { Plan } from '../../src/protocol/plan.js';
 import { Destinations } from '../../src/worker/destinations.js';

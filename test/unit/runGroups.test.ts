@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RunListEntry } from '../../src/history/runIndex.js';
-import { groupRuns, localDay, matchesFilter } from '../../src/vscode/runGroups.js';
+import { groupRuns, localDay, matchesFilter } from '../../src/vscode/runs/runGroups.js';
 
 const entry = (id: string, change: Partial<RunListEntry> = {}): RunListEntry => ({
   id,

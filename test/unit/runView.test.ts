@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DashboardModel } from '../../media/dashboard/model.js';
 import type { PanelDelta } from '../../src/protocol/panel.js';
-import { RunView } from '../../src/vscode/runView.js';
+import { RunView } from '../../src/vscode/panels/runView.js';
 import { syntheticSnapshot } from '../vscode/support/syntheticRun.js';
 
 /** What VS Code makes of a message to a panel: JSON, which drops all that is undefined. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { downsampleMinMax, downsampleStack, lowerBound, valueAt, visibleRange } from '../../src/core/downsample.js';
-import { SampleColumnStore } from '../../src/core/sampleColumns.js';
+import { downsampleMinMax, downsampleStack, lowerBound, valueAt, visibleRange } from '../../src/core/figures/downsample.js';
+import { SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
 
 const ramp = (length: number, value: (index: number) => number = (index) => index) => Float32Array.from({ length }, (_value, index) => value(index));
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HumanError } from '../../src/core/errors.js';
-import { planRun } from '../../src/core/plan.js';
+import { planRun } from '../../src/core/plan/plan.js';
 import { specFromInput, type SpecInput } from '../../src/core/profile.js';
-import { type RunEnd, SummaryBuilder } from '../../src/core/summary.js';
-import { evaluateThreshold, parseThreshold, thresholdMetrics } from '../../src/core/thresholds.js';
+import { type RunEnd, SummaryBuilder } from '../../src/core/figures/summary.js';
+import { evaluateThreshold, parseThreshold, thresholdMetrics } from '../../src/core/figures/thresholds.js';
 import type { RunEvent } from '../../src/protocol/events.js';
 import { hostFacts, limitedFacts } from './builders/hostFacts.js';
 import { sample, type SampleChanges, summary } from './builders/samples.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parsePortList, portList, raiseOnly, sameValue, sysctlDefinitions } from '../../src/core/sysctls.js';
+import { parsePortList, portList, raiseOnly, sameValue, sysctlDefinitions } from '../../src/core/plan/sysctls.js';
 
 describe('raiseOnly', () => {
   const cases: [string, string, string, string | undefined][] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { it } from 'node:test';
-import { wallCatalogue } from '../../src/core/walls.js';
+import { wallCatalogue } from '../../src/core/walls/catalogue.js';
 
 const directory = new URL('../../docs/walls/', import.meta.url);
 

@@ -1,6 +1,6 @@
-import { rowOf, SampleColumnStore } from '../../../src/core/sampleColumns.js';
+import { rowOf, SampleColumnStore } from '../../../src/core/figures/sampleColumns.js';
 import type { Sample } from '../../../src/protocol/events.js';
-import { compareRuns } from '../../../src/core/compare.js';
+import { compareRuns } from '../../../src/core/figures/compare.js';
 import type { ComparisonSnapshot, PanelSnapshot } from '../../../src/protocol/panel.js';
 import type { SavedRun } from '../../../src/protocol/result.js';
 import type { RunSpec } from '../../../src/protocol/spec.js';

@@ -1,0 +1,115 @@
+import { HumanError } from '../../core/errors.js';
+import { formatCount } from '../../core/units.js';
+import type { RunEventBody } from '../../protocol/events.js';
+import type { Burst, WorkerPool } from './workerPool.js';
+
+interface PendingOrder {
+  order: 'target' | 'rate' | 'removeAll';
+  text: string;
+  beganAt: number;
+}
+
+/** What the user orders while a run is on: more or fewer connections, another rate, a burst. Each order is told with its elapsed time. */
+export class Orders {
+  target = 0;
+  /** Connections per second that are asked for; 0: as fast as possible. */
+  rate = 0;
+  private changed = false;
+  private pending: PendingOrder[] = [];
+
+  constructor(
+    private readonly pool: WorkerPool,
+    private readonly emit: (event: RunEventBody) => void,
+  ) {}
+
+  /** The run's own next target. */
+  aim(target: number, rate: number): void {
+    this.target = target;
+    this.rate = rate;
+    this.apply();
+  }
+
+  /** From the user. Throws a HumanError when the workers cannot hold the target. */
+  set(target: number | undefined, rate: number | undefined): { target: number; rate: number } {
+    if (target !== undefined && target > this.pool.capacity) {
+      throw new HumanError(`The workers of this run can hold at most ${formatCount(this.pool.capacity)} connections.`, {
+        code: 'usage',
+        remedy: 'Start a new run with more connections.',
+      });
+    }
+    if (rate !== undefined) {
+      this.rate = rate;
+      this.accept('rate', rate === 0 ? 'as fast as possible' : `${formatCount(rate)} connections per second`);
+    }
+    if (target !== undefined) {
+      this.target = target;
+      this.accept('target', `${formatCount(target)} connections`);
+    }
+    this.apply();
+    this.changed = true;
+    return { target: this.target, rate: this.rate };
+  }
+
+  removeAll(): { target: number } {
+    this.target = 0;
+    this.accept('removeAll', 'remove all connections');
+    this.apply();
+    this.changed = true;
+    return { target: 0 };
+  }
+
+  /** Not an order of the user: told by the log of whoever found that the two sides differ. */
+  prove(): null {
+    this.pool.prove();
+    return null;
+  }
+
+  async burst(messages: number, bytes: number): Promise<Burst> {
+    const text = `${messages === 1 ? '1 message' : `${formatCount(messages)} messages`} of ${formatCount(bytes)} bytes over each connection`;
+    this.emit({ type: 'order', order: 'burst', text, state: 'accepted' });
+    const result = await this.pool.burst(messages, bytes);
+    this.emit({
+      type: 'order',
+      order: 'burst',
+      text,
+      state: result.lost === 0 ? 'done' : 'failed',
+      elapsedMs: result.elapsedMs,
+      messages: result.messages,
+      bytes: result.bytes,
+      lost: result.lost,
+    });
+    return result;
+  }
+
+  /** Stops the ramp where it is. */
+  freeze(): void {
+    this.pool.freeze();
+  }
+
+  /** True once after the user changed the target or the rate. */
+  takeChange(): boolean {
+    const { changed } = this;
+    this.changed = false;
+    return changed;
+  }
+
+  /** The ramp came to its end: pending orders are done, or failed where the target was not reached. */
+  reached(): void {
+    this.changed = false;
+    const open = this.pool.clients.reduce((sum, worker) => sum + worker.open, 0);
+    for (const { order, text, beganAt } of this.pending) {
+      const isDone = order === 'rate' || open === this.target;
+      this.emit({ type: 'order', order, text, state: isDone ? 'done' : 'failed', elapsedMs: performance.now() - beganAt });
+    }
+    this.pending = [];
+  }
+
+  private accept(order: PendingOrder['order'], text: string): void {
+    this.pending.push({ order, text, beganAt: performance.now() });
+    this.emit({ type: 'order', order, text, state: 'accepted' });
+  }
+
+  private apply(): void {
+    this.pool.setTarget(this.target, this.rate);
+  }
+}

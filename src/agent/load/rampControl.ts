@@ -1,0 +1,232 @@
+import { availableParallelism } from 'node:os';
+import { describeProof, HalfOpenWatch } from '../../core/walls/halfOpen.js';
+import { isFinal } from '../../core/phases.js';
+import { WallRecogniser, type WallEvidence } from '../../core/walls/recogniser.js';
+import type { RunEnd } from '../../core/figures/summary.js';
+import type { HostFacts } from '../../protocol/facts.js';
+import type { Sample } from '../../protocol/events.js';
+import type { Plan } from '../../protocol/plan.js';
+import type { RunSpec } from '../../protocol/spec.js';
+import type { Orders } from './orders.js';
+import { RampProgress } from './rampProgress.js';
+import { judgeGuard, readGuard } from './rampGuard.js';
+import type { RunStory } from '../runStory.js';
+import { Sampler, totalsOf } from './sampler.js';
+import { sleep } from '../sleep.js';
+import type { WorkerPool } from './workerPool.js';
+
+const guardIntervalMs = 250;
+const pollMs = 50;
+/** The server may still be accepting what the clients see as connected. */
+const settleMs = 10_000;
+
+/** How a run that ends early ends. */
+export type EarlyEnd = Omit<RunEnd, 'hostRestored' | 'keys'>;
+
+/** Ramps, holds, measures and guards: what happens between the workers being ready and their end. */
+export class RampControl {
+  private readonly sampler: Sampler;
+  private readonly recogniser: WallRecogniser;
+  private readonly halfOpen: HalfOpenWatch;
+  private sampleTimer: NodeJS.Timeout | undefined;
+  private guardTimer: NodeJS.Timeout | undefined;
+  private beganAt = performance.now();
+  private readonly guard = { tripped: false };
+
+  constructor(
+    private readonly run: {
+      story: RunStory;
+      spec: RunSpec;
+      plan: Plan;
+      facts: HostFacts;
+      pool: WorkerPool;
+      orders: Orders;
+      signal: AbortSignal;
+      /** Ends the run early. */
+      stop: (end: EarlyEnd) => void;
+    },
+  ) {
+    const { plan, facts, pool } = run;
+    this.sampler = new Sampler(pool, { cores: availableParallelism(), guardBytes: plan.guardBytes, isTracked: facts.conntrack !== null });
+    this.recogniser = new WallRecogniser(plan, facts);
+    this.halfOpen = new HalfOpenWatch(plan.engine);
+  }
+
+  /** All stages of the run. Rejects when it is stopped meanwhile. */
+  async conduct(): Promise<void> {
+    const { spec, plan, orders } = this.run;
+    this.sampler.refreshProcesses();
+    this.sampler.takeBaseline();
+    this.scheduleSample();
+    this.guardTimer = setInterval(() => this.checkGuard(), guardIntervalMs);
+    this.beganAt = performance.now();
+    const stages = spec.stages.length > 0 ? spec.stages : [{ to: plan.connections, rate: spec.rate, holdSeconds: spec.holdSeconds }];
+    for (const stage of stages) {
+      orders.aim(Math.min(stage.to, plan.connections), stage.rate ?? 0);
+      await this.ramp();
+      if (spec.connections === 'max' && spec.stages.length === 0) await this.goOn();
+      await this.hold(stage.holdSeconds);
+    }
+  }
+
+  /** A ramp to the ceiling that has met no wall where one was predicted uses the room that its workers have. */
+  private async goOn(): Promise<void> {
+    const { story, plan, orders, pool, spec } = this.run;
+    this.checkGuard();
+    const isMet = this.isGuardTripped() || this.recogniser.hasNamed || this.evidence().blocked.length > 0;
+    if (isMet || totalsOf(pool).established.client < plan.connections || pool.capacity <= plan.connections) return;
+    story.log('info', `No wall was met at ${plan.connections} connections: the ramp goes on to the ${pool.capacity} that its workers can hold.`);
+    orders.aim(pool.capacity, spec.rate ?? 0);
+    await this.climb();
+  }
+
+  /** From here on connections end because we end them. */
+  beginDrain(): void {
+    this.sampler.beginDrain();
+  }
+
+  close(): void {
+    clearInterval(this.guardTimer);
+    clearTimeout(this.sampleTimer);
+  }
+
+  takeSample(): void {
+    const { story, orders } = this.run;
+    const { phase } = story;
+    if (phase === undefined || isFinal(phase) || phase === 'restoring') return;
+    const evidence = this.evidence();
+    const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...toldEvidence(evidence) }) as Sample;
+    for (const wall of this.recogniser.observe(sample, evidence)) story.emit({ type: 'wall', wall });
+    this.checkHalfOpen(sample);
+    this.checkThresholds();
+  }
+
+  /** A host with one side of the run only cannot tell: its controller does. */
+  private checkHalfOpen(sample: Sample): void {
+    const { pool, story } = this.run;
+    if (pool.servers.length === 0 || pool.clients.length === 0) return;
+    const finding = this.halfOpen.observe(sample, this.recogniser.hasNamed);
+    if (finding === undefined) return;
+    if (finding !== 'prove') {
+      for (const wall of this.recogniser.name(finding, sample)) story.emit({ type: 'wall', wall });
+      return;
+    }
+    story.log('warn', describeProof(sample));
+    pool.prove();
+  }
+
+  /** Resolves when the target is reached or nothing moves any more. */
+  private async ramp(): Promise<void> {
+    const { story } = this.run;
+    story.enter('ramping');
+    // The curve begins where the ramp does, so that the next sample's rate is that of the ramp.
+    this.takeSample();
+    this.guard.tripped = false;
+    await this.climb();
+  }
+
+  private async climb(): Promise<void> {
+    const { story, orders, pool, signal } = this.run;
+    const progress = new RampProgress();
+    for (;;) {
+      await sleep(pollMs, signal);
+      const { established, opened, failed } = totalsOf(pool);
+      const now = performance.now();
+      const end = progress.observe(now, { target: orders.target, established, opened, failed: failed.total });
+      const idleMs = progress.idleMs(now);
+      const clientsDone = pool.clients.every((worker) => worker.open === worker.target || worker.stats?.blocked !== undefined);
+      // The server of a run over several hosts counts on its own host.
+      const isAccepted = pool.servers.length === 0 || established.server >= established.client;
+      if (clientsDone && (isAccepted || idleMs > settleMs)) break;
+      if (this.isGuardTripped() && idleMs > 1_000) break;
+      if (end !== undefined) {
+        story.log('warn', `The ramp ended at ${established.client} connections: ${end}.`);
+        break;
+      }
+    }
+    this.sampler.refreshProcesses();
+    orders.reached();
+  }
+
+  private async hold(seconds: number): Promise<void> {
+    const { story, orders, signal } = this.run;
+    story.enter('holding');
+    let deadline = performance.now() + seconds * 1_000;
+    this.takeSample();
+    while (performance.now() < deadline) {
+      await sleep(Math.min(pollMs, Math.max(1, deadline - performance.now())), signal);
+      if (orders.takeChange()) {
+        const left = deadline - performance.now();
+        await this.ramp();
+        story.enter('holding');
+        deadline = performance.now() + Math.max(left, 0);
+      }
+    }
+    this.sampler.refreshProcesses();
+    this.takeSample();
+  }
+
+  private isGuardTripped(): boolean {
+    return this.guard.tripped;
+  }
+
+  private checkGuard(): void {
+    const { story, plan, orders, stop } = this.run;
+    const alarm = judgeGuard(readGuard(), plan.guardBytes);
+    if (alarm === undefined) return;
+    if (story.phase === 'ramping' && !this.guard.tripped) {
+      this.guard.tripped = true;
+      orders.freeze();
+      story.log('warn', `The ramp stopped by itself to keep the host usable. ${alarm.evidence}`);
+      this.takeSample();
+    } else if (story.phase === 'holding' && !this.guard.tripped) {
+      // Passed in the last moments of the ramp; or the clients are on other hosts, and their controller must hear of it.
+      this.guard.tripped = true;
+      const who = plan.clientWorkers.length === 0 ? 'The clients should stop their ramp to keep this host usable' : 'This host holds no more';
+      story.log('warn', `${who}. ${alarm.evidence}`);
+      this.takeSample();
+    } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
+      stop({ verdict: 'failed', reason: `The run was ended to keep the host usable. ${alarm.evidence}` });
+    }
+  }
+
+  /** At a fixed rate, whatever a sample costs; what is late is left out, not caught up. */
+  private scheduleSample(dueAt = performance.now()): void {
+    const periodMs = this.run.story.spool.sampleSeconds * 1_000;
+    const nextAt = Math.max(dueAt + periodMs, performance.now() + periodMs / 2);
+    this.sampleTimer = setTimeout(() => {
+      this.takeSample();
+      this.scheduleSample(nextAt);
+    }, nextAt - performance.now());
+  }
+
+  /** Ends the run early when the user asked for that: thresholds are judged from the end of the grace on, which begins with the ramp. */
+  private checkThresholds(): void {
+    const { story, spec, stop } = this.run;
+    const { abortOnThresholdSeconds } = spec;
+    if (abortOnThresholdSeconds === undefined || (story.phase !== 'ramping' && story.phase !== 'holding')) return;
+    if (performance.now() - this.beganAt < abortOnThresholdSeconds * 1_000) return;
+    const { thresholds } = story.summarise({ verdict: 'finished', hostRestored: true, keys: [] });
+    const failed = thresholds.find((threshold) => !threshold.passed);
+    if (failed === undefined) return;
+    stop({ verdict: 'failed', reason: `The threshold ${failed.expression} failed (${failed.value ?? 'no value'}).`, abortedByThreshold: true });
+  }
+
+  /** What the samples do not hold but the recogniser needs. */
+  private evidence(): WallEvidence {
+    const blocked = this.run.pool.all.flatMap((worker) =>
+      worker.stats?.blocked === undefined ? [] : [{ worker: worker.id, role: worker.role, ...worker.stats.blocked }],
+    );
+    const { pool, orders } = this.run;
+    const serverFiles = pool.servers[0]?.stats?.files;
+    return { blocked, guardTripped: this.guard.tripped, rate: orders.rate, ...(serverFiles === undefined ? {} : { serverFiles }) };
+  }
+}
+
+/** Of many workers that all hit the same limit, so many are told in a sample. */
+const toldWorkers = 8;
+
+function toldEvidence({ blocked, guardTripped, rate = 0, serverFiles }: WallEvidence): Pick<Sample, 'evidence'> {
+  if (blocked.length === 0 && !guardTripped && rate === 0 && serverFiles === undefined) return {};
+  return { evidence: { blocked: blocked.slice(0, toldWorkers), guardTripped, rate, ...(serverFiles === undefined ? {} : { serverFiles }) } };
+}

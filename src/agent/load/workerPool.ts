@@ -1,0 +1,243 @@
+import { availableParallelism } from 'node:os';
+import { HumanError } from '../../core/errors.js';
+import { readOutOfMemoryKills } from '../../linux/procfs.js';
+import { identityOf, type ProcessIdentity } from '../../linux/process.js';
+import type { RunEventBody } from '../../protocol/events.js';
+import type { Plan } from '../../protocol/plan.js';
+import type { RunSpec } from '../../protocol/spec.js';
+import type { WorkerMessage } from '../../protocol/worker.js';
+import { divideTarget } from '../../core/plan/division.js';
+import { capacityOf } from './room.js';
+import { Worker } from './workerProcess.js';
+
+/** Starting Node takes 40 ms of CPU, so a hundred workers on two cores take seconds. */
+const readyTimeoutMs = 30_000;
+const readyTimeoutPerWorkerMs = 500;
+/** Workers that start at the same time, for each core: hundreds at once would leave no time to the supervisor, and its guardian would end the run. */
+const startingPerCore = 4;
+
+/** The kernel frees a socket in about 5 µs; a worker that lives longer than this after SIGKILL is stuck in the kernel, and is told as left behind. */
+const killTimeoutMs = 60_000;
+
+export interface WorkerPoolOptions {
+  runId: string;
+  workerPath: string;
+  /** The run's directory: working directory of the workers, and where a command's output goes. */
+  directory: string;
+  spec: RunSpec;
+  emit(event: RunEventBody): void;
+  /** A worker ended that was wanted. */
+  onLost(reason: string): void;
+  /** The processes of the run changed. */
+  onProcesses(identities: ProcessIdentity[]): void;
+}
+
+export interface Burst {
+  messages: number;
+  bytes: number;
+  lost: number;
+  elapsedMs: number;
+}
+
+/** All workers of a run. */
+export class WorkerPool {
+  private workers: Worker[] = [];
+  private nextOrder = 1;
+  private readonly outOfMemoryKills = readOutOfMemoryKills();
+  private readonly bursts = new Map<number, { left: Set<Worker>; total: Burst; settle: (total: Burst) => void }>();
+
+  constructor(private readonly options: WorkerPoolOptions) {}
+
+  get servers(): Worker[] {
+    return this.workers.filter((worker) => worker.role === 'server');
+  }
+  get clients(): Worker[] {
+    return this.workers.filter((worker) => worker.role === 'client');
+  }
+  /** Connections that the clients can hold at most. */
+  get capacity(): number {
+    return this.clients.reduce((sum, worker) => sum + worker.capacity, 0);
+  }
+  get all(): readonly Worker[] {
+    return this.workers;
+  }
+
+  /** Starts the workers of the plan and resolves when all are ready. Rejects when one ends, by the timeout or by the signal. */
+  async start(plan: Plan, signal: AbortSignal): Promise<void> {
+    const { spec, directory } = this.options;
+    const waiting: (() => void)[] = [];
+    for (const server of plan.serverWorkers)
+      waiting.push(() =>
+        this.spawn(server.id, 'server', server.connections, server.connections).send({
+          type: 'configure',
+          role: 'server',
+          engine: plan.engine,
+          plan: server,
+          websocketPath: spec.websocketPath,
+          ...(spec.command === undefined ? {} : { command: spec.command }),
+          ...(spec.workingDirectory === undefined ? {} : { workingDirectory: spec.workingDirectory }),
+          outputDirectory: directory,
+        }),
+      );
+    for (const client of plan.clientWorkers)
+      waiting.push(() =>
+        this.spawn(client.id, 'client', client.connections, capacityOf(client)).send({
+          type: 'configure',
+          role: 'client',
+          plan: client,
+          websocketPath: spec.websocketPath,
+          ...(spec.traffic === undefined ? {} : { traffic: spec.traffic }),
+        }),
+      );
+    const count = waiting.length;
+    const atOnce = startingPerCore * availableParallelism();
+    const deadline = performance.now() + readyTimeoutMs + readyTimeoutPerWorkerMs * count;
+    for (;;) {
+      signal.throwIfAborted();
+      const late = this.workers.filter((worker) => !worker.isReady).length;
+      if (late === 0 && waiting.length === 0) return;
+      if (performance.now() > deadline) throw new HumanError(`${late + waiting.length} of ${count} workers were not ready in time.`);
+      const started = waiting.splice(0, atOnce - late);
+      for (const begin of started) begin();
+      if (started.length > 0) this.reportProcesses();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** Divides the target over the client workers by what each can hold. */
+  setTarget(total: number, ratePerSecond: number): void {
+    const clients = this.clients.filter((worker) => !worker.hasEnded);
+    const shares = divideTarget(total, clients);
+    clients.forEach((worker, index) => {
+      worker.target = shares[index]!;
+      // Proportional to what it still has to do; never 0, which would mean as fast as possible.
+      const rate = ratePerSecond === 0 ? 0 : (ratePerSecond * shares[index]!) / Math.max(1, total);
+      worker.send({ type: 'target', connections: worker.target, rate: ratePerSecond === 0 ? 0 : Math.max(0.01, rate) });
+    });
+  }
+
+  /** Stops the ramp where it is. */
+  freeze(): void {
+    for (const worker of this.clients) {
+      worker.target = Math.min(worker.target, worker.open);
+      worker.send({ type: 'target', connections: worker.target, rate: 0 });
+    }
+  }
+
+  /** Has the clients prove their connections, see `worker/proof.ts`. */
+  prove(): void {
+    for (const worker of this.clients) if (!worker.hasEnded) worker.send({ type: 'prove' });
+  }
+
+  burst(messages: number, bytes: number): Promise<Burst> {
+    const clients = this.clients.filter((worker) => !worker.hasEnded);
+    const order = this.nextOrder++;
+    const begin = performance.now();
+    return new Promise((resolve) => {
+      const settle = (total: Burst) => {
+        this.bursts.delete(order);
+        resolve({ ...total, elapsedMs: performance.now() - begin });
+      };
+      this.bursts.set(order, { left: new Set(clients), total: { messages: 0, bytes: 0, lost: 0, elapsedMs: 0 }, settle });
+      for (const worker of clients) worker.send({ type: 'burst', order, messages, bytes });
+      if (clients.length === 0) settle({ messages: 0, bytes: 0, lost: 0, elapsedMs: 0 });
+    });
+  }
+
+  /** Ends all workers. Whoever does not follow within the grace is killed. */
+  async end(graceMs: number): Promise<void> {
+    // Both sides at once: each resets its sockets, so no TIME_WAIT is left, and no client connects anew to a server that is going.
+    await this.endGroup(this.workers, graceMs);
+    this.workers = this.workers.filter((worker) => !worker.hasEnded);
+    this.reportProcesses();
+  }
+
+  private async endGroup(workers: Worker[], graceMs: number): Promise<void> {
+    for (const worker of workers) worker.stop();
+    const ended = Promise.all(workers.map((worker) => worker.ended));
+    const timer = setTimeout(() => {
+      for (const worker of workers) if (!worker.hasEnded) worker.kill();
+    }, graceMs);
+    let giveUp: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => (giveUp = setTimeout(resolve, graceMs + killTimeoutMs)));
+    await Promise.race([ended, limit]);
+    clearTimeout(timer);
+    clearTimeout(giveUp);
+  }
+
+  private spawn(id: string, role: 'server' | 'client', planned: number, capacity: number): Worker {
+    const worker = new Worker(
+      id,
+      role,
+      planned,
+      capacity,
+      this.options,
+      (from, message) => this.receive(from, message),
+      (from, exitCode, signal) => this.onEnd(from, exitCode, signal),
+    );
+    this.workers.push(worker);
+    this.options.emit({ type: 'worker', id, role, state: 'started', ...(worker.identity === undefined ? {} : { pid: worker.identity.pid }) });
+    return worker;
+  }
+
+  private receive(worker: Worker, message: WorkerMessage): void {
+    switch (message.type) {
+      case 'ready':
+        worker.isReady = true;
+        worker.pids = message.pids;
+        worker.nofile = message.nofile;
+        this.options.emit({ type: 'worker', id: worker.id, role: worker.role, state: 'ready' });
+        // The user's own server has processes that were not known when it was started.
+        if (message.pids.some((pid) => pid !== worker.identity?.pid)) this.reportProcesses();
+        return;
+      case 'stats':
+        worker.stats = message;
+        return;
+      case 'burstDone':
+        this.countBurst(worker, message);
+        return;
+      case 'log':
+        this.options.emit({ type: 'log', level: message.level, text: `${worker.id}: ${message.text}` });
+        return;
+      case 'fatal':
+        worker.keepLine(message.text);
+        this.options.emit({ type: 'log', level: 'error', text: `${worker.id}: ${message.text}` });
+        return;
+    }
+  }
+
+  private countBurst(worker: Worker, message: Extract<WorkerMessage, { type: 'burstDone' }>): void {
+    const burst = this.bursts.get(message.order);
+    if (burst?.left.delete(worker) !== true) return;
+    burst.total.messages += message.messages;
+    burst.total.bytes += message.bytes;
+    burst.total.lost += message.lost;
+    if (burst.left.size === 0) burst.settle(burst.total);
+  }
+
+  private onEnd(worker: Worker, exitCode: number | null, signal: string | null): void {
+    this.options.emit({
+      type: 'worker',
+      id: worker.id,
+      role: worker.role,
+      state: 'exited',
+      ...(worker.identity === undefined ? {} : { pid: worker.identity.pid }),
+      exitCode,
+      signal,
+      ...(worker.lastLines.length === 0 ? {} : { lastLines: [...worker.lastLines] }),
+    });
+    for (const burst of this.bursts.values()) if (burst.left.delete(worker) && burst.left.size === 0) burst.settle(burst.total);
+    if (worker.isEnding) return;
+    const starved = signal === 'SIGKILL' && readOutOfMemoryKills() > this.outOfMemoryKills;
+    const how = signal === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;
+    const words = worker.lastLines.at(-1);
+    this.options.onLost(`The ${worker.role} worker ${worker.id} ended ${how}${words === undefined ? '' : `: ${words}`}.`);
+  }
+
+  private reportProcesses(): void {
+    const identities = this.workers
+      .filter((worker) => !worker.hasEnded)
+      .flatMap((worker) => worker.pids.map((pid) => (pid === worker.identity?.pid ? worker.identity : identityOf(pid))));
+    this.options.onProcesses(identities.filter((identity) => identity !== undefined));
+  }
+}

@@ -1,0 +1,112 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import * as v from 'valibot';
+import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../../linux/process.js';
+import { encodeLine, LineSplitter, parseLine } from '../../protocol/lines.js';
+import { workerMessageSchema, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../protocol/worker.js';
+
+/** Weight 110 of 1024 in the scheduler: a hundred busy workers on two cores still leave sshd a sixth of a core at once. */
+const workerNice = 10;
+/** If anything must die of memory pressure, it is a worker. */
+const highestOomScore = '1000';
+/** Lines of a worker's stderr that are kept for the event of its end. */
+const keptLines = 20;
+/** One worker process, as the supervisor sees it. Owns the process until it ended. */
+export class Worker {
+  readonly ended: Promise<void>;
+  identity: ProcessIdentity | undefined;
+  pids: number[] = [];
+  nofile = 0;
+  isReady = false;
+  hasEnded = false;
+  isEnding = false;
+  stats: WorkerStats | undefined;
+  /** Connections this worker was last told to hold (client). */
+  target = 0;
+  readonly lastLines: string[] = [];
+  private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+
+  constructor(
+    readonly id: string,
+    readonly role: 'server' | 'client',
+    readonly planned: number,
+    /** Connections it can hold at most. */
+    readonly capacity: number,
+    options: { workerPath: string; directory: string; runId: string },
+    onMessage: (worker: Worker, message: WorkerMessage) => void,
+    onEnd: (worker: Worker, exitCode: number | null, signal: string | null) => void,
+  ) {
+    this.child = spawn(process.execPath, [options.workerPath], {
+      cwd: options.directory,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, [runMarkerVariable]: options.runId },
+    });
+    const { pid } = this.child;
+    if (pid !== undefined) {
+      this.identity = identityOf(pid);
+      this.pids = [pid];
+      yieldToOthers(pid);
+    }
+    const output = new LineSplitter((line) => this.receive(line, onMessage));
+    const errors = new LineSplitter((line) => this.keepLine(line), undefined, 64 * 1024);
+    this.child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+    this.child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    // A write after its end is reported by the end itself.
+    this.child.stdin.on('error', () => undefined);
+    this.ended = new Promise((resolve) => {
+      const end = (exitCode: number | null, signal: string | null) => {
+        if (this.hasEnded) return;
+        this.hasEnded = true;
+        onEnd(this, exitCode, signal);
+        resolve();
+      };
+      this.child.on('error', (error) => {
+        this.keepLine(error.message);
+        if (pid === undefined) end(null, null);
+      });
+      this.child.on('close', (exitCode, signal) => end(exitCode, signal));
+    });
+  }
+
+  send(command: WorkerCommand): void {
+    if (!this.hasEnded) this.child.stdin.write(encodeLine(command));
+  }
+
+  stop(): void {
+    this.isEnding = true;
+    this.send({ type: 'stop' });
+  }
+
+  kill(): void {
+    this.isEnding = true;
+    if (this.identity !== undefined) signalProcess(this.identity, 'SIGKILL');
+    else this.child.kill('SIGKILL');
+  }
+
+  /** Connections open on this worker. */
+  get open(): number {
+    return (this.stats?.tcp?.open ?? 0) + (this.stats?.websocket?.open ?? 0);
+  }
+
+  keepLine(line: string): void {
+    this.lastLines.push(line.slice(0, 500));
+    if (this.lastLines.length > keptLines) this.lastLines.shift();
+  }
+
+  private receive(line: string, onMessage: (worker: Worker, message: WorkerMessage) => void): void {
+    const parsed = v.safeParse(workerMessageSchema, parseLine(line));
+    if (parsed.success) onMessage(this, parsed.output);
+    else this.keepLine(line);
+  }
+}
+
+function yieldToOthers(pid: number): void {
+  try {
+    setPriority(pid, workerNice);
+    writeFileSync(`/proc/${pid}/oom_score_adj`, highestOomScore);
+  } catch {
+    // It is gone already; its end is an event of its own.
+  }
+}

@@ -1,0 +1,26 @@
+import { bytesPerEndIn2014 } from '../plan/costs.js';
+import { text } from '../texts.js';
+import { formatCount, formatKilobytesPerEnd } from '../units.js';
+
+/** How a protocol is called: `TCP`, `WebSocket`, or both of them. */
+export function protocolTitle(protocol: string): string {
+  return { tcp: 'TCP', websocket: 'WebSocket' }[protocol] ?? text('TCP and WebSocket');
+}
+
+/** `none`, or how many by errno. */
+export function failedText(failed: { total: number; byErrno: Record<string, number> }): string {
+  if (failed.total === 0) return 'none';
+  const parts = Object.entries(failed.byErrno).map(([errno, count]) => `${errno} ${formatCount(count)}`);
+  return `${formatCount(failed.total)} (${parts.join(', ')})`;
+}
+
+/** The bytes per end of 2014 for a protocol, or for both. */
+export function bytesPerEndIn2014Text(protocol: 'tcp' | 'websocket' | 'both'): string {
+  const { tcp, websocket } = bytesPerEndIn2014;
+  return protocol === 'both' ? `${formatKilobytesPerEnd(tcp)} and ${formatKilobytesPerEnd(websocket)}` : formatKilobytesPerEnd(bytesPerEndIn2014[protocol]);
+}
+
+/** One protocol's part of a run of both: its counts and bytes per end. */
+export function protocolPartText(part: { server: number; client: number; bytesPerEnd?: number | null | undefined }): string {
+  return `${formatCount(part.server)} on the server, ${formatCount(part.client)} on the client, ${formatKilobytesPerEnd(part.bytesPerEnd ?? null)} per end`;
+}

@@ -1,0 +1,185 @@
+import type { KeyOutcome, RunEvent, RunEventBody, Sample, Summary, Verdict } from '../../protocol/events.js';
+import type { Plan } from '../../protocol/plan.js';
+import type { RunSpec } from '../../protocol/spec.js';
+import { type ExitCode, exitCodes } from '../errors.js';
+import { firstWall } from '../walls/plannedWalls.js';
+import { protocolLedger } from './protocolLedger.js';
+import { evaluateThresholds, parseThreshold } from './thresholds.js';
+import { wallCatalogue } from '../walls/catalogue.js';
+
+export interface RunEnd {
+  verdict: Verdict;
+  reason?: string;
+  hostRestored: boolean;
+  keys: KeyOutcome[];
+  /** Stopped by the user or a signal. */
+  interrupted?: boolean;
+  /** Most connections that each side told by itself, where nobody put both side by side all the time: a run over several hosts that was taken up again. */
+  most?: { server: number; client: number };
+  /** Ended early because a threshold failed: that, and not the target it did not reach, is the result. */
+  abortedByThreshold?: boolean;
+}
+
+/** Connect rates kept for the median: a ramp of a day at one sample a second. */
+const maximumRates = 86_400;
+
+/** Follows the events of one run and tells its summary at the end. Bounded memory whatever the length of the run. */
+export class SummaryBuilder {
+  private spec: RunSpec | undefined;
+  private plan: Plan | undefined;
+  private peak: Sample | undefined;
+  private last: Sample | undefined;
+  private largestTarget = 0;
+  private rates: number[] = [];
+  private rampBeganAt: number | undefined;
+  private rampBeganWith = 0;
+  private rampMs = 0;
+  private rampOpened = 0;
+  private perSecondMaximum = 0;
+  private lastT = 0;
+  private readonly walls: Summary['walls'] = [];
+
+  observe(event: RunEvent | RunEventBody): void {
+    if ('t' in event) this.lastT = Math.max(this.lastT, event.t);
+    switch (event.type) {
+      case 'hello':
+        this.spec = event.spec;
+        break;
+      case 'plan':
+        this.plan = event.plan;
+        break;
+      case 'wall':
+        this.walls.push(event.wall);
+        break;
+      case 'phase':
+        this.observePhase(event.phase, 't' in event ? event.t : this.lastT);
+        break;
+      case 'sample':
+        if ('t' in event) this.observeSample(event);
+        break;
+      default:
+    }
+  }
+
+  private observePhase(phase: string, t: number): void {
+    const open = this.last?.established.client ?? 0;
+    if (phase === 'ramping') {
+      this.rampBeganAt = t;
+      this.rampBeganWith = open;
+    } else if (this.rampBeganAt !== undefined) {
+      this.rampMs += t - this.rampBeganAt;
+      this.rampBeganAt = undefined;
+      this.closingRamp = true;
+    }
+  }
+  /** The connections of a ramp are counted with the first sample after it. */
+  private closingRamp = false;
+
+  private observeSample(sample: Sample): void {
+    const together = (of: Sample) => Math.min(of.established.server, of.established.client);
+    this.last = sample;
+    // At the same height the later one counts: its memory is settled.
+    if (this.peak === undefined || (together(sample) >= together(this.peak) && sample.phase !== 'draining' && sample.phase !== 'restoring')) this.peak = sample;
+    this.largestTarget = Math.max(this.largestTarget, sample.target);
+    const messages = (sample.byProtocol.tcp?.messagesPerSecond ?? 0) + (sample.byProtocol.websocket?.messagesPerSecond ?? 0);
+    this.perSecondMaximum = Math.max(this.perSecondMaximum, messages);
+    if ((sample.phase === 'ramping' || this.closingRamp) && sample.connectRate > 0 && this.rates.length < maximumRates) this.rates.push(sample.connectRate);
+    if (this.closingRamp) {
+      this.closingRamp = false;
+      this.rampOpened += Math.max(0, sample.established.client - this.rampBeganWith);
+    }
+  }
+
+  /** `target` is what was asked for, not what was planned: a run that fits less than asked for has not reached its target. */
+  private target(): number {
+    const requested = this.plan?.requested ?? this.spec?.connections ?? 0;
+    const stages = this.spec?.stages ?? [];
+    if (stages.length > 0) return Math.max(...stages.map((stage) => stage.to));
+    return requested === 'max' ? Math.max(this.peak?.established.client ?? 0, 0) : Math.max(requested, this.largestTarget);
+  }
+
+  /** The wall that the plan stopped at beforehand: nothing was run into it, so no sample shows it. */
+  private plannedStop(): Summary['walls'] {
+    const { plan, peak } = this;
+    const wall = plan === undefined ? undefined : firstWall(plan);
+    if (plan === undefined || wall === undefined || peak === undefined || this.walls.length > 0) return [];
+    const held = Math.min(peak.established.server, peak.established.client);
+    if (held < plan.connections) return [];
+    const { id, title, evidence, remedy } = wall;
+    const at = plan.requested === 'max' ? held : plan.connections;
+    if (plan.requested !== 'max') return at < plan.requested ? [{ id, title, at, evidence, remedy }] : [];
+    // The ceiling was aimed at beyond the first wall: that wall did not stand where it was predicted.
+    return [
+      {
+        id: 'unknown',
+        ...wallCatalogue.unknown,
+        at,
+        evidence: `the ramp ended as planned, without meeting the wall that was predicted first (${title}: ${evidence})`,
+      },
+    ];
+  }
+
+  build(end: RunEnd): Summary {
+    const { peak, last } = this;
+    const sorted = [...this.rates].sort((a, b) => a - b);
+    const rampSeconds = this.rampMs / 1000;
+    const mean = rampSeconds > 0 ? this.rampOpened / rampSeconds : 0;
+    const byProtocol: Summary['byProtocol'] = {};
+    for (const protocol of ['tcp', 'websocket'] as const) {
+      const counts = peak?.byProtocol[protocol];
+      if (peak === undefined || counts === undefined) continue;
+      const own = this.spec?.protocol === 'both' ? protocolLedger(peak, protocol) : null;
+      byProtocol[protocol] = { server: counts.server, client: counts.client, ...own };
+    }
+    const messagesTotal = (last?.byProtocol.tcp?.messagesTotal ?? 0) + (last?.byProtocol.websocket?.messagesTotal ?? 0);
+    const summary: Omit<Summary, 'thresholds' | 'exitCode'> = {
+      verdict: end.verdict,
+      ...(end.reason === undefined ? {} : { reason: end.reason }),
+      target: this.target(),
+      established: highest(peak?.established ?? { server: 0, client: 0 }, end.most),
+      byProtocol,
+      failed: last?.failed ?? { total: 0, byErrno: {} },
+      lost: last?.lost ?? 0,
+      connectRate: { mean, p50: sorted[sorted.length >> 1] ?? mean, max: sorted[sorted.length - 1] ?? mean },
+      bytesPerEnd: peak?.ledger.bytesPerEnd ?? null,
+      bytesPerPair: peak?.ledger.bytesPerPair ?? null,
+      ledger: peak?.ledger ?? null,
+      explainedRatio: peak?.ledger.explainedRatio ?? null,
+      ...(last?.latency === undefined ? {} : { latency: last.latency }),
+      ...(messagesTotal === 0 && (last?.messagesLost ?? 0) === 0
+        ? {}
+        : { messages: { total: messagesTotal, perSecondMaximum: this.perSecondMaximum, lost: last?.messagesLost ?? 0 } }),
+      rampSeconds,
+      elapsedSeconds: this.lastT / 1000,
+      walls: [...this.walls, ...this.plannedStop()],
+      hostRestored: end.hostRestored,
+      keys: end.keys,
+    };
+    const thresholds = evaluateThresholds((this.spec?.thresholds ?? []).map(parseThreshold), summary);
+    return {
+      ...summary,
+      thresholds,
+      exitCode:
+        end.abortedByThreshold === true && end.hostRestored
+          ? exitCodes.thresholdFailed
+          : exitCodeOf({ ...summary, thresholds }, end.interrupted === true, this.spec?.connections === 'max'),
+    };
+  }
+}
+
+/** What both sides held at the same time. The server counts all at once, so that its own count bounds what the clients held together. */
+function highest(seen: Summary['established'], most: RunEnd['most']): Summary['established'] {
+  if (most === undefined || Math.min(most.server, most.client) <= Math.min(seen.server, seen.client)) return seen;
+  return { server: most.server, client: Math.min(most.client, most.server) };
+}
+
+/** The exit code of a run that began. What is worse for the host comes first. */
+export function exitCodeOf(summary: Omit<Summary, 'exitCode'>, interrupted: boolean, anyCount = false): ExitCode {
+  if (!summary.hostRestored) return exitCodes.notRestored;
+  if (interrupted || summary.verdict === 'stopped') return exitCodes.interrupted;
+  const reached = Math.min(summary.established.server, summary.established.client) >= summary.target;
+  if (!reached && !anyCount) return exitCodes.targetNotReached;
+  if (summary.verdict === 'failed') return exitCodes.internal;
+  if (summary.thresholds.some((threshold) => !threshold.passed)) return exitCodes.thresholdFailed;
+  return exitCodes.done;
+}

@@ -1,0 +1,59 @@
+import type { PlannedWall } from '../../protocol/plan.js';
+
+/** A limit that can stop or slow a ramp. Each has a page of the same name in `docs/walls`. */
+export interface WallDefinition {
+  id: string;
+  title: string;
+  remedy: string;
+}
+
+/** The closed list of walls. Adding one: a line here, its rule in `plannedWalls.ts` or `recogniser.ts`, a page, a test. */
+export const wallCatalogue = {
+  nofile: {
+    title: 'Open files of one process',
+    remedy: 'Let C10M use more workers (leave --ports away), or raise the hard limit of open files (nofile) of the login.',
+  },
+  nrOpen: { title: 'Highest limit of open files', remedy: 'Raise fs.nr_open (C10M does so as root with --tuning apply).' },
+  fileMax: { title: 'Open files of the machine', remedy: 'Raise fs.file-max (C10M does so as root with --tuning apply).' },
+  portRange: { title: 'Local ports used up', remedy: 'Use more server ports (--ports) or a wider net.ipv4.ip_local_port_range.' },
+  bindWithoutNoPort: {
+    title: 'Source address bound without NO_PORT',
+    remedy: 'Set IP_BIND_ADDRESS_NO_PORT before bind, or do not bind: otherwise more server ports give no more connections.',
+  },
+  tupleFull: {
+    title: 'One source, destination and port is full',
+    remedy: 'Use more server ports (--ports): each one holds up to 28,000 quickly and about 64,000 at all.',
+  },
+  acceptQueue: { title: 'Accept queue overflows', remedy: 'Raise net.core.somaxconn and the backlog of listen, accept faster, or lower --rate.' },
+  synBacklog: { title: 'Too many half-open connections', remedy: 'Raise net.ipv4.tcp_max_syn_backlog or lower --rate.' },
+  halfOpen: {
+    title: 'Connections that only the clients know',
+    remedy: 'Raise net.core.somaxconn and the backlog of listen on the server, or lower --rate.',
+  },
+  conntrack: {
+    title: 'Connection tracking table is full',
+    remedy: 'Raise net.netfilter.nf_conntrack_max, exclude the run with a NOTRACK rule, or use --isolation netns.',
+  },
+  tcpMemory: { title: 'TCP buffer memory', remedy: 'Raise net.ipv4.tcp_mem (C10M does so as root with --isolation host), or send less at a time.' },
+  orphans: { title: 'Too many orphaned sockets', remedy: 'Raise net.ipv4.tcp_max_orphans, or close more slowly.' },
+  epollWatches: { title: 'Epoll watches of one user', remedy: 'Raise fs.epoll.max_user_watches (C10M does so as root with --tuning apply).' },
+  cgroupMemory: { title: 'Memory limit of the control group', remedy: 'Raise memory.max of the control group, or run outside of it.' },
+  memory: { title: 'Memory of the machine', remedy: 'Use a machine with more memory, or an engine that needs less for each connection.' },
+  pids: {
+    title: 'Processes and threads',
+    remedy: 'Raise pids.max of the control group (or kernel.pid_max), or allow more open files a process so that fewer workers are needed.',
+  },
+  cpu: { title: 'All cores are busy', remedy: 'Lower --rate or use more cores: the count is not limited by this, only the speed.' },
+  serverAccept: { title: 'The server accepts too slowly', remedy: 'Accept in batches or in more processes, or lower --rate.' },
+  serverRefusing: { title: 'The server refuses or closes connections', remedy: 'Look at the output of the server, which is kept with the run.' },
+  missingCapability: { title: 'A privilege is missing', remedy: 'Run as root, or give the agent CAP_SYS_RESOURCE and CAP_NET_ADMIN.' },
+  readOnlySysctl: { title: 'A kernel key cannot be written', remedy: 'Set the key where it is writable: outside of the container, or with --isolation host.' },
+  unknown: { title: 'Unknown', remedy: 'Export the run and look at its counters; the cause is none of the limits that C10M knows.' },
+} as const satisfies Record<string, Omit<WallDefinition, 'id'>>;
+
+export type WallId = keyof typeof wallCatalogue;
+
+/** A planned wall with the catalogue's title and remedy. `at` null: no such limit. */
+export function plannedWall(id: WallId, at: number | null, atAfterTuning: number | null, evidence: string): PlannedWall {
+  return { id, ...wallCatalogue[id], at, atAfterTuning, evidence };
+}

@@ -1,0 +1,290 @@
+import type { Blocked, Sample, Wall } from '../../protocol/events.js';
+import type { HostFacts } from '../../protocol/facts.js';
+import type { Plan } from '../../protocol/plan.js';
+import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
+import { gainBeyond } from './ceiling.js';
+import { halfOpenFailure } from './halfOpen.js';
+import { isSlowing } from './plannedWalls.js';
+import { formatBytes, formatCount } from '../units.js';
+import { wallCatalogue, type WallId } from './catalogue.js';
+
+/** What the supervisor knows beside the samples. */
+export interface WallEvidence {
+  blocked: readonly Blocked[];
+  /** The ramp was stopped by the guard. */
+  guardTripped: boolean;
+  /** Connections per second that were asked for; 0 or absent: as fast as possible. */
+  rate?: number;
+  /** Open files of a server of the user, where the kernel tells them. */
+  serverFiles?: { open: number; full?: number | undefined } | undefined;
+}
+
+/** Overflows of the accept queue in one second from which on it is a wall: a few belong to any steep ramp. */
+const overflowsWorthTelling = 50;
+/** Failures of one kind in one second that are no accident, as a share of the connections made in it. */
+const failureShareWorthTelling = 0.02;
+const failuresWorthTelling = 20;
+/** A lag of the server, a busy machine: told after so many samples in a row, since a second of it is ordinary. */
+const patienceSamples = 5;
+/** A server that ran out of files only because it had not closed yet what its clients had makes room again within a second or two. */
+const filesPatienceSamples = 3;
+/** Missing a rate with all cores busy is plain sooner. */
+const slowPatienceSamples = 3;
+
+type Tell = (found: Recognised) => void;
+
+/**
+ * Names the wall that stopped or slowed a ramp, each once. Pure: fed with samples and errnos, live or recorded. When nothing fits it says
+ * `unknown`; a run that reaches what was asked for, at the speed that was asked for, names none.
+ */
+export class WallRecogniser {
+  private readonly told = new Set<string>();
+  private first: Sample | undefined;
+  private previous: Sample | undefined;
+  private laggingSamples = 0;
+  private slowSamples = 0;
+  private unacceptedSamples = 0;
+  private firstServerFiles: number | undefined;
+  /** The guard that stopped the ramp has been told by its wall. */
+  private isGuardNamed = false;
+  private overflowingSamples = 0;
+  /** For how many samples in a row a server has been out of files. */
+  private readonly outOfFiles = new Map<string, number>();
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly facts: HostFacts,
+  ) {}
+
+  get hasNamed(): boolean {
+    return this.told.size > 0;
+  }
+
+  /** The walls recognised with this sample that were not told before. */
+  observe(sample: Sample, evidence: WallEvidence = { blocked: [], guardTripped: false }): Wall[] {
+    const found: Wall[] = [];
+    const tell: Tell = (recognised) => {
+      found.push(...this.name(recognised, sample));
+    };
+    this.first ??= sample;
+    if (sample.phase === 'ramping' || sample.phase === 'holding') {
+      for (const block of this.lasting(evidence.blocked)) {
+        const isOutOfPorts = block.errno === 'EADDRNOTAVAIL' && block.call === 'connect';
+        // Judged when no client opens any more: until then others may have ports.
+        if (isOutOfPorts && sample.phase === 'ramping' && this.opened(sample) > failuresWorthTelling) continue;
+        tell(isOutOfPorts ? portWall(evidence.blocked, this.plan, this.facts) : blockedWall(block, sample, this.plan, this.facts));
+      }
+      if (evidence.guardTripped) this.observeGuard(sample, tell);
+      this.observeQueues(sample, tell);
+      this.observeFailures(sample, tell);
+      this.observeSpeed(sample, evidence.rate ?? 0, tell);
+      this.observeServerBehind(sample, evidence, tell);
+    }
+    this.observeMemory(sample, tell);
+    if (sample.phase === 'holding' && this.told.size === 0) this.observeShortfall(sample, tell);
+    if (found.some((wall) => movedByKey.has(wall.id)) && plannedHas(this.plan, 'readOnlySysctl')) {
+      tell({ id: 'readOnlySysctl', text: this.plan.walls.find((wall) => wall.id === 'readOnlySysctl')!.evidence });
+    }
+    this.previous = sample;
+    return found;
+  }
+
+  /** The wall as it is told, unless it was told before. */
+  name({ id, text }: Recognised, sample: Sample): Wall[] {
+    if (this.told.has(id)) return [];
+    this.told.add(id);
+    const at = this.held(sample);
+    const { title, remedy } = wallCatalogue[id];
+    const endsCeiling = this.plan.requested === 'max' && id !== 'unknown' && !isSlowing(id);
+    return [{ id, title, at, evidence: text, remedy: endsCeiling ? `${remedy} ${gainBeyond(id, at, this.plan)}` : remedy }];
+  }
+
+  /** A host may have one side of the run only: then that side counts. */
+  private held({ established }: Sample): number {
+    if (this.plan.clientWorkers.length === 0) return established.server;
+    return this.plan.serverWorkers.length === 0 ? established.client : Math.min(established.server, established.client);
+  }
+
+  /** Those that are no passing shortage of a server. */
+  private lasting(blocked: readonly Blocked[]): Blocked[] {
+    const passing = blocked.filter(({ role, errno }) => role === 'server' && errno === 'EMFILE');
+    for (const worker of this.outOfFiles.keys()) if (!passing.some((block) => block.worker === worker)) this.outOfFiles.delete(worker);
+    for (const { worker } of passing) this.outOfFiles.set(worker, (this.outOfFiles.get(worker) ?? 0) + 1);
+    return blocked.filter((block) => !passing.includes(block) || this.outOfFiles.get(block.worker)! >= filesPatienceSamples);
+  }
+
+  /** Connections that came since the last sample. */
+  private opened(sample: Sample): number {
+    return Math.max(0, sample.established.client - (this.previous?.established.client ?? 0));
+  }
+
+  private growth(sample: Sample, name: string): number {
+    return (sample.netstat[name] ?? 0) - (this.previous?.netstat[name] ?? 0);
+  }
+
+  private observeQueues(sample: Sample, tell: Tell): void {
+    const overflows = this.growth(sample, 'TcpExt.ListenOverflows');
+    const opened = this.opened(sample);
+    // Our clients back off, so a queue that is far too short shows as few overflows, but second after second.
+    this.overflowingSamples = overflows >= 5 && overflows > opened * failureShareWorthTelling ? this.overflowingSamples + 1 : 0;
+    if (overflows > overflowsWorthTelling || this.overflowingSamples >= 3) {
+      const queue = this.acceptQueue();
+      const text = `${formatCount(overflows)} connections found an accept queue full within a second (ListenOverflows); a queue holds ${queue === undefined ? 'what the server asked for' : formatCount(queue)}`;
+      // A queue that holds a second of the ramp and still overflows is not too short: nobody empties it.
+      tell({ id: queue !== undefined && queue >= 16_384 ? 'serverAccept' : 'acceptQueue', text });
+    }
+    // With cookies the kernel answers all the same, but each answer means that a queue was full.
+    const halfOpen = this.growth(sample, 'TcpExt.TCPReqQFullDrop') + this.growth(sample, 'TcpExt.TCPReqQFullDoCookies');
+    if (halfOpen > overflowsWorthTelling && overflows === 0) {
+      tell({ id: 'synBacklog', text: `${formatCount(halfOpen)} connections found the queue of half-open ones full within a second (TCPReqQFull)` });
+    }
+  }
+
+  /** What the accept queue of one port holds; undefined where the user's server chose it. */
+  private acceptQueue(): number | undefined {
+    const planned = this.plan.sysctls.find(({ key }) => key === 'net.core.somaxconn')?.target;
+    const limit = Number(planned ?? this.facts.sysctls['net.core.somaxconn']?.value ?? Number.NaN);
+    if (this.plan.engine !== 'epoll') return Number.isFinite(limit) && limit < 511 ? limit : undefined;
+    return Number.isFinite(limit) ? Math.min(limit, this.plan.serverWorkers[0]?.backlog ?? limit) : undefined;
+  }
+
+  private observeFailures(sample: Sample, tell: Tell): void {
+    const failures = (name: string) => (sample.failed.byErrno[name] ?? 0) - (this.previous?.failed.byErrno[name] ?? 0);
+    const opened = this.opened(sample);
+    const isMany = (count: number) => count >= Math.max(failuresWorthTelling, opened * failureShareWorthTelling);
+    for (const name of ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'handshake']) {
+      const count = failures(name);
+      if (!isMany(count) || this.told.has('acceptQueue')) continue;
+      const what = name === 'handshake' ? 'WebSocket handshakes were refused' : `connections failed with ${name}`;
+      tell({ id: 'serverRefusing', text: `${formatCount(count)} ${what} within a second` });
+    }
+    const halfOpen = failures(halfOpenFailure);
+    if (isMany(halfOpen)) tell({ id: 'halfOpen', text: `${formatCount(halfOpen)} connections that the clients held were unknown to the server's kernel` });
+    const lost = sample.lost - (this.previous?.lost ?? 0);
+    if (lost >= Math.max(failuresWorthTelling, sample.established.client * failureShareWorthTelling)) {
+      tell({ id: 'serverRefusing', text: `${formatCount(lost)} established connections were closed by the server within a second` });
+    }
+    const conntrack = sample.limits['conntrack'];
+    if (conntrack !== undefined && conntrack.limit > 0 && conntrack.used >= conntrack.limit * 0.98) {
+      tell({ id: 'conntrack', text: `${formatCount(conntrack.used)} of ${formatCount(conntrack.limit)} tracked connections are in use` });
+    }
+  }
+
+  /** Slower than asked for with every core busy. Without a rate, busy cores are what a ramp is meant to have. */
+  private observeSpeed(sample: Sample, rate: number, tell: Tell): void {
+    const left = sample.target - sample.established.client;
+    const isSlow =
+      sample.phase === 'ramping' && rate > 0 && left > sample.connectRate && sample.connectRate < rate * 0.9 && sample.cpu.host > sample.cpu.cores * 0.95;
+    this.slowSamples = isSlow ? this.slowSamples + 1 : 0;
+    if (this.slowSamples < slowPatienceSamples) return;
+    const own = sample.cpu.server + sample.cpu.client + sample.cpu.supervisor;
+    const cores = `${sample.cpu.host.toFixed(1)} of ${sample.cpu.cores} cores are busy, ${own.toFixed(1)} with this run`;
+    tell({ id: 'cpu', text: `${formatCount(sample.connectRate)} instead of ${formatCount(rate)} connections per second: ${cores}` });
+  }
+
+  private observeServerBehind(sample: Sample, evidence: WallEvidence, tell: Tell): void {
+    if (this.plan.serverWorkers.length === 0 || this.plan.clientWorkers.length === 0) return;
+    const { server, client } = sample.established;
+    const behind = client - server;
+    const isBehind = behind > Math.max(2_000, client * 0.2);
+    this.laggingSamples = isBehind ? this.laggingSamples + 1 : 0;
+    if (this.laggingSamples >= patienceSamples) {
+      tell({
+        id: 'serverAccept',
+        text: `for ${patienceSamples} s the server has been ${formatCount(behind)} connections behind the clients, using ${sample.cpu.server.toFixed(1)} cores`,
+      });
+    }
+    if (this.plan.engine === 'command') this.observeUnaccepted(sample, evidence, tell);
+  }
+
+  /** A server of the user does not tell what it accepted, but an accepted socket is an open file and a waiting one is not. */
+  private observeUnaccepted(sample: Sample, { serverFiles }: WallEvidence, tell: Tell): void {
+    const { client } = sample.established;
+    this.firstServerFiles ??= serverFiles?.open;
+    const accepted = Math.max(0, serverFiles === undefined ? this.filesOfHost(sample) - client : serverFiles.open - (this.firstServerFiles ?? 0));
+    const isWaiting = client - accepted > Math.max(500, client * 0.1);
+    this.unacceptedSamples = isWaiting ? this.unacceptedSamples + 1 : 0;
+    if (this.unacceptedSamples < patienceSamples || this.told.has('serverRefusing') || this.told.has('nofile')) return;
+    const text = `the server has accepted about ${formatCount(accepted)} of ${formatCount(client)} connections`;
+    const nofile = this.plan.serverWorkers[0]?.nofile ?? Number.POSITIVE_INFINITY;
+    const isNearPlanned = serverFiles === undefined && accepted > nofile * 0.9 && accepted <= nofile;
+    if (serverFiles?.full !== undefined) tell({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(serverFiles.full)} files open` });
+    else if (isNearPlanned) tell({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
+    else tell({ id: 'serverAccept', text });
+  }
+
+  /** Files opened on the host since the ramp began, without those of the clients before it. Other programs are in it too. */
+  private filesOfHost(sample: Sample): number {
+    const files = (of: Sample | undefined) => of?.limits['fileMax']?.used ?? 0;
+    return files(sample) - files(this.first) + (this.first?.established.client ?? 0);
+  }
+
+  private observeMemory(sample: Sample, tell: Tell): void {
+    const aborted = this.growth(sample, 'TcpExt.TCPAbortOnMemory');
+    const pages = this.facts.sysctls['net.ipv4.tcp_mem']?.value?.trim().split(/\s+/).map(Number) ?? [];
+    const maximumOrphans = Number(this.facts.sysctls['net.ipv4.tcp_max_orphans']?.value ?? Number.NaN);
+    if (aborted > 0) {
+      // Both ends in the same counter: too many orphans, or too many pages.
+      const isFull = pages[1] !== undefined && Math.max(sample.sockstat.memoryPages, this.previous?.sockstat.memoryPages ?? 0) >= pages[1];
+      const text = `${formatCount(aborted)} sockets were reset for want of memory (TCPAbortOnMemory)`;
+      if (isFull) tell({ id: 'tcpMemory', text: `${text} at ${formatCount(sample.sockstat.memoryPages)} pages` });
+      else tell({ id: 'orphans', text: `${text} with ${formatCount(sample.sockstat.orphan)} orphans; the limit is ${formatCount(maximumOrphans)}` });
+    }
+    if (this.growth(sample, 'TcpExt.TCPMemoryPressures') > 0) {
+      tell({
+        id: 'tcpMemory',
+        text: `the kernel went into TCP memory pressure at ${formatCount(sample.sockstat.memoryPages)} pages; tcp_mem is ${pages.join(' ')}`,
+      });
+    }
+  }
+
+  private observeGuard(sample: Sample, tell: Tell): void {
+    const { memory, limits } = sample;
+    const share = (name: string) => {
+      const limit = limits[name];
+      return limit === undefined || limit.limit === 0 ? 0 : limit.used / limit.limit;
+    };
+    const used = (name: string) => `${formatCount(limits[name]?.used ?? 0)} of ${formatCount(limits[name]?.limit ?? 0)} are in use`;
+    // Each a little below the guard's own mark, since the ramp stopped there and some of it was given back.
+    if (share('conntrack') > 0.88) tell({ id: 'conntrack', text: `tracked connections: ${used('conntrack')}` });
+    else if (share('fileMax') > 0.93) tell({ id: 'fileMax', text: `open files of the machine: ${used('fileMax')}` });
+    else if (share('cgroupMemory') > 0.85) {
+      const { used: current, limit } = limits['cgroupMemory']!;
+      tell({ id: 'cgroupMemory', text: `the control group uses ${formatBytes(current)} of its ${formatBytes(limit)}` });
+    } else if (memory.availableBytes < memory.guardBytes * 1.1) {
+      tell({ id: 'memory', text: `${formatBytes(memory.availableBytes)} are available, ${formatBytes(memory.guardBytes)} must stay free` });
+    } else {
+      // What was named once may be given back by the next sample: that makes it no less the reason.
+      if (!this.isGuardNamed) tell({ id: 'unknown', text: 'the guard stopped the ramp, but what it saw is gone again' });
+      return;
+    }
+    this.isGuardNamed = true;
+  }
+
+  /** The ramp is over and there are fewer than asked for: what was known beforehand, or nothing that we know. */
+  private observeShortfall(sample: Sample, tell: Tell): void {
+    const { plan } = this;
+    if (sample.established.client < sample.target && plan.clientWorkers.length > 0) {
+      const missing = sample.target - sample.established.client;
+      if (sample.lost >= missing) {
+        tell({ id: 'serverRefusing', text: `the server closed ${formatCount(sample.lost)} established connections; ${formatCount(missing)} are missing` });
+        return;
+      }
+      const errnos = Object.entries(sample.failed.byErrno).sort((a, b) => b[1] - a[1]);
+      const failures = errnos.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ');
+      tell({
+        id: 'unknown',
+        text: `${formatCount(missing)} connections are missing; failures: ${failures === '' ? 'none' : failures}`,
+      });
+      return;
+    }
+    if (plan.requested === 'max' || plan.connections >= plan.requested || sample.target < plan.connections) return;
+    const wall = plan.walls.find((candidate) => candidate.atAfterTuning === plan.largestFit.afterTuning);
+    if (wall !== undefined && wall.id in wallCatalogue) {
+      tell({ id: wall.id as WallId, text: `known beforehand, so that only ${formatCount(plan.connections)} were opened: ${wall.evidence}` });
+    }
+  }
+}
+
+/** Walls that a key moves: when it could not be written, that is told too. */
+const movedByKey: ReadonlySet<string> = new Set<WallId>(['fileMax', 'epollWatches', 'conntrack', 'portRange', 'acceptQueue', 'synBacklog', 'tcpMemory']);

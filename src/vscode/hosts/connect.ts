@@ -1,0 +1,32 @@
+import type { LogOutputChannel } from 'vscode';
+import type { ConnectOptions, HostConnection } from '../../transport/transport.js';
+import type { HostRegistry } from './hostRegistry.js';
+import type { KeptSecrets } from './keptSecrets.js';
+import { vscodePrompts } from './prompts.js';
+import { settings } from '../settings.js';
+
+export type Connect = (target: string, progress: (text: string) => void, signal: AbortSignal) => Promise<HostConnection>;
+
+/** Reaches hosts with VS Code's dialogs, log and settings. */
+export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, secrets: KeptSecrets, log: LogOutputChannel): Connect {
+  return async (target, progress, signal) => {
+    const saved = registry.find(target);
+    const options: ConnectOptions = {
+      payloadDirectory,
+      prompts: vscodePrompts(target, secrets),
+      signal,
+      log: (line) => log.debug(`${target}: ${line}`),
+      progress: (text) => {
+        log.info(`${target}: ${text}`);
+        progress(text);
+      },
+      sudo: saved?.sudo,
+      identityFile: saved?.identityFile,
+      provisionNode: settings.provisionNode.value,
+      ...(settings.registry.value === '' ? {} : { registry: settings.registry.value }),
+    };
+    // Loaded only here: SSH is two thirds of the extension, and a window that starts needs none of it.
+    const { connectHost } = await import('../../transport/transport.js');
+    return connectHost(target, options);
+  };
+}

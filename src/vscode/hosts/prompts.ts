@@ -1,0 +1,55 @@
+import { l10n, window } from 'vscode';
+import type { KeptSecrets } from './keptSecrets.js';
+import type { ConfirmQuestion, HostKeyQuestion, Prompts, SecretQuestion } from '../../transport/transport.js';
+
+/** How the transport asks in VS Code. Secrets are kept only when the user says so, in SecretStorage and nowhere else. */
+export function vscodePrompts(host: string, secrets: KeptSecrets): Prompts {
+  /** Secrets that this connection was already given from storage: a second question means that they were wrong. */
+  const offered = new Set<string>();
+  return {
+    confirmHostKey: (question) => confirmHostKey(question),
+    secret: (question) => askSecret(host, secrets, offered, question),
+    confirm: (question) => confirm(question),
+  };
+}
+
+async function confirmHostKey(question: HostKeyQuestion): Promise<boolean> {
+  const accept = l10n.t('Trust and Connect');
+  const detail = [
+    l10n.t('{0} port {1} presents a key that is not in known_hosts.', question.address, question.port),
+    `${question.keyType}\n${question.fingerprint}`,
+    ...(question.note === undefined ? [] : [question.note]),
+    l10n.t('Compare the fingerprint with what the owner of the host tells you. Nothing was sent to the host so far.'),
+  ].join('\n\n');
+  const choice = await window.showWarningMessage(l10n.t('Do you trust the host {0}?', question.name), { modal: true, detail }, accept);
+  return choice === accept;
+}
+
+async function confirm(question: ConfirmQuestion): Promise<boolean> {
+  return (await window.showWarningMessage(question.title, { modal: true, detail: question.detail }, question.accept)) === question.accept;
+}
+
+async function askSecret(host: string, secrets: KeptSecrets, offered: Set<string>, question: SecretQuestion): Promise<string | undefined> {
+  // The prompt names the account or the key file, so that two keys of one host do not share a secret.
+  const name = `${question.kind}:${question.prompt}`;
+  const storable = question.kind !== 'answer';
+  if (storable && !offered.has(name)) {
+    offered.add(name);
+    const stored = await secrets.get(host, name);
+    if (stored !== undefined) return stored;
+  } else if (storable) {
+    // It was offered and refused: a wrong secret must not be kept.
+    await secrets.drop(host, name);
+  }
+  const value = await window.showInputBox({ title: question.title, prompt: question.prompt, password: !question.echo, ignoreFocusOut: true });
+  if (value === undefined || !storable || value === '') return value;
+  const keep = l10n.t('Remember');
+  const once = l10n.t('Only This Time');
+  const choice = await window.showQuickPick([once, keep], {
+    title: question.title,
+    placeHolder: l10n.t("Keep it in VS Code's secret storage?"),
+    ignoreFocusOut: true,
+  });
+  if (choice === keep) await secrets.keep(host, name, value);
+  return value;
+}

@@ -1,0 +1,171 @@
+import {
+  commands,
+  EventEmitter,
+  l10n,
+  ThemeColor,
+  ThemeIcon,
+  TreeItem,
+  TreeItemCollapsibleState,
+  window,
+  type Disposable,
+  type Memento,
+  type TreeDataProvider,
+  type TreeView,
+} from 'vscode';
+import { formatCount, formatKilobytesPerEnd } from '../../core/units.js';
+import type { RunListEntry } from '../../history/runIndex.js';
+import type { RunStore } from '../../history/store.js';
+import { commandIds, contextKeys, itemContexts, viewIds } from '../ids.js';
+import type { LiveRun } from './liveRun.js';
+import type { LiveRuns } from './liveRuns.js';
+import { groupRuns, localDay, matchesFilter, type Grouping, type RunGroup } from './runGroups.js';
+import { runTitle } from '../panels/runView.js';
+
+/** A run in the tree. */
+export interface RunItem {
+  id: string;
+  entry: RunListEntry;
+}
+export type RunTreeElement = RunItem | RunGroup;
+
+const groupingKey = 'c10m.runs.grouping';
+
+/** The tree Runs: by day or by host, the latest first, pinned runs and runs in progress at the top. */
+export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
+  private readonly changed = new EventEmitter<undefined>();
+  readonly onDidChangeTreeData = this.changed.event;
+  readonly view: TreeView<RunTreeElement>;
+  private readonly subscription: Disposable;
+  private liveIds = '';
+  private filter = '';
+
+  constructor(
+    private readonly store: RunStore,
+    private readonly live: LiveRuns,
+    private readonly memento: Memento,
+  ) {
+    this.view = window.createTreeView(viewIds.runs, { treeDataProvider: this, canSelectMany: true, showCollapseAll: true });
+    this.subscription = live.onDidChange(() => {
+      // Once a second while a run lives: only a change of the list itself draws the tree again.
+      const ids = live.all.map((run) => `${run.runId}:${run.view.run.phases.at(-1)?.phase ?? ''}`).join(' ');
+      if (ids === this.liveIds) return;
+      this.liveIds = ids;
+      this.refresh();
+    });
+    this.publish();
+  }
+
+  dispose(): void {
+    this.subscription.dispose();
+    this.view.dispose();
+    this.changed.dispose();
+  }
+
+  refresh(): void {
+    this.changed.fire(undefined);
+  }
+
+  get grouping(): Grouping {
+    return this.memento.get(groupingKey) === 'host' ? 'host' : 'day';
+  }
+
+  async setGrouping(grouping: Grouping): Promise<void> {
+    await this.memento.update(groupingKey, grouping);
+    this.publish();
+    this.refresh();
+  }
+
+  get filterText(): string {
+    return this.filter;
+  }
+
+  setFilter(filter: string): void {
+    this.filter = filter.trim();
+    this.publish();
+    this.refresh();
+  }
+
+  getChildren(element?: RunTreeElement): RunTreeElement[] {
+    if (element !== undefined) return 'entries' in element ? element.entries.map((entry) => ({ id: entry.id, entry })) : [];
+    const entries = this.store.list();
+    const shown = this.filter === '' ? entries : entries.filter((entry) => matchesFilter(entry, runTitle(entry), this.filter));
+    this.view.message = this.filter === '' ? '' : l10n.t('Filter: {0} ({1} of {2})', this.filter, shown.length, entries.length);
+    const groups = groupRuns(shown, this.grouping, localDay);
+    // A single group is no help.
+    return groups.length === 1 && groups[0]?.kind !== 'pinned' ? this.getChildren(groups[0]) : groups;
+  }
+
+  getTreeItem(element: RunTreeElement): TreeItem {
+    return 'entries' in element ? groupItem(element, this.grouping) : this.runItem(element);
+  }
+
+  private runItem({ id, entry }: RunItem): TreeItem {
+    if (entry.state === 'unreadable') {
+      const item = new TreeItem(id);
+      item.id = id;
+      item.iconPath = new ThemeIcon('question');
+      item.description = l10n.t('not a run that can be read');
+      item.tooltip = entry.problem ?? '';
+      item.contextValue = itemContexts.runBroken;
+      return item;
+    }
+    const liveRun = this.live.get(id);
+    const title = runTitle(entry);
+    const description = this.describe(entry, liveRun);
+    const item = new TreeItem(title);
+    item.id = id;
+    item.contextValue = liveRun !== undefined ? itemContexts.runLive : entry.pinned ? itemContexts.runPinned : itemContexts.runSaved;
+    item.command = { command: commandIds.openRun, title: l10n.t('Open run'), arguments: [{ id, entry } satisfies RunItem] };
+    item.description = description;
+    item.iconPath = liveRun === undefined ? verdictIcon(entry.verdict) : new ThemeIcon('sync~spin');
+    const startedAt = new Date(entry.startedAt).toLocaleString();
+    item.tooltip = [title, startedAt, description, ...(entry.tags.length === 0 ? [] : [l10n.t('Tags: {0}', entry.tags.join(', '))]), id].join('\n');
+    item.accessibilityInformation = { label: `${title}, ${description}, ${startedAt}` };
+    return item;
+  }
+
+  private describe(entry: RunListEntry, liveRun: LiveRun | undefined): string {
+    const host = entry.host === 'local' ? l10n.t('this machine') : entry.host;
+    if (liveRun !== undefined) return `${liveRun.view.run.phases.at(-1)?.phase ?? l10n.t('connecting')}, ${host}`;
+    if (entry.verdict === undefined) return l10n.t('no end seen, {0}', host);
+    const tags = entry.tags.map((tag) => `#${tag}`).join(' ');
+    const figures = `${entry.verdict}, ${formatCount(entry.established ?? 0)}, ${formatKilobytesPerEnd(entry.bytesPerEnd ?? null)}, ${host}`;
+    return tags === '' ? figures : `${figures}, ${tags}`;
+  }
+
+  private publish(): void {
+    void commands.executeCommand('setContext', contextKeys.filtered, this.filter !== '');
+    void commands.executeCommand('setContext', contextKeys.grouping, this.grouping);
+  }
+}
+
+function groupItem(group: RunGroup, grouping: Grouping): TreeItem {
+  const item = new TreeItem(groupLabel(group), TreeItemCollapsibleState.Expanded);
+  item.id = `group:${group.kind}:${group.key}`;
+  item.description = String(group.entries.length);
+  item.iconPath = new ThemeIcon(group.kind === 'pinned' ? 'pinned' : group.key === '' ? 'question' : grouping === 'host' ? 'server' : 'calendar');
+  return item;
+}
+
+function groupLabel(group: RunGroup): string {
+  if (group.kind === 'pinned') return l10n.t('Pinned');
+  if (group.key === '') return l10n.t('Not readable');
+  if (group.kind === 'host') return group.key === 'local' ? l10n.t('This machine') : group.key;
+  const today = localDay(new Date().toISOString());
+  return group.key === today
+    ? l10n.t('Today')
+    : new Date(`${group.key}T12:00:00`).toLocaleDateString(undefined, { weekday: 'short', year: 'numeric', month: 'short', day: 'numeric' });
+}
+
+function verdictIcon(verdict: RunListEntry['verdict']): ThemeIcon {
+  switch (verdict) {
+    case 'finished':
+      return new ThemeIcon('pass', new ThemeColor('testing.iconPassed'));
+    case 'failed':
+      return new ThemeIcon('error', new ThemeColor('testing.iconFailed'));
+    case 'stopped':
+      return new ThemeIcon('debug-stop');
+    case undefined:
+      return new ThemeIcon('circle-slash');
+  }
+}
