@@ -5,17 +5,18 @@ import { host } from './cli/host.js';
 import { run } from './cli/run.js';
 import { runs } from './cli/runs.js';
 import { version } from './core/version.js';
+import { guardOutput, print } from './cli/output.js';
 
 const commands: Record<string, (args: string[]) => Promise<number>> = { run, check, host, runs };
 
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    process.stdout.write(helpText(rest[0]));
+    print(helpText(rest[0]));
     return exitCodes.done;
   }
   if (name === '--version' || name === 'version') {
-    process.stdout.write(`${version()}\n`);
+    print(`${version()}\n`);
     return exitCodes.done;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -23,12 +24,13 @@ async function main(args: string[]): Promise<number> {
     throw new HumanError(`"${name}" is not a command of c10m.`, { code: 'usage', remedy: `Commands: ${Object.keys(commands).join(', ')}. Help: c10m help` });
   }
   if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(helpText(name));
+    print(helpText(name));
     return exitCodes.done;
   }
   return command(rest);
 }
 
+guardOutput();
 main(process.argv.slice(2)).then(
   (exitCode) => {
     process.exitCode = exitCode;

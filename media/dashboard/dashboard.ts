@@ -2,6 +2,7 @@ import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { repeat } from 'lit/directives/repeat.js';
 import { HumanError } from '../../src/core/errors.js';
 import { lastHeldRow } from '../../src/core/figures/sampleColumns.js';
+import { formatThresholdValue } from '../../src/core/figures/thresholds.js';
 import { formatBytes, formatCount, formatDuration, formatRate } from '../../src/core/units.js';
 import type { PanelCommand, PanelRequest } from '../../src/protocol/panel.js';
 import './chart.js';
@@ -192,7 +193,7 @@ export class DashboardElement extends LitElement {
       </p>
       ${summary.reason === undefined ? nothing : html`<p class="reason">${summary.reason}</p>`}
       ${summary.keys.filter((key) => key.outcome !== 'restored').map((key) => html`<p class="warning">${key.key}: ${key.original} → ${key.ours}, ${text('now {0}', key.now ?? '–')} (${key.outcome})</p>`)}
-      ${failedThresholds.map((threshold) => html`<p class="warning">${text('Threshold failed: {0} (was {1})', threshold.expression, threshold.value ?? '–')}</p>`)}
+      ${failedThresholds.map((threshold) => html`<p class="warning">${text('Threshold failed: {0} (was {1})', threshold.expression, formatThresholdValue(threshold))}</p>`)}
       ${this.notice === '' ? nothing : html`<p class="notice">${this.notice}</p>`}
     </section>`;
   }

@@ -120,7 +120,7 @@ export class Relay {
     if (result instanceof HostLock) return result;
     throw new HumanError(`This host is busy with ${describeHolder(result.holder)}; nothing was changed.`, {
       code: 'busy',
-      remedy: 'Wait for it to end, stop it, or start with waitForHost.',
+      remedy: 'Wait for it to end, stop it, or let this run wait for it (--wait, in a profile waitForHost).',
     });
   }
 

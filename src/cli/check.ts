@@ -1,11 +1,13 @@
 import { exitCodes } from '../core/errors.js';
-import { formatBytes, formatCount, formatKilobytesPerEnd } from '../core/units.js';
+import { protocolTitle } from '../core/figures/resultTexts.js';
+import { formatBytes, formatCount, formatCountOf, formatKilobytesPerEnd } from '../core/units.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { newRun } from '../run/newRun.js';
 import { dependenciesOf } from './environment.js';
 import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
 import { table } from './table.js';
+import { print } from './output.js';
 
 /** `c10m check`: facts, plan and walls; changes nothing on the host. */
 export async function check(args: string[]): Promise<number> {
@@ -15,7 +17,7 @@ export async function check(args: string[]): Promise<number> {
   process.once('SIGINT', () => abort.abort());
   const dependencies = dependenciesOf(values, abort.signal);
   const { facts, plan } = await newRun(dependencies, spec).check(abort.signal);
-  process.stdout.write(values.json === true ? `${JSON.stringify({ facts, plan })}\n` : `${factsText(facts)}\n${planText(plan)}`);
+  print(values.json === true ? `${JSON.stringify({ facts, plan })}\n` : `${factsText(facts)}\n${planText(plan)}`);
   const reached = plan.requested === 'max' || plan.connections >= plan.requested;
   return reached ? exitCodes.done : exitCodes.targetNotReached;
 }
@@ -43,11 +45,8 @@ export function planText(plan: Plan): string {
   const servers = plan.serverWorkers.length;
   const ports = plan.serverWorkers.reduce((sum, worker) => sum + worker.ports.length, 0);
   const rows = [
-    [
-      'plan',
-      `${formatCount(plan.connections)} ${plan.protocol} connections${plan.requested === 'max' || plan.requested === plan.connections ? '' : ` of ${formatCount(plan.requested)} asked for`}`,
-    ],
-    ['workers', `${servers} server, ${plan.clientWorkers.length} client, ${formatCount(ports)} ports`],
+    ['plan', `${formatCountOf(plan.connections, `${protocolTitle(plan.protocol)} connection`)}${aim(plan)}`],
+    ['workers', `${servers} server, ${plan.clientWorkers.length} client, ${formatCountOf(ports, 'port')}`],
     ['memory', `${formatBytes(plan.predicted.totalBytes)} predicted, ${formatKilobytesPerEnd(plan.predicted.bytesPerEnd)} per end`],
     ['fits', `${formatCount(plan.largestFit.beforeTuning)} before, ${formatCount(plan.largestFit.afterTuning)} after tuning`],
   ];
@@ -65,6 +64,13 @@ export function planText(plan: Plan): string {
     ...(sysctls.length === 0 ? [] : [table(sysctls)]),
     ...plan.notes.map((note) => `note: ${note}\n`),
   ].join('\n');
+}
+
+/** What the number of connections is beside what was asked for. */
+function aim({ requested, connections }: Plan): string {
+  // The ceiling is looked for a tenth above where it is predicted.
+  if (requested === 'max') return ' at most: the run goes on until the first wall';
+  return requested === connections ? '' : ` of ${formatCount(requested)} asked for`;
 }
 
 function wallCount(count: number | null): string {

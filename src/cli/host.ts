@@ -10,6 +10,7 @@ import { addressOf, addSavedHost, readSavedHosts, removeSavedHost } from './save
 import { laptopEnvironment } from '../transport/environment.js';
 import { listAliases, resolveHost } from '../transport/ssh/config.js';
 import { table } from './table.js';
+import { print } from './output.js';
 
 /** `c10m host list|show|add|remove|test|restore`. */
 export async function host(args: string[]): Promise<number> {
@@ -18,10 +19,10 @@ export async function host(args: string[]): Promise<number> {
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   const dependencies = dependenciesOf(values, abort.signal);
-  const print = (value: unknown, text: string) => process.stdout.write(values.json === true ? `${JSON.stringify(value)}\n` : text);
+  const show = (value: unknown, text: string) => print(values.json === true ? `${JSON.stringify(value)}\n` : text);
   switch (action) {
     case 'list':
-      print(
+      show(
         knownHosts(),
         knownHosts()
           .map((known) => `${known.name}  ${known.source}\n`)
@@ -31,7 +32,7 @@ export async function host(args: string[]): Promise<number> {
     case 'show': {
       const resolved = resolveHost(addressOf(name), { environment: laptopEnvironment() });
       const lines = Object.entries(resolved.keys).flatMap(([key, value]) => (typeof value === 'string' ? [value] : value).map((one) => `${key} ${one}\n`));
-      print(resolved.keys, lines.join(''));
+      show(resolved.keys, lines.join(''));
       for (const problem of resolved.problems) process.stderr.write(`c10m: ${problem.file}, line ${problem.line}: ${problem.text}\n`);
       return exitCodes.done;
     }
@@ -40,15 +41,15 @@ export async function host(args: string[]): Promise<number> {
         throw new HumanError('c10m host add needs a name and an address.', { code: 'usage', remedy: 'Such as: c10m host add web root@192.0.2.7:22' });
       resolveHost(address, { environment: laptopEnvironment() });
       addSavedHost(name, address);
-      process.stdout.write(`${name} is ${address}. Try it with: c10m host test ${name}\n`);
+      print(`${name} is ${address}. Try it with: c10m host test ${name}\n`);
       return exitCodes.done;
     case 'remove':
       removeSavedHost(name);
-      process.stdout.write(`${name} is forgotten.\n`);
+      print(`${name} is forgotten.\n`);
       return exitCodes.done;
     case 'test': {
       const { facts, plan } = await new RunController(dependencies, specFromInput({ host: name, connections: 'max' })).check(abort.signal);
-      print({ facts, plan }, `${factsText(facts)}\n${planText(plan)}`);
+      show({ facts, plan }, `${factsText(facts)}\n${planText(plan)}`);
       return exitCodes.done;
     }
     case 'restore': {
@@ -57,7 +58,7 @@ export async function host(args: string[]): Promise<number> {
         const relay = await connection.openRelay();
         const report = parse(restoreReportSchema, await relay.request((id) => ({ type: 'restore', id, dryRun: values['dry-run'] === true }), abort.signal));
         relay.close();
-        print(report, restoreText(report));
+        show(report, restoreText(report));
         return report.complete ? exitCodes.done : exitCodes.notRestored;
       } finally {
         await connection.dispose();
@@ -66,7 +67,7 @@ export async function host(args: string[]): Promise<number> {
     default:
       throw new HumanError(`${action === undefined ? 'c10m host needs an action' : `"${action}" is not an action of c10m host`}.`, {
         code: 'usage',
-        remedy: 'Help: c10m host --help',
+        remedy: 'Actions: list, add, remove, show, test, restore. Help: c10m host --help',
       });
   }
 }

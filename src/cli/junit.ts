@@ -1,3 +1,4 @@
+import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { escapeHtml } from '../history/svgChart.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
@@ -10,7 +11,7 @@ export function junitText(summary: Summary, spec: RunSpec): string {
     ['host restored', summary.hostRestored ? undefined : summary.keys.map((key) => `${key.key}: ${key.outcome}`).join(', ')],
     ...summary.thresholds.map((threshold): [string, string | undefined] => [
       threshold.expression,
-      threshold.passed ? undefined : `value ${threshold.value ?? 'none'}`,
+      threshold.passed ? undefined : `it is ${formatThresholdValue(threshold)}`,
     ]),
   ];
   const failures = cases.filter(([, failure]) => failure !== undefined).length;

@@ -9,7 +9,8 @@ import type { RunSpec } from '../protocol/spec.js';
 import type { RunHandle } from '../run/runHandle.js';
 import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
-import type { RunView } from './plainView.js';
+import { savingText, type RunView } from './plainView.js';
+import { print } from './output.js';
 
 const escape = '\u001b[';
 const barWidth = 40;
@@ -100,7 +101,7 @@ export class LiveView implements RunView {
     const width = Math.max(40, process.stdout.columns || 100);
     const lines = this.lines().map((line) => (line.length > width - 1 ? `${line.slice(0, width - 2)}…` : line));
     const up = this.drawnLines > 0 ? `${escape}${this.drawnLines}A` : '';
-    process.stdout.write(`${up}${lines.map((line) => `\r${escape}2K${line}\n`).join('')}${escape}0J`);
+    print(`${up}${lines.map((line) => `\r${escape}2K${line}\n`).join('')}${escape}0J`);
     this.drawnLines = lines.length;
   }
 
@@ -135,6 +136,7 @@ export class LiveView implements RunView {
       `  ledger        ${largest.join(', ')}`,
       `  cores busy    server ${cpu.server.toFixed(2)}, client ${cpu.client.toFixed(2)}, host ${cpu.host.toFixed(2)} of ${cpu.cores}`,
       `  next wall     ${nextWall === undefined ? 'none known' : `${nextWall.title} at ${formatCount(nextWall.atAfterTuning ?? 0)}`}`,
+      ...(state.unsaved === undefined ? [] : [`  NOT SAVED     ${savingText(state.unsaved)}`]),
       ...(state.linkLost === undefined ? [] : [`  LINK LOST     ${state.linkLost}; the run goes on, coming back …`]),
       ...messages.slice(-messagesShown).map((text) => `  ${text}`),
       ...(this.note === '' ? [] : [`  ${this.note}`]),

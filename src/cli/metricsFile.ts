@@ -4,12 +4,32 @@ import type { Sample } from '../protocol/events.js';
 
 /** Rewrites a file with the figures of each sample, for the textfile collector of node_exporter: written beside it, then renamed. */
 export class MetricsFile {
+  private isTold = false;
+
   constructor(
     private readonly path: string,
     private readonly labels: { run: string; host: string },
+    private readonly tell: (text: string) => void,
   ) {}
 
-  write(sample: Sample | null): void {
+  /** Throws what node:fs throws when the path cannot be written. */
+  create(): void {
+    this.rewrite(null);
+  }
+
+  /** A sample that cannot be written is left out and told once: the run goes on. */
+  write(sample: Sample): void {
+    try {
+      this.rewrite(sample);
+      this.isTold = false;
+    } catch (error) {
+      if (this.isTold) return;
+      this.isTold = true;
+      this.tell(`${this.path} could not be written: ${error instanceof Error ? error.message : String(error)}. The run goes on.`);
+    }
+  }
+
+  private rewrite(sample: Sample | null): void {
     const temporary = `${this.path}.${process.pid}.tmp`;
     writeFileSync(temporary, openMetricsText(sample, this.labels));
     renameSync(temporary, this.path);

@@ -1,6 +1,7 @@
 import { orderText } from '../core/orderText.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { RunHandle } from '../run/runHandle.js';
+import { print } from './output.js';
 
 /** What a run shows while it goes on. */
 export interface RunView {
@@ -14,17 +15,24 @@ export interface RunView {
 /** One line now and then, for pipes and logs. */
 const secondsBetweenLines = 2;
 
+/** What is told of a run that cannot be saved, or can again. */
+export function savingText(unsaved: string | undefined): string {
+  return unsaved === undefined
+    ? 'The run is saved again, whole.'
+    : `The run cannot be saved now: ${unsaved}. It goes on; what is missing is written as soon as there is room.`;
+}
+
 export class PlainView implements RunView {
   private lastAt = 0;
 
   progress(text: string): void {
-    process.stdout.write(`${text}\n`);
+    print(`${text}\n`);
   }
 
   begin(controller: RunHandle): void {
     controller.onEvent((event) => {
       const line = this.lineOf(controller, event);
-      if (line !== undefined) process.stdout.write(`${line}\n`);
+      if (line !== undefined) print(`${line}\n`);
     });
   }
 
@@ -36,6 +44,8 @@ export class PlainView implements RunView {
     switch (event.type) {
       case 'link':
         return controller.state.linkLost === undefined ? 'The link is back.' : `The link is lost (${controller.state.linkLost}); the run goes on without us.`;
+      case 'saving':
+        return savingText(controller.state.unsaved);
       case 'phase':
         return `${event.phase}${event.detail === undefined ? '' : `: ${event.detail}`}`;
       case 'wall':

@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { exitCodes, HumanError } from '../core/errors.js';
+import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { encodeLine } from '../protocol/lines.js';
 import { newRun } from '../run/newRun.js';
 import type { RunHandle } from '../run/runHandle.js';
@@ -11,6 +12,7 @@ import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
 import { obeyLines } from './orders.js';
 import { PlainView } from './plainView.js';
 import { summaryText } from './summaryText.js';
+import { onOutputClosed, print } from './output.js';
 
 const runOptions = {
   ...specOptions,
@@ -34,23 +36,25 @@ export async function run(args: string[]): Promise<number> {
     dependenciesOf(values, abort.signal, (text) => view?.progress(text)),
     spec,
   );
+  if (values.junit !== undefined) checkWritable(values.junit, '--junit');
   const metricsFile = values['metrics-file'] === undefined ? undefined : metricsFileOf(values['metrics-file'], controller.state.runId, spec.host);
   controller.onEvent((event) => {
     if (event.type === 'sample') metricsFile?.write(event);
-    if (json && event.type !== 'link') process.stdout.write(encodeLine(event));
+    if (json && event.type !== 'link' && event.type !== 'saving') print(encodeLine(event));
   });
   const releaseSignals = followSignals(controller, abort);
   const stop = () => requestStop(controller, abort);
   view?.begin(controller, stop);
+  onOutputClosed(stop);
   const releaseOrders =
     values.orders === true ? obeyLines(process.stdin, controller, stop, (text) => process.stderr.write(`c10m: ${text}\n`)) : () => undefined;
   try {
     const summary = await controller.start(abort.signal);
     view?.end();
-    if (values.junit !== undefined) writeFileSync(values.junit, junitText(summary, spec));
-    if (!json) process.stdout.write(summaryText(controller.state, controller.directory));
+    if (values.junit !== undefined) writeJunit(values.junit, junitText(summary, spec));
+    if (!json) print(summaryText(controller.state, controller.directory));
     for (const line of problemLines(summary)) process.stderr.write(`c10m: ${line}\n`);
-    return summary.exitCode;
+    return notSaved(controller) ?? summary.exitCode;
   } catch (error) {
     view?.end();
     if (error instanceof HumanError && abort.signal.aborted) return exitCodes.interrupted;
@@ -64,17 +68,50 @@ export async function run(args: string[]): Promise<number> {
 
 /** Written once before anything begins, so that a path that cannot be written is told at once. */
 function metricsFileOf(path: string, run: string, hostName: string): MetricsFile {
-  const file = new MetricsFile(path, { run, host: hostName });
+  const file = new MetricsFile(path, { run, host: hostName }, (text) => process.stderr.write(`c10m: ${text}\n`));
   try {
-    file.write(null);
+    file.create();
   } catch (error) {
-    throw new HumanError(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}.`, {
-      code: 'usage',
-      remedy: 'Nothing was started; choose another --metrics-file.',
-      cause: error,
-    });
+    throw cannotBeWritten(path, '--metrics-file', error);
   }
   return file;
+}
+
+/** A path that cannot be written is told before anything begins, not after hours. What is there stays until the run has ended. */
+function checkWritable(path: string, option: string): void {
+  const isNew = !existsSync(path);
+  try {
+    appendFileSync(path, '');
+    if (isNew) rmSync(path);
+  } catch (error) {
+    throw cannotBeWritten(path, option, error);
+  }
+}
+
+function cannotBeWritten(path: string, option: string, cause: unknown): HumanError {
+  return new HumanError(`${path} cannot be written: ${messageOf(cause)}.`, { code: 'usage', remedy: `Nothing was started; choose another ${option}.`, cause });
+}
+
+/** The run is saved; its result must not be lost for a full disk. */
+function writeJunit(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    process.stderr.write(`c10m: ${path} could not be written: ${messageOf(error)}. The run itself is saved.\n`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The exit code of a run whose result is not on the disk; told, with where it still is. */
+function notSaved({ state, directory }: RunHandle): number | undefined {
+  if (state.unsaved === undefined) return undefined;
+  process.stderr.write(
+    `c10m: The run is not saved whole in ${directory}: ${state.unsaved}.\n      The host keeps all of it in ~/.local/state/c10m/runs/${state.runId}, as one of the last that nobody fetched.\n`,
+  );
+  return exitCodes.internal;
 }
 
 /** What stderr says of a run that is not simply done. */
@@ -94,7 +131,7 @@ function problemLines(summary: Awaited<ReturnType<RunHandle['start']>>): string[
         `${key.key} could not be put back: it is ${key.now ?? 'unreadable'}, it was ${key.original}. Set it with: sysctl -w '${key.key}=${key.original}'`,
       );
   for (const threshold of summary.thresholds)
-    if (!threshold.passed) lines.push(`The threshold ${threshold.expression} does not hold: ${threshold.value ?? 'no value'}.`);
+    if (!threshold.passed) lines.push(`The threshold ${threshold.expression} does not hold: it is ${formatThresholdValue(threshold)}.`);
   return lines;
 }
 

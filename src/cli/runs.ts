@@ -9,6 +9,7 @@ import { defaultRunsDirectory } from './environment.js';
 import { parseOptions } from './options.js';
 import { summaryText } from './summaryText.js';
 import { table } from './table.js';
+import { print } from './output.js';
 
 const runsOptions = { runs: { type: 'string' }, json: { type: 'boolean' }, format: { type: 'string' }, output: { type: 'string', short: 'o' } } as const;
 
@@ -24,12 +25,12 @@ export async function runs(args: string[]): Promise<number> {
   };
   switch (action) {
     case 'list':
-      process.stdout.write(values.json === true ? `${JSON.stringify(store.list())}\n` : listText(store));
+      print(values.json === true ? `${JSON.stringify(store.list())}\n` : listText(store));
       break;
     case 'show': {
       const id = store.resolve(one());
       const run = store.read(id);
-      process.stdout.write(
+      print(
         values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, plan: run.plan, spec: run.spec, runId: id }, store.pathOf(id)),
       );
       break;
@@ -40,7 +41,7 @@ export async function runs(args: string[]): Promise<number> {
         store,
         names.map((name) => store.resolve(name)),
       );
-      process.stdout.write(values.json === true ? `${JSON.stringify(comparison)}\n` : compareText(comparison));
+      print(values.json === true ? `${JSON.stringify(comparison)}\n` : compareText(comparison));
       break;
     }
     case 'export': {
@@ -48,16 +49,19 @@ export async function runs(args: string[]): Promise<number> {
       break;
     }
     case 'import':
-      process.stdout.write(`${store.importDirectory(one())}\n`);
+      print(`${store.importDirectory(one())}\n`);
       break;
     case 'remove': {
       const id = store.resolve(one());
       store.remove(id);
-      process.stdout.write(`${id} is removed.\n`);
+      print(`${id} is removed.\n`);
       break;
     }
     default:
-      throw new HumanError(`"${action}" is not an action of c10m runs.`, { code: 'usage', remedy: 'Help: c10m runs --help' });
+      throw new HumanError(`"${action}" is not an action of c10m runs.`, {
+        code: 'usage',
+        remedy: 'Actions: list, show, compare, export, import, remove. Help: c10m runs --help',
+      });
   }
   return 0;
 }
@@ -84,7 +88,7 @@ async function exportRuns(store: RunStore, names: readonly string[], format: str
       });
     }
   }
-  process.stdout.write(`${output}\n`);
+  print(`${output}\n`);
 }
 
 function listText(store: RunStore): string {

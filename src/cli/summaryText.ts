@@ -1,7 +1,8 @@
 import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/figures/resultTexts.js';
-import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import { formatThresholdValue } from '../core/figures/thresholds.js';
+import { formatBytes, formatCount, formatCountOf, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunState } from '../run/runState.js';
 import { table } from './table.js';
@@ -13,7 +14,7 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
   const { established, connectRate, ledger } = summary;
   const rows: string[][] = [
     ['result', `${summary.verdict}${summary.reason === undefined ? '' : `: ${summary.reason}`}`],
-    ['target', `${formatCount(summary.target)} ${protocolTitle(spec.protocol)} connections`],
+    ['target', formatCountOf(summary.target, `${protocolTitle(spec.protocol)} connection`)],
     ['established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
     ['failed', failedText(summary.failed)],
     [
@@ -39,7 +40,7 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
     ]);
   for (const wall of summary.walls) rows.push(['wall', `${wall.title} at ${formatCount(wall.at)}: ${wall.evidence}. ${wall.remedy}`]);
   for (const threshold of summary.thresholds)
-    rows.push(['threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'FAILED'} (${threshold.value ?? 'no value'})`]);
+    rows.push(['threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'FAILED'} (${formatThresholdValue(threshold)})`]);
   rows.push([
     'host',
     summary.hostRestored

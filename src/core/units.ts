@@ -1,10 +1,16 @@
 import { HumanError } from './errors.js';
 
 const integer = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+const hundredths = new Intl.NumberFormat('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
 /** `100000` as `100,000`. */
 export function formatCount(count: number): string {
   return integer.format(count);
+}
+
+/** `1 port`, `2 ports`: a count with what is counted, whose plural ends with s. */
+export function formatCountOf(count: number, singular: string): string {
+  return `${formatCount(count)} ${singular}${count === 1 ? '' : 's'}`;
 }
 
 /** Bytes in binary units with three significant digits: `512 B`, `4.04 KiB`, `1.91 GiB`. */
@@ -23,7 +29,7 @@ export function formatBytes(bytes: number): string {
 
 /** Bytes of one end in kB (1,000 bytes), as the 2014 figures of 10.5 and 15.5 were told. */
 export function formatKilobytesPerEnd(bytes: number | null): string {
-  return bytes === null ? '–' : `${(bytes / 1000).toFixed(2)} kB`;
+  return bytes === null ? '–' : `${hundredths.format(bytes / 1000)} kB`;
 }
 
 /** `0.4 s`, `42 s`, `3 min 5 s`, `2 h 10 min`. */

@@ -1,6 +1,7 @@
 import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { metrics } from '../core/figures/metrics.js';
+import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/figures/resultTexts.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Comparison } from '../protocol/comparison.js';
@@ -93,7 +94,7 @@ export function resultRows({ run }: ReportedRun): [name: string, value: string][
     ]);
   for (const wall of summary.walls) rows.push(['Wall', `${wall.title} at ${formatCount(wall.at)}: ${wall.evidence}. ${wall.remedy}`]);
   for (const threshold of summary.thresholds)
-    rows.push(['Threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'failed'} (${threshold.value ?? 'no value'})`]);
+    rows.push(['Threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'failed'} (${formatThresholdValue(threshold)})`]);
   rows.push(['Host afterwards', summary.hostRestored ? 'as it was found' : 'not fully restored']);
   return rows;
 }

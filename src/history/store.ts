@@ -1,24 +1,12 @@
-import { closeSync, cpSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import type { RunEvent, Sample } from '../protocol/events.js';
-import { encodeLine } from '../protocol/lines.js';
 import type { SavedRun } from '../protocol/result.js';
 import { eventsFileName, readEvents, readRunFile, runFileName, writeWhole } from './runFiles.js';
 import { newRunId, runIdPattern } from './runId.js';
 import { listRuns, type RunListEntry } from './runIndex.js';
-
-/** Writes one run while it goes on. */
-export interface RunWriter {
-  readonly directory: string;
-  /** Appends an event to `events.ndjson`. */
-  append(event: RunEvent): void;
-  /** Writes `run.json` anew (a temporary file, then renamed). */
-  save(run: SavedRun): void;
-  close(): void;
-  /** Removes the directory of a run that never began. */
-  discard(): void;
-}
+import { RunWriter } from './runWriter.js';
 
 /** A deleted run can be brought back until the trash is emptied: after this long, at the next deletion. */
 const trashKeptMs = 24 * 60 * 60 * 1000;
@@ -41,36 +29,15 @@ export class RunStore {
   create(run: SavedRun): RunWriter {
     const directory = this.pathOf(run.id);
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      return new RunWriter(directory, run);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      throw new HumanError(`The run cannot be saved in ${directory}: ${reason}.`, {
+      throw new HumanError(`The run cannot be saved in ${directory}: ${reason}. Nothing was started.`, {
         code: 'usage',
-        remedy: 'Choose another directory with --runs DIR.',
+        remedy: 'Make room, or choose another directory with --runs DIR.',
         cause: error,
       });
     }
-    const save = (saved: SavedRun) => writeWhole(join(directory, runFileName), `${JSON.stringify(saved, undefined, 1)}\n`);
-    save(run);
-    let file: number | undefined = openSync(join(directory, eventsFileName), 'a', 0o600);
-    const close = () => {
-      if (file === undefined) return;
-      fsyncSync(file);
-      closeSync(file);
-      file = undefined;
-    };
-    return {
-      directory,
-      append: (event) => {
-        if (file !== undefined) writeSync(file, encodeLine(event));
-      },
-      save,
-      close,
-      discard: () => {
-        close();
-        rmSync(directory, { recursive: true, force: true });
-      },
-    };
   }
 
   list(): RunListEntry[] {

@@ -62,7 +62,7 @@ export const ledgerSchema = v.object({
   memAvailableFallBytes: v.number(),
   /** True when slabinfo could not be read and the figures come from MemAvailable. */
   approximate: v.boolean(),
-  /** Sockets on the host that are not ours, and other contamination, in words. */
+  /** What makes the figures differ from the cost of a connection, in words: sockets and memory of others, few connections in large processes. */
   contamination: v.array(v.string()),
 });
 export type Ledger = v.InferOutput<typeof ledgerSchema>;

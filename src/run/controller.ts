@@ -2,7 +2,7 @@ import { HumanError } from '../core/errors.js';
 import { planRun } from '../core/plan/plan.js';
 import { SummaryBuilder } from '../core/figures/summary.js';
 import { newRunId } from '../history/runId.js';
-import type { RunWriter } from '../history/store.js';
+import type { RunWriter } from '../history/runWriter.js';
 import type { ControllerCommand } from '../protocol/commands.js';
 import type { RunEvent, Summary } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
@@ -220,6 +220,7 @@ export class RunController extends ObservedRun implements RunHandle {
     this.builder.observe(event);
     this.writer?.append(event);
     this.publish(event);
+    this.tellSaving(this.writer);
     if (event.type === 'plan' || event.type === 'facts') this.save();
     if (event.type === 'summary') this.finish(event.summary);
   }
@@ -242,10 +243,12 @@ export class RunController extends ObservedRun implements RunHandle {
       ...(plan === undefined ? {} : { plan }),
     };
     this.writer.save(this.saved);
+    this.tellSaving(this.writer);
   }
 
   private async forget(): Promise<void> {
-    if (this.relay === undefined) return;
+    // What is not on this disk must stay on the host's.
+    if (this.relay === undefined || this.state.unsaved !== undefined) return;
     try {
       await this.request((id) => ({ type: 'forget', id, runId: this.state.runId }));
     } catch (error) {

@@ -5,7 +5,8 @@ import { advance } from '../core/phases.js';
 import { SummaryBuilder } from '../core/figures/summary.js';
 import { wallCatalogue } from '../core/walls/catalogue.js';
 import { newRunId } from '../history/runId.js';
-import { partsName, RunStore, type RunWriter } from '../history/store.js';
+import type { RunWriter } from '../history/runWriter.js';
+import { partsName, RunStore } from '../history/store.js';
 import type { Phase, RunEvent, RunEventBody, Sample, Summary, Verdict } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
@@ -261,7 +262,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     const part = this.adopt({ name, role, controller, done, last: saved.lastSample, most: saved.most });
     // What was saved of the part is in the merged run already.
     controller.onEvent((event) => {
-      if (event.type === 'link' || event.seq > saved.lastSequence) this.takePart(part, event);
+      if (event.type === 'link' || event.type === 'saving' || event.seq > saved.lastSequence) this.takePart(part, event);
     });
   }
 
@@ -413,5 +414,6 @@ export class DistributedController extends ObservedRun implements RunHandle {
     this.builder.observe(event);
     this.writer?.append(event);
     this.publish(event);
+    this.tellSaving(this.writer);
   }
 }

@@ -1,3 +1,4 @@
+import type { RunWriter } from '../history/runWriter.js';
 import type { RunStore } from '../history/store.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
@@ -50,6 +51,14 @@ export abstract class ObservedRun {
       this.dependencies.log(`The saved run could not be read: ${error instanceof Error ? error.message : String(error)}`);
       return run;
     }
+  }
+
+  /** To be called after each write. */
+  protected tellSaving(writer: RunWriter | undefined): void {
+    const problem = writer?.problem;
+    if (problem === this.state.unsaved) return;
+    this.state.unsaved = problem;
+    this.publish({ type: 'saving' });
   }
 
   protected publish(event: ControllerEvent): void {

@@ -3,8 +3,8 @@ import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { RunState } from './runState.js';
 
-/** What a listener gets: each new event, and `link` when the link is lost or back. */
-export type ControllerEvent = RunEvent | { type: 'link' };
+/** What a listener gets: each new event, `link` when the link is lost or back, and `saving` when the run cannot be saved, or is saved again. */
+export type ControllerEvent = RunEvent | { type: 'link' } | { type: 'saving' };
 
 /** A run as its views see it, on one host or on several. */
 export interface RunHandle {

@@ -24,6 +24,8 @@ export interface RunState {
   summary: Summary | undefined;
   /** Set while the link to the host is lost: why. */
   linkLost: string | undefined;
+  /** Set while not all of the run could be written to disk: why. What is missing is in memory, and is tried again. */
+  unsaved: string | undefined;
   lastSequence: number;
 }
 
@@ -40,6 +42,7 @@ export function newRunState(runId: string, spec: RunSpec): RunState {
     walls: [],
     summary: undefined,
     linkLost: undefined,
+    unsaved: undefined,
     lastSequence: 0,
   };
 }

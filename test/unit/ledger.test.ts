@@ -111,6 +111,11 @@ describe('computeLedger', () => {
     assert.ok(ledger.bytesPerEnd! > 4_000);
   });
 
+  it('says when the processes themselves outweigh their few connections', () => {
+    const few = computeLedger(reading(), reading({ sockets: 4_000, workers: 21 * mebibyte }), both(2_000));
+    assert.match(few.contamination.join(), /^\d+ % of these bytes were there before the first connection: the processes themselves/);
+  });
+
   it('says nothing of bytes per end before the first connection', () => {
     const ledger = computeLedger(reading(), reading(), both(0));
     assert.deepEqual([ledger.bytesPerEnd, ledger.bytesPerPair, ledger.explainedRatio], [null, null, null]);

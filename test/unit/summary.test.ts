@@ -4,7 +4,7 @@ import { HumanError } from '../../src/core/errors.js';
 import { planRun } from '../../src/core/plan/plan.js';
 import { specFromInput, type SpecInput } from '../../src/core/profile.js';
 import { type RunEnd, SummaryBuilder } from '../../src/core/figures/summary.js';
-import { evaluateThreshold, parseThreshold, thresholdMetrics } from '../../src/core/figures/thresholds.js';
+import { evaluateThreshold, formatThresholdValue, parseThreshold, thresholdMetrics } from '../../src/core/figures/thresholds.js';
 import type { RunEvent } from '../../src/protocol/events.js';
 import { hostFacts, limitedFacts } from './builders/hostFacts.js';
 import { sample, type SampleChanges, summary } from './builders/samples.js';
@@ -108,6 +108,17 @@ describe('thresholds', () => {
       );
     });
   }
+
+  const told: [string, number | null, string][] = [
+    ['bytesPerEnd<100', 23_321.217349146627, '23,321 bytes'],
+    ['connectRate.mean>1M', 16.12345, '16.1 connections/s'],
+    ['explainedRatio>0.95', 0.97812, '0.978'],
+    ['established>=1M', 1_000_000, '1,000,000 connections'],
+    ['latency.p99<5', null, 'no value'],
+    ['aMetricOfLater<5', 12.5, '12.5'],
+  ];
+  for (const [expression, value, expected] of told)
+    it(`${expression} is told as ${expected}`, () => assert.equal(formatThresholdValue({ expression, value }), expected));
 
   it('lists the metrics after a typo', () => {
     assert.throws(

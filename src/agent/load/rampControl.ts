@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { describeProof, HalfOpenWatch } from '../../core/walls/halfOpen.js';
 import { isFinal } from '../../core/phases.js';
 import { WallRecogniser, type WallEvidence } from '../../core/walls/recogniser.js';
+import { formatThresholdValue } from '../../core/figures/thresholds.js';
 import type { RunEnd } from '../../core/figures/summary.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Sample } from '../../protocol/events.js';
@@ -209,7 +210,7 @@ export class RampControl {
     const { thresholds } = story.summarise({ verdict: 'finished', hostRestored: true, keys: [] });
     const failed = thresholds.find((threshold) => !threshold.passed);
     if (failed === undefined) return;
-    stop({ verdict: 'failed', reason: `The threshold ${failed.expression} failed (${failed.value ?? 'no value'}).`, abortedByThreshold: true });
+    stop({ verdict: 'failed', reason: `The threshold ${failed.expression} failed (${formatThresholdValue(failed)}).`, abortedByThreshold: true });
   }
 
   /** What the samples do not hold but the recogniser needs. */

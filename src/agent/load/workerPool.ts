@@ -231,7 +231,7 @@ export class WorkerPool {
     const starved = signal === 'SIGKILL' && readOutOfMemoryKills() > this.outOfMemoryKills;
     const how = signal === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;
     const words = worker.lastLines.at(-1);
-    this.options.onLost(`The ${worker.role} worker ${worker.id} ended ${how}${words === undefined ? '' : `: ${words}`}.`);
+    this.options.onLost(`The ${worker.role} worker ${worker.id} ended ${how}${words === undefined ? '' : `: ${words.replace(/\.$/, '')}`}.`);
   }
 
   private reportProcesses(): void {

@@ -86,6 +86,9 @@ const growthWorthARatioBytes = 32 * 1024 * 1024;
 /** Growth of others is told, and left out, from this share of the run's own growth on. Below, it stays in the unexplained rest. */
 const foreignShareWorthTelling = 0.02;
 
+/** What the processes held before the first connection is told from this share on: the figure for each end is then mostly not what a connection costs. */
+const fixedShareWorthTelling = 0.25;
+
 /** Caches that fill when anybody reads files or lists /proc. They belong to no socket and the kernel gives them back. */
 const fileCaches = [
   'proc_inode_cache',
@@ -162,7 +165,7 @@ function foreignSockets(baseline: MemoryReading, now: MemoryReading, ends: numbe
  * The ledger of the growth between two readings. The processes count from zero (their fixed share is part of the cost), the kernel from
  * the baseline. `growthBytes` is measured independently of the items (MemTotal − MemFree − per-CPU free pages − page cache; MemAvailable
  * takes pinned socket inodes for reclaimable), without what others took meanwhile: caches of files, and anonymous memory and page tables that are not ours,
- * and TCP sockets. All are told in `contamination`.
+ * and TCP sockets. All are told in `contamination`, and so is a fixed share of the processes that outweighs the connections.
  */
 export function computeLedger(baseline: MemoryReading, now: MemoryReading, established: { server: number; client: number }): Ledger {
   const ends = established.server + established.client;
@@ -201,6 +204,10 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
   if (foreign !== 0)
     contamination.push(`Other programs ${foreign > 0 ? 'opened' : 'closed'} ${Math.abs(foreign)} TCP sockets on this host meanwhile: left out.`);
   const explainedBytes = Object.values(entries).reduce((sum, bytes) => sum + bytes, 0);
+  if (ends > 0 && fixedBytes > explainedBytes * fixedShareWorthTelling)
+    contamination.push(
+      `${Math.round((100 * fixedBytes) / explainedBytes)} % of these bytes were there before the first connection: the processes themselves. More connections would share them.`,
+    );
   const grownBytes = growthBytes - fixedBytes;
   const explainedRatio = approximate || grownBytes < growthWorthARatioBytes ? null : Math.min(1, Math.max(0, (explainedBytes - fixedBytes) / grownBytes));
   return {

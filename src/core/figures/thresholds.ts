@@ -65,6 +65,17 @@ export function parseThreshold(text: string): Threshold {
   return { text: text.trim(), metric, operator: match[2] as ThresholdOperator, value };
 }
 
+/** The value of a threshold's metric for people: `23,321.2 bytes`, `0.98`; without digits that nobody measured. */
+export function formatThresholdValue({ expression, value }: { expression: string; value: number | null }): string {
+  if (value === null) return 'no value';
+  // A saved run may have thresholds of another version.
+  const metric = /^\s*([\w.]+)/.exec(expression)?.[1] ?? '';
+  const unit = Object.hasOwn(thresholdMetrics, metric) ? thresholdMetrics[metric]!.unit : '';
+  const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 1 ? 1 : 3;
+  const figure = new Intl.NumberFormat('en-US', { maximumFractionDigits: digits }).format(value);
+  return unit === '' || unit === '0–1' ? figure : `${figure} ${unit}`;
+}
+
 /** A threshold over a figure that the run does not have (no latency without traffic) has failed. */
 export function evaluateThreshold(threshold: Threshold, summary: SummarySource): { expression: string; value: number | null; passed: boolean } {
   const value = thresholdMetrics[threshold.metric]?.value(summary) ?? null;

@@ -1,4 +1,4 @@
-import { EventEmitter, type Disposable, type Event } from 'vscode';
+import { EventEmitter, l10n, type Disposable, type Event } from 'vscode';
 import { HumanError, toPlainError } from '../../core/errors.js';
 import { isFinal } from '../../core/phases.js';
 import type { PanelDelta, PanelRequest } from '../../protocol/panel.js';
@@ -32,7 +32,13 @@ export class LiveRun implements RunSource, Disposable {
       tags: [],
     });
     this.unsubscribe = controller.onEvent((event) => {
-      if (event.type !== 'link') this.deltas.fire(this.view.observe(event));
+      if (event.type === 'saving')
+        this.tell(
+          controller.state.unsaved === undefined
+            ? ''
+            : l10n.t('The run cannot be saved now: {0}. It goes on; what is missing is written as soon as there is room.', controller.state.unsaved),
+        );
+      else if (event.type !== 'link') this.deltas.fire(this.view.observe(event));
       else if (controller.state.linkLost === undefined) this.tell('', 'live');
       else this.tell(controller.state.linkLost, 'lost');
     });

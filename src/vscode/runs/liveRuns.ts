@@ -111,6 +111,9 @@ export class LiveRuns implements Disposable {
       case 'link':
         log.info(`${runId}: link ${this.controllers.get(runId)?.state.linkLost ?? 'is back'}`);
         break;
+      case 'saving':
+        log.warn(`${runId}: ${this.controllers.get(runId)?.state.unsaved ?? 'saved again'}`);
+        break;
       case 'phase':
         log.info(`${runId}: ${event.phase}${event.detail === undefined ? '' : `, ${event.detail}`}`);
         break;
