@@ -16,6 +16,8 @@ const durationKeys: Record<string, string> = { hold: 'holdSeconds', lease: 'leas
 const secondsKeys = ['holdSeconds', 'leaseSeconds', 'abortOnThresholdSeconds'] as const;
 const knownKeys = [...Object.keys(runSpecSchema.entries), ...Object.keys(durationKeys), '$schema'];
 
+const highestPort = 65_535;
+
 /** A problem in a profile's text, in UTF-16 offsets. */
 export interface ProfileProblem {
   message: string;
@@ -61,7 +63,7 @@ function problemsOf(input: SpecInput): FieldProblem[] {
   if (!result.success) {
     for (const issue of result.issues) {
       const path = (issue.path ?? []).map((item) => item.key as string | number);
-      problems.push({ path, message: issueText(path.join('.'), issue, plain[String(path[0])]) });
+      problems.push({ path, message: issueText(path, issue, path.length > 1 ? issue.input : plain[String(path[0])]) });
     }
     return problems;
   }
@@ -70,6 +72,14 @@ function problemsOf(input: SpecInput): FieldProblem[] {
       path: ['engine'],
       message: 'The engine "command" needs the command that starts your server.',
       remedy: 'Give it with --command "…" or as "command" in the profile.',
+    });
+  }
+  const { firstPort, ports } = result.output;
+  if (firstPort !== undefined && ports !== undefined && firstPort + ports - 1 > highestPort) {
+    problems.push({
+      path: ['firstPort'],
+      message: `${formatCount(ports)} ports from ${firstPort} on do not fit below ${highestPort + 1}.`,
+      remedy: 'Ask for fewer ports or a lower first port.',
     });
   }
   result.output.thresholds.forEach((text, index) => {
@@ -146,12 +156,21 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function issueText(path: string, issue: v.BaseIssue<unknown>, value: unknown): string {
-  const shown = JSON.stringify(value ?? issue.input);
+/** Fields as people write them. */
+const writtenAs: Record<string, string> = {
+  ...Object.fromEntries(Object.entries(durationKeys).map(([short, full]) => [full, short])),
+  intervalSeconds: 'every',
+};
+const boundFormat = new Intl.NumberFormat('en-US', { maximumFractionDigits: 3 });
+
+function issueText(keys: readonly (string | number)[], issue: v.BaseIssue<unknown>, value: unknown): string {
+  const path = keys.map((key) => writtenAs[key] ?? key).join('.');
+  const unit = typeof value === 'number' && String(keys.at(-1)).endsWith('Seconds') ? ' s' : '';
+  const shown = `${JSON.stringify(value ?? issue.input)}${unit}`;
   if (issue.type === 'picklist') return `${path} is ${shown}, but must be one of: ${(issue.expected ?? '').replaceAll(/[()"]/g, '').replaceAll(' | ', ', ')}.`;
   if (path === 'connections' && typeof value === 'number') return `connections is ${shown}, but must be a whole number from 1 to 100,000,000, or "max".`;
   if (issue.type === 'strict_object') return `"${path}" is not a field of a run.`;
-  const bound = 'requirement' in issue && typeof issue.requirement === 'number' ? formatCount(issue.requirement) : undefined;
+  const bound = 'requirement' in issue && typeof issue.requirement === 'number' ? `${boundFormat.format(issue.requirement)}${unit}` : undefined;
   if (bound !== undefined && issue.type === 'min_value') return `${path} is ${shown}, but must be at least ${bound}.`;
   if (bound !== undefined && issue.type === 'max_value') return `${path} is ${shown}, but must be at most ${bound}.`;
   if (issue.type === 'min_length') return `${path} must not be empty.`;
@@ -187,7 +206,7 @@ export function parseProfile(text: string): { spec?: RunSpec; problems: ProfileP
   const errors: ParseError[] = [];
   const tree = parseTree(text, errors, { allowTrailingComma: true });
   const problems: ProfileProblem[] = errors.map((error) => ({
-    message: `Not JSON: ${printParseErrorCode(error.error)}.`,
+    message: `Not JSON: ${wordsOf(printParseErrorCode(error.error))}.`,
     offset: error.offset,
     length: Math.max(1, error.length),
     severity: 'error',
@@ -206,6 +225,14 @@ export function parseProfile(text: string): { spec?: RunSpec; problems: ProfileP
     });
   }
   return problems.length > 0 ? { problems } : { spec: specFromInput(input), problems };
+}
+
+/** `PropertyNameExpected` as `property name expected`. */
+function wordsOf(code: string): string {
+  return code
+    .replaceAll(/([A-Z])/g, ' $1')
+    .trim()
+    .toLowerCase();
 }
 
 function valueOf(node: JsonNode): unknown {

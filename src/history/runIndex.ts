@@ -48,7 +48,7 @@ export function entryOf(run: SavedRun): RunListEntry {
     host: run.spec.host,
     protocol: run.spec.protocol,
     engine: run.spec.engine,
-    connections: run.spec.connections,
+    connections: run.spec.stages.length === 0 ? run.spec.connections : Math.max(...run.spec.stages.map(({ to }) => to)),
     ...(summary === undefined
       ? {}
       : {

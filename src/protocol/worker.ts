@@ -8,6 +8,9 @@ import { engineSchema } from './spec.js';
  */
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 
+/** The name, among the errnos, of connections that the server's kernel did not know when a proof asked for them. */
+export const halfOpenFailure = 'halfOpen';
+
 /** A hard error of a worker. `exhausted` of a client's `destinations` have no local port left (EADDRNOTAVAIL of connect only). */
 export const blockFields = {
   errno: v.string(),

@@ -4,7 +4,7 @@ import { lastErrno } from '../linux/libc.js';
 import { bindSource, connectSocket, openSocket, resetOnClose, setSendTimeout, socketError, timeValue } from '../linux/sockets.js';
 import { closeDescriptor, receive } from '../linux/syscalls.js';
 import type { ClientWorkerPlan } from '../protocol/plan.js';
-import { halfOpenFailure } from '../core/walls/halfOpen.js';
+import { halfOpenFailure } from '../protocol/worker.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
 import { Destinations, type Destination } from './destinations.js';
 import { purposes, type Exchange } from './exchange.js';

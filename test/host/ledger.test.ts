@@ -38,6 +38,8 @@ describe('the memory ledger', { skip }, () => {
         console.log(story);
         assert.equal(ledger?.approximate, false);
         assert.ok(explainedRatio !== null && explainedRatio >= 0.95, `${story}; ${JSON.stringify(ledger)}`);
+        const growth = ledger.growthBytes;
+        assert.ok(ledger.explainedBytes < growth * 1.05, `${story}; no more than memory grew by: ${JSON.stringify(ledger)}`);
         assert.ok(bytesPerPair !== null && Math.abs(predicted / bytesPerPair - 1) < 0.05, `${story}; ${JSON.stringify(ledger)}`);
       } finally {
         rmSync(home, { recursive: true, force: true });

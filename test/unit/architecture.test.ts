@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -133,6 +133,21 @@ test('no file imports itself in a circle', () => {
   };
   for (const { path } of sources) visit(path, []);
   assert.deepEqual(circles, []);
+});
+
+test('a worker loads nothing that formats for people', () => {
+  // One Intl.NumberFormat brings the tables of ICU: 2.5 MB in each of hundreds of workers, which a connection would have to bear.
+  const loaded = new Set<string>();
+  const load = (path: string): void => {
+    if (loaded.has(path) || !existsSync(join(root, path))) return;
+    loaded.add(path);
+    const text = readFileSync(join(root, path), 'utf8').replaceAll(/^import type .*$/gm, '');
+    for (const specifier of importsOf(path, text.replaceAll(/import\(/g, 'later('))) if (specifier.startsWith('src/')) load(specifier);
+  };
+  load('src/worker.ts');
+  assert.ok(loaded.has('src/worker/client.ts'), 'the imports are followed');
+  const formatting = [...loaded].filter((path) => /\bIntl\b|toLocale/.test(readFileSync(join(root, path), 'utf8')));
+  assert.deepEqual(formatting, []);
 });
 
 test('nothing is exported that nobody uses', () => {

@@ -111,6 +111,13 @@ describe('computeLedger', () => {
     assert.ok(ledger.bytesPerEnd! > 4_000);
   });
 
+  it('says when its items add up to more than memory grew by', () => {
+    const now = { ...measured, meminfo: { ...measured.meminfo, MemFree: (measured.meminfo['MemFree'] ?? 0) + 100 * mebibyte } };
+    const ledger = computeLedger(reading(), now, both(100_000));
+    assert.equal(ledger.explainedRatio, 1);
+    assert.match(ledger.contamination.join(), /The items add up to \d+\.\d % more than memory grew by/);
+  });
+
   it('says when the processes themselves outweigh their few connections', () => {
     const few = computeLedger(reading(), reading({ sockets: 4_000, workers: 21 * mebibyte }), both(2_000));
     assert.match(few.contamination.join(), /^\d+ % of these bytes were there before the first connection: the processes themselves/);

@@ -135,6 +135,8 @@ export class Sampler {
   refreshProcesses(): void {
     this.turn = 0;
     for (const worker of this.pool.all) if (!worker.hasEnded) this.readShares(worker);
+    // Without it the baseline would take this process for one that others started later.
+    this.readOwnShare();
   }
 
   /** From here on connections end because we end them. */
@@ -239,8 +241,12 @@ export class Sampler {
     workers.forEach((worker, index) => {
       if (index % processSharePeriod === this.turn % processSharePeriod || !this.shares.has(worker.pids[0] ?? 0)) this.readShares(worker);
     });
-    if (this.turn % processSharePeriod === 0) this.shares.set(process.pid, readProportionalSetSize(process.pid) ?? 0);
+    if (this.turn % processSharePeriod === 0) this.readOwnShare();
     this.turn++;
+  }
+
+  private readOwnShare(): void {
+    this.shares.set(process.pid, readProportionalSetSize(process.pid) ?? 0);
   }
 
   private readShares(worker: Worker): void {

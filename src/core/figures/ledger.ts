@@ -86,6 +86,9 @@ const growthWorthARatioBytes = 32 * 1024 * 1024;
 /** Growth of others is told, and left out, from this share of the run's own growth on. Below, it stays in the unexplained rest. */
 const foreignShareWorthTelling = 0.02;
 
+/** The items may add up to more than memory grew by, since others give memory back meanwhile; told from this share on, since a ratio of 1 would hide it. */
+const surplusWorthTelling = 0.03;
+
 /** What the processes held before the first connection is told from this share on: the figure for each end is then mostly not what a connection costs. */
 const fixedShareWorthTelling = 0.25;
 
@@ -209,6 +212,9 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
       `${Math.round((100 * fixedBytes) / explainedBytes)} % of these bytes were there before the first connection: the processes themselves. More connections would share them.`,
     );
   const grownBytes = growthBytes - fixedBytes;
+  const surplus = explainedBytes / growthBytes - 1;
+  if (!approximate && grownBytes >= growthWorthARatioBytes && surplus > surplusWorthTelling)
+    contamination.push(`The items add up to ${(100 * surplus).toFixed(1)} % more than memory grew by: others gave back memory that could not be told apart.`);
   const explainedRatio = approximate || grownBytes < growthWorthARatioBytes ? null : Math.min(1, Math.max(0, (explainedBytes - fixedBytes) / grownBytes));
   return {
     entries,

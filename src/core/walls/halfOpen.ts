@@ -1,9 +1,7 @@
 import type { Sample } from '../../protocol/events.js';
+import { halfOpenFailure } from '../../protocol/worker.js';
 import type { Recognised } from './blockedWalls.js';
 import { formatCount } from '../units.js';
-
-/** The name of such a failure among the errnos of a sample. */
-export const halfOpenFailure = 'halfOpen';
 
 /** Samples in a row without any movement: a server that is only late moves. */
 const stillPatience = 3;

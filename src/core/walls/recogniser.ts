@@ -1,9 +1,9 @@
 import type { Blocked, Sample, Wall } from '../../protocol/events.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan } from '../../protocol/plan.js';
+import { halfOpenFailure } from '../../protocol/worker.js';
 import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
 import { gainBeyond } from './ceiling.js';
-import { halfOpenFailure } from './halfOpen.js';
 import { isSlowing } from './plannedWalls.js';
 import { formatBytes, formatCount } from '../units.js';
 import { wallCatalogue, type WallId } from './catalogue.js';
