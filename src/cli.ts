@@ -12,7 +12,9 @@ const commands: Record<string, (args: string[]) => Promise<number>> = { run, che
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    print(helpText(rest[0]));
+    const about = rest.find((word) => !word.startsWith('-'));
+    if (about !== undefined && !Object.hasOwn(commands, about)) throw notACommand(about);
+    print(helpText(about));
     return exitCodes.done;
   }
   if (name === '--version' || name === 'version') {
@@ -20,14 +22,16 @@ async function main(args: string[]): Promise<number> {
     return exitCodes.done;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) {
-    throw new HumanError(`"${name}" is not a command of c10m.`, { code: 'usage', remedy: `Commands: ${Object.keys(commands).join(', ')}. Help: c10m help` });
-  }
+  if (command === undefined) throw notACommand(name);
   if (rest.includes('--help') || rest.includes('-h')) {
     print(helpText(name));
     return exitCodes.done;
   }
   return command(rest);
+}
+
+function notACommand(name: string): HumanError {
+  return new HumanError(`"${name}" is not a command of c10m.`, { code: 'usage', remedy: `Commands: ${Object.keys(commands).join(', ')}. Help: c10m help` });
 }
 
 guardOutput();

@@ -28,6 +28,7 @@ const spec = `  --host NAME             local (default), an alias of ~/.ssh/conf
   --tuning T              apply (default), none
   --worker-nofile N       open files of a worker at most
   --threshold EXPR        such as "bytesPerEnd<5000"; may be given several times
+  --abort-on-threshold D  end the run when a threshold fails, after D of grace
   --lease D               the host ends the run by itself when nobody is there for so long (default 120s)
   --wait                  wait while another run uses the host
   --name TEXT             a name for the saved run
@@ -46,6 +47,7 @@ const texts: Record<string, string> = {
 ${spec}${reach}  --json                  print the events, one JSON object a line, and nothing else
   --junit FILE            write the thresholds as a JUnit file
   --metrics-file FILE     rewrite FILE in OpenMetrics text once a second
+  --plain                 lines instead of a screen that is redrawn, as in a pipe
   --orders                read orders from standard input, one a line, each after the one before
 
 While it runs in a terminal: q stop, + and - add or remove a tenth, b burst, x remove all, : any order.

@@ -11,18 +11,20 @@ import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
 import { savingText, type RunView } from './plainView.js';
 import { print } from './output.js';
+import { fitted, redrawn, wrap } from './screen.js';
 
-const escape = '\u001b[';
 const barWidth = 40;
 /** Redrawn at most this often; samples come once a second, phases at any time. */
 const redrawMs = 200;
 const messagesShown = 5;
+/** A message is cut after so many lines: figures and keys must stay in sight. */
+const linesOfMessage = 4;
 
 /** One screen part, redrawn in place, with keys to steer the run. */
 export class LiveView implements RunView {
   private controller: RunHandle | undefined;
   private stop: () => void = () => undefined;
-  private drawnLines = 0;
+  private drawn: string[] = [];
   private timer: NodeJS.Timeout | undefined;
   private preparing = '';
   private note = '';
@@ -98,11 +100,16 @@ export class LiveView implements RunView {
   }
 
   private draw(): void {
-    const width = Math.max(40, process.stdout.columns || 100);
-    const lines = this.lines().map((line) => (line.length > width - 1 ? `${line.slice(0, width - 2)}…` : line));
-    const up = this.drawnLines > 0 ? `${escape}${this.drawnLines}A` : '';
-    print(`${up}${lines.map((line) => `\r${escape}2K${line}\n`).join('')}${escape}0J`);
-    this.drawnLines = lines.length;
+    // A terminal that does not tell its size is a usual one.
+    const size = { columns: process.stdout.columns || 100, rows: process.stdout.rows || 24 };
+    const lines = fitted(this.lines(), size);
+    print(redrawn(this.drawn, lines, size.columns));
+    this.drawn = lines;
+  }
+
+  /** A sentence over as many lines as it needs: its end is the remedy. */
+  private wrapped(text: string): string[] {
+    return wrap(text, (process.stdout.columns || 100) - 1).slice(0, linesOfMessage);
   }
 
   private lines(): string[] {
@@ -138,11 +145,9 @@ export class LiveView implements RunView {
       `  next wall     ${nextWall === undefined ? 'none known' : `${nextWall.title} at ${formatCount(nextWall.atAfterTuning ?? 0)}`}`,
       ...(state.unsaved === undefined ? [] : [`  NOT SAVED     ${savingText(state.unsaved)}`]),
       ...(state.linkLost === undefined ? [] : [`  LINK LOST     ${state.linkLost}; the run goes on, coming back …`]),
-      ...messages.slice(-messagesShown).map((text) => `  ${text}`),
-      ...(this.note === '' ? [] : [`  ${this.note}`]),
-      this.prompt.text === undefined
-        ? '  keys          q stop   + - a tenth more or less   b burst   x remove all   : any order'
-        : `  order         ${this.prompt.text}▏`,
+      ...messages.slice(-messagesShown).flatMap((text) => this.wrapped(text)),
+      ...(this.note === '' ? [] : this.wrapped(this.note)),
+      this.prompt.text === undefined ? '  keys          q stop   + - a tenth   b burst   x remove all   : any order' : `  order         ${this.prompt.text}▏`,
     ];
   }
 }

@@ -48,10 +48,20 @@ export function parseOptions<T extends OptionsConfig>(args: string[], options: T
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
-    const unknown = /Unknown option '(-+[^']+)'/.exec(error instanceof Error ? error.message : '')?.[1];
+    const text = error instanceof Error ? error.message : String(error);
+    // A value such as -5 is taken for an option.
+    const dashed = /^Option '([^']+)' argument is ambiguous/.exec(text)?.[1];
+    if (dashed !== undefined) {
+      const name = Object.entries(options).find(([long, { short }]) => dashed.includes(`--${long}`) || dashed === `-${short ?? ''}`)?.[0] ?? dashed;
+      throw new HumanError(`--${name} needs a value, but an option or a negative number follows it.`, {
+        code: 'usage',
+        remedy: `Help: c10m ${command} --help`,
+        cause: error,
+      });
+    }
+    const unknown = /Unknown option '(-+[^']+)'/.exec(text)?.[1];
     const near = unknown === undefined ? undefined : nearest(unknown.replace(/^-+/, ''), Object.keys(options));
-    const message =
-      unknown === undefined ? (error instanceof Error ? error.message.split('. ')[0]! : String(error)) : `"${unknown}" is not an option of c10m ${command}`;
+    const message = unknown === undefined ? text.split('. ')[0]! : `"${unknown}" is not an option of c10m ${command}`;
     throw new HumanError(`${message.replace(/\.$/, '')}.`, {
       code: 'usage',
       remedy: near === undefined ? `Help: c10m ${command} --help` : `Did you mean --${near}?`,
@@ -97,6 +107,11 @@ export function specFrom(values: SpecValues, profilePath: string | undefined): R
     name: values.name,
   };
   const spec = specFromInput({ ...fromProfile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) });
+  if (values.command !== undefined && spec.engine !== 'command')
+    throw new HumanError(`--command is given, but the engine is "${spec.engine}": your server would not be started.`, {
+      code: 'usage',
+      remedy: values.engine === undefined ? 'Add --engine command.' : 'Leave --engine away, or --command.',
+    });
   // As in any terminal: what is started on this machine starts in the current directory.
   return spec.engine === 'command' && isLocal ? { workingDirectory: process.cwd(), ...spec } : spec;
 }

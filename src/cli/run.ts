@@ -13,6 +13,7 @@ import { obeyLines } from './orders.js';
 import { PlainView } from './plainView.js';
 import { summaryText } from './summaryText.js';
 import { onOutputClosed, print } from './output.js';
+import { canRedraw } from './screen.js';
 
 const runOptions = {
   ...specOptions,
@@ -31,7 +32,11 @@ export async function run(args: string[]): Promise<number> {
   const spec = specFrom(values, positionals[0]);
   const abort = new AbortController();
   const json = values.json === true;
-  const view = json ? undefined : process.stdout.isTTY && values.orders !== true && values.plain !== true ? new LiveView() : new PlainView();
+  const view = json
+    ? undefined
+    : canRedraw(process.stdout.isTTY, process.env.TERM) && values.orders !== true && values.plain !== true
+      ? new LiveView()
+      : new PlainView();
   const controller = newRun(
     dependenciesOf(values, abort.signal, (text) => view?.progress(text)),
     spec,

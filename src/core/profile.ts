@@ -168,17 +168,20 @@ function issueText(keys: readonly (string | number)[], issue: v.BaseIssue<unknow
   const unit = typeof value === 'number' && String(keys.at(-1)).endsWith('Seconds') ? ' s' : '';
   const shown = `${JSON.stringify(value ?? issue.input)}${unit}`;
   if (issue.type === 'picklist') return `${path} is ${shown}, but must be one of: ${(issue.expected ?? '').replaceAll(/[()"]/g, '').replaceAll(' | ', ', ')}.`;
-  if (path === 'connections' && typeof value === 'number') return `connections is ${shown}, but must be a whole number from 1 to 100,000,000, or "max".`;
-  if (issue.type === 'strict_object') return `"${path}" is not a field of a run.`;
+  if (path === 'connections') return `connections is ${shown}, but must be a whole number from 1 to 100,000,000, or "max".`;
+  if (issue.type === 'strict_object' && issue.expected === 'never') return `"${path}" is not a field of a run.`;
+  if (issue.type === 'strict_object' && issue.expected !== 'Object') return `"${path}" is missing.`;
   const bound = 'requirement' in issue && typeof issue.requirement === 'number' ? `${boundFormat.format(issue.requirement)}${unit}` : undefined;
   if (bound !== undefined && issue.type === 'min_value') return `${path} is ${shown}, but must be at least ${bound}.`;
   if (bound !== undefined && issue.type === 'max_value') return `${path} is ${shown}, but must be at most ${bound}.`;
   if (issue.type === 'min_length') return `${path} must not be empty.`;
   if (bound !== undefined && issue.type === 'max_length') return `${path} is too long: at most ${bound} are allowed.`;
   if (issue.type === 'integer') return `${path} is ${shown}, but must be a whole number.`;
-  if (issue.expected !== null && issue.kind === 'schema') return `${path} is ${shown}, but must be ${issue.expected}.`;
+  if (issue.expected !== null && issue.kind === 'schema') return `${path} is ${shown}, but must be ${kindTitles[issue.expected] ?? issue.expected}.`;
   return `${path} is ${shown}, but ${issue.message}.`;
 }
+
+const kindTitles: Record<string, string> = { Array: 'a list', Object: 'an object', boolean: 'true or false', number: 'a number', string: 'a text' };
 
 /** The candidate within two edits, as `conections` for `connections`. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
@@ -204,7 +207,8 @@ export const maximumProfileBytes = 1024 * 1024;
 /** A profile's text (JSON with comments and trailing commas) as a spec, or the problems with their places. Never throws for bad text. */
 export function parseProfile(text: string): { spec?: RunSpec; problems: ProfileProblem[] } {
   const errors: ParseError[] = [];
-  const tree = parseTree(text, errors, { allowTrailingComma: true });
+  // Some editors write a byte order mark; a space in its place keeps all offsets.
+  const tree = parseTree(text.replace(/^\ufeff/, ' '), errors, { allowTrailingComma: true });
   const problems: ProfileProblem[] = errors.map((error) => ({
     message: `Not JSON: ${wordsOf(printParseErrorCode(error.error))}.`,
     offset: error.offset,

@@ -32,8 +32,9 @@ export function formatKilobytesPerEnd(bytes: number | null): string {
   return bytes === null ? '–' : `${hundredths.format(bytes / 1000)} kB`;
 }
 
-/** `0.4 s`, `42 s`, `3 min 5 s`, `2 h 10 min`. */
+/** `63 ms`, `4.2 s`, `42 s`, `3 min 5 s`, `2 h 10 min`. */
 export function formatDuration(seconds: number): string {
+  if (seconds > 0 && seconds < 0.9995) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;

@@ -41,6 +41,14 @@ describe('SummaryBuilder', () => {
     assert.deepEqual([built.target, built.exitCode, built.bytesPerEnd], [1_000, 0, 4_400]);
   });
 
+  it('tells no maximum below the mean: a short ramp is over between two samples', () => {
+    const { connectRate } = summaryOf({ connections: 1_000 }, [
+      { ...counts(1_000), connectRate: 499 },
+      { ...counts(1_000), connectRate: 0 },
+    ]);
+    assert.deepEqual([connectRate.mean, connectRate.max], [500, 500]);
+  });
+
   const most: [name: string, seen: [number, number], told: { server: number; client: number } | undefined, expected: { server: number; client: number }][] = [
     ['nobody told more', [900, 950], undefined, { server: 900, client: 950 }],
     ['the hosts held more while nobody looked', [986, 1_000], { server: 1_000, client: 1_000 }, { server: 1_000, client: 1_000 }],

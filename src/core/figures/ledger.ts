@@ -1,4 +1,5 @@
 import type { Ledger } from '../../protocol/events.js';
+import { formatCount } from '../units.js';
 
 export interface SlabReading {
   activeObjects: number;
@@ -205,7 +206,7 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
     }
   }
   if (foreign !== 0)
-    contamination.push(`Other programs ${foreign > 0 ? 'opened' : 'closed'} ${Math.abs(foreign)} TCP sockets on this host meanwhile: left out.`);
+    contamination.push(`Other programs ${foreign > 0 ? 'opened' : 'closed'} ${formatCount(Math.abs(foreign))} TCP sockets on this host meanwhile: left out.`);
   const explainedBytes = Object.values(entries).reduce((sum, bytes) => sum + bytes, 0);
   if (ends > 0 && fixedBytes > explainedBytes * fixedShareWorthTelling)
     contamination.push(

@@ -140,7 +140,8 @@ export class SummaryBuilder {
       byProtocol,
       failed: last?.failed ?? { total: 0, byErrno: {} },
       lost: last?.lost ?? 0,
-      connectRate: { mean, p50: sorted[sorted.length >> 1] ?? mean, max: sorted[sorted.length - 1] ?? mean },
+      // The phases and the samples of a short ramp are not told at the same moment: what was held on average was held at some time.
+      connectRate: { mean, p50: sorted[sorted.length >> 1] ?? mean, max: Math.max(mean, sorted[sorted.length - 1] ?? mean) },
       bytesPerEnd: peak?.ledger.bytesPerEnd ?? null,
       bytesPerPair: peak?.ledger.bytesPerPair ?? null,
       ledger: peak?.ledger ?? null,

@@ -164,7 +164,8 @@ function memoryWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): 
   };
   const wall = (id: WallId, bytes: number, each: number, evidence: string) => {
     const { before, after } = limits.connectionsPerWorker;
-    return plannedWall(id, fitIn(bytes, each, before), fitIn(bytes, each, after), `${evidence}; a connection takes ${formatBytes(each)}`);
+    const workers = roles === 0 ? '' : `, each worker ${formatBytes(bytesPerWorker)}`;
+    return plannedWall(id, fitIn(bytes, each, before), fitIn(bytes, each, after), `${evidence}; a connection takes ${formatBytes(each)}${workers}`);
   };
   const walls = [
     wall('memory', limits.usableBytes, needs.bytes, `${formatBytes(limits.usableBytes)} can be used, ${formatBytes(limits.guardBytes)} stay free`),
