@@ -51,6 +51,7 @@ export class RunController extends ObservedRun implements RunHandle {
     const { spec, runId } = this.state;
     return this.follow(signal, async () => {
       await this.openRelay();
+      if (signal.aborted) throw new HumanError('Cancelled.', { code: 'cancelled' });
       this.saved = {
         format: 1,
         id: runId,
@@ -63,17 +64,15 @@ export class RunController extends ObservedRun implements RunHandle {
       };
       this.writer = this.dependencies.store.create(this.saved);
       try {
-        await this.request(
-          (id) => ({
-            type: 'start',
-            id,
-            runId,
-            spec,
-            owner: this.dependencies.owner,
-            ...(this.plan === undefined ? {} : { plan: this.plan }),
-          }),
-          signal,
-        );
+        // Not to be aborted: what was sent begins on the host. It is awaited, then stopped in order.
+        await this.request((id) => ({
+          type: 'start',
+          id,
+          runId,
+          spec,
+          owner: this.dependencies.owner,
+          ...(this.plan === undefined ? {} : { plan: this.plan }),
+        }));
       } catch (error) {
         if (this.state.lastSequence === 0) this.writer.discard();
         throw error;
@@ -152,6 +151,7 @@ export class RunController extends ObservedRun implements RunHandle {
       await begin();
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
+      else if (this.stopReason !== undefined) this.sendStop();
       this.heartbeat = setInterval(() => this.relay?.send({ type: 'heartbeat' }), heartbeatMs);
       const summary = await end;
       await this.forget();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -19,11 +19,18 @@ interface Outcome {
 }
 
 /** Runs the command line with a state directory of its own; `enter` are the words before it. */
-function c10m(home: string, enter: string[], args: string[], onEvent: (event: RunEvent, pid: number) => void = () => undefined): Promise<Outcome> {
+function c10m(
+  home: string,
+  enter: string[],
+  args: string[],
+  onEvent: (event: RunEvent, pid: number) => void = () => undefined,
+  onBegin: (pid: number) => void = () => undefined,
+): Promise<Outcome> {
   const words = [...enter, process.execPath, cli, 'run', '--json', '--runs', join(home, 'runs'), ...args];
   return new Promise((resolve) => {
     const environment = { ...process.env, HOME: home, C10M_STATE_DIRECTORY: join(home, 'state'), TMPDIR: home };
     const child = spawn(words[0]!, words.slice(1), { env: environment, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
+    onBegin(child.pid!);
     const timer = setTimeout(() => child.kill('SIGTERM'), timeoutMs);
     const outcome: Outcome = { code: null, events: [], stderr: '' };
     let rest = '';
@@ -95,6 +102,26 @@ describe('exit codes that need a host with a fault', { skip, timeout: 2 * timeou
       assert.deepEqual([outcome.code, exitCode, verdict, hostRestored], [exitCodes.internal, exitCodes.internal, 'failed', true], outcome.stderr);
       assert.match(reason ?? '', /server-1 ended by SIGKILL/);
     } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
+  });
+
+  it(`${exitCodes.interrupted}: Ctrl-C while the host begins, and nothing goes on there`, async () => {
+    const home = mkdtempSync(join(tmpdir(), 'c10m-exit-'));
+    const runs = join(home, 'state', 'runs');
+    let pid = 0;
+    const begun = setInterval(() => {
+      if (!existsSync(runs) || readdirSync(runs).length === 0) return;
+      clearInterval(begun);
+      process.kill(pid, 'SIGINT');
+    }, 2);
+    try {
+      const outcome = await c10m(home, [], ['--connections', '100', '--hold', '20s'], undefined, (started) => (pid = started));
+      const { verdict, hostRestored } = summaryOf(outcome);
+      assert.deepEqual([outcome.code, verdict, hostRestored], [exitCodes.interrupted, 'stopped', true], outcome.stderr);
+      assert.deepEqual(existsSync(runs) ? readdirSync(runs) : [], [], 'the run has ended there and was fetched');
+    } finally {
+      clearInterval(begun);
       rmSync(home, { recursive: true, force: true });
     }
   });
