@@ -1,6 +1,14 @@
-/** Rows in columns, two spaces apart, each line ended. The last column is not padded. */
+/** Rows in columns, two spaces apart, each line ended. No spaces follow the last cell. */
 export function table(rows: readonly (readonly string[])[]): string {
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_value, column) => Math.max(0, ...rows.map((row) => (column < row.length - 1 ? row[column]!.length : 0))));
-  return rows.map((row) => `${row.map((cell, column) => (column < row.length - 1 ? cell.padEnd(widths[column]!) : cell)).join('  ')}\n`).join('');
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => (column < row.length - 1 ? cell.padEnd(widths[column]!) : cell))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }

@@ -183,7 +183,8 @@ export const orderSchema = v.object({
   order: v.picklist(['target', 'rate', 'burst', 'removeAll']),
   /** What was asked for, in words. */
   text: v.string(),
-  state: v.picklist(['accepted', 'done', 'failed']),
+  /** replaced: a later order of its kind came before it was carried out. */
+  state: v.picklist(['accepted', 'done', 'failed', 'replaced']),
   elapsedMs: v.optional(v.number()),
   messages: v.optional(v.number()),
   bytes: v.optional(v.number()),

@@ -166,6 +166,13 @@ describe('c10m in a terminal', { skip }, () => {
     assert.ok(Math.abs(together / ledger!.explainedBytes - 1) < 0.01, 'the two ledgers add up to the whole');
   });
 
+  it('tells an order as replaced, not as done, when a later one came before it was carried out', async () => {
+    const input = 'wait holding\nrate 100\nadd 900\nwait 300ms\nremove-all\n';
+    const result = await c10m(['run', '--json', '--orders', '--runs', runsDirectory, '--hold', '2s', '-c', '1000', '--worker-nofile', '3000'], { input });
+    const orders = eventsOf(result).flatMap((event) => (event.type === 'order' && event.state !== 'accepted' ? [`${event.order} ${event.state}`] : []));
+    assert.deepEqual(orders, ['target replaced', 'rate done', 'removeAll done'], result.stderr);
+  });
+
   it('runs a server of the user, in the directory from which it was called, and says when that is missing', async () => {
     writeFileSync(
       join(runsDirectory, 'server.cjs'),

@@ -105,7 +105,11 @@ export class Orders {
   }
 
   private accept(order: PendingOrder['order'], text: string): void {
-    this.pending.push({ order, text, beganAt: performance.now() });
+    // An order that is not carried out any more must not be told as done when a later one is.
+    const isReplaced = (other: PendingOrder) => (other.order === 'rate') === (order === 'rate');
+    for (const { beganAt, ...other } of this.pending.filter(isReplaced))
+      this.emit({ type: 'order', ...other, state: 'replaced', elapsedMs: performance.now() - beganAt });
+    this.pending = [...this.pending.filter((other) => !isReplaced(other)), { order, text, beganAt: performance.now() }];
     this.emit({ type: 'order', order, text, state: 'accepted' });
   }
 
