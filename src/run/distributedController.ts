@@ -1,31 +1,24 @@
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
-import { describeProof, HalfOpenWatch } from '../core/walls/halfOpen.js';
 import { advance } from '../core/phases.js';
 import { SummaryBuilder } from '../core/figures/summary.js';
-import { wallCatalogue } from '../core/walls/catalogue.js';
 import { newRunId } from '../history/runId.js';
 import type { RunWriter } from '../history/runWriter.js';
 import { partsName, RunStore } from '../history/store.js';
-import type { Phase, RunEvent, RunEventBody, Sample, Summary, Verdict } from '../protocol/events.js';
+import type { Phase, RunEvent, RunEventBody, Summary, Verdict } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { SavedRun } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
+import { BothSides } from './bothSides.js';
 import { RunController } from './controller.js';
 import { type ControllerDependencies, ObservedRun } from './observedRun.js';
 import { mergePlans, planParts, type PartPlans } from './distributedPlan.js';
-import { mergeSamples } from './mergeSamples.js';
 import { phaseReached } from './phaseReached.js';
 import { clientPartSpecs, divideOrder, partSpec, serverPartSpec } from './partSpecs.js';
 import { bodyOf, type Part, savedPart, textOf } from './hostParts.js';
 import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent } from './runState.js';
-
-/** A host has told what was missed within this time: no more than its lease, a sample a second. */
-const catchUpMs = 1_500;
-/** Hosts that held equally long begin to close within this time of each other; one that closes alone is told as it is. */
-const passingMs = 3_000;
 
 /**
  * One run over several hosts: servers on one, clients on the others. Each host runs its part by itself, under its own supervisor, guardian and lease;
@@ -44,11 +37,8 @@ export class DistributedController extends ObservedRun implements RunHandle {
   private stopReason: string | undefined;
   private isDetached = false;
   private serverProblem: string | undefined;
-  /** Set when the run was taken up again. */
-  private catchUp: { firstAt?: number } | undefined;
   private target = 0;
-  private passingSince: number | undefined;
-  private readonly halfOpen: HalfOpenWatch;
+  private readonly sides: BothSides;
 
   constructor(
     dependencies: ControllerDependencies,
@@ -56,7 +46,14 @@ export class DistributedController extends ObservedRun implements RunHandle {
     runId: string = newRunId(),
   ) {
     super(dependencies, spec, runId);
-    this.halfOpen = new HalfOpenWatch(spec.engine);
+    this.sides = new BothSides({
+      spec,
+      state: this.state,
+      parts: () => this.parts,
+      now: () => ({ phase: this.phase, target: this.target }),
+      enter: (phase) => this.enter(phase),
+      emit: (event) => this.emit(event),
+    });
   }
 
   /** As RunController.start. A client host that fails is an event; it ends the run only where the spec says so, or when it was the last one. */
@@ -99,7 +96,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     await store.eachEvent(runId, (event) => this.observe(event));
     if (this.state.summary !== undefined) return this.state.summary;
     this.writer = store.create(this.saved);
-    this.catchUp = {};
+    this.sides.takeUp();
     return this.follow(signal, async () => {
       const names = [this.spec.host, ...this.spec.clientHosts];
       for (const [index, name] of names.entries()) await this.reattachPart(name, index === 0 ? 'server' : 'client', signal);
@@ -291,7 +288,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
       case 'sample':
         part.last = event;
         part.most = Math.max(part.most, event.established[part.role]);
-        if (part.role === 'server' && !this.isCatchingUp()) this.sample();
+        if (part.role === 'server') this.sides.sample();
         break;
       case 'log':
         this.emit({ type: 'log', level: event.level, text: event.text, host: part.name });
@@ -312,59 +309,6 @@ export class DistributedController extends ObservedRun implements RunHandle {
     }
   }
 
-  /** After a gap the hosts tell at once what was missed; beside each other these samples would be of different times. */
-  private isCatchingUp(): boolean {
-    if (this.catchUp === undefined) return false;
-    this.catchUp.firstAt ??= performance.now();
-    return performance.now() - this.catchUp.firstAt < catchUpMs;
-  }
-
-  private sample(): void {
-    const [server, ...clients] = this.parts;
-    if (server?.last === undefined || this.phase === undefined || this.phase === 'restoring' || this.isPassingToDrain(clients)) return;
-    const known = clients.flatMap((part) => (part.last === undefined ? [] : [{ name: part.name, sample: part.last }]));
-    const merged = mergeSamples({ server: { name: server.name, sample: server.last }, clients: known });
-    const sample = this.emit({ ...merged, phase: this.phase, target: this.target }) as Sample;
-    if (this.isWhole()) this.checkHalfOpen(sample);
-  }
-
-  /** While some hosts close already and others still hold, a sample would be of neither phase. */
-  private isPassingToDrain(clients: readonly Part[]): boolean {
-    const phases = clients.map((part) => part.controller.state.phase);
-    const closing = phases.filter((phase) => phase === 'draining' || phase === 'restoring').length;
-    if (closing === 0) return false;
-    if (phases.some((phase) => phase === 'holding' || phase === 'ramping')) {
-      this.passingSince ??= performance.now();
-      return performance.now() - this.passingSince < passingMs;
-    }
-    if (this.phase === 'holding') this.enter('draining');
-    return false;
-  }
-
-  /** What a host told last is still so: it is within reach, and its connections are not being closed. */
-  private isWhole(): boolean {
-    const { clientHosts } = this.spec;
-    const states = this.parts.map((part) => part.controller.state);
-    return (
-      states.length === 1 + clientHosts.length && states.every(({ linkLost, phase }) => linkLost === undefined && (phase === 'ramping' || phase === 'holding'))
-    );
-  }
-
-  /** Only here are both sides of the run known. */
-  private checkHalfOpen(sample: Sample): void {
-    const finding = this.halfOpen.observe(sample, this.state.walls.length > 0);
-    if (finding === undefined) return;
-    if (finding === 'prove') {
-      this.emit({ type: 'log', level: 'warn', text: describeProof(sample) });
-      // A host that cannot be reached now proves nothing; the next samples say what is still missing.
-      for (const part of this.clients()) part.controller.prove().catch(() => undefined);
-    } else if (!this.state.walls.some(({ id }) => id === finding.id)) {
-      const { title, remedy } = wallCatalogue[finding.id];
-      const at = Math.min(sample.established.server, sample.established.client);
-      this.emit({ type: 'wall', wall: { id: finding.id, title, at, evidence: finding.text, remedy } });
-    }
-  }
-
   private finish(end: { verdict: Verdict; reason?: string }): Summary {
     if (this.phase !== 'restoring') this.enter('restoring');
     const summaries = this.parts.flatMap((part) =>
@@ -374,7 +318,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     const hostRestored = summaries.length === this.parts.length && summaries.every(({ summary }) => summary.hostRestored);
     this.enter(end.verdict, end.reason);
     const mostOf = (role: Part['role']) => this.parts.filter((part) => part.role === role).reduce((sum, part) => sum + part.most, 0);
-    const most = this.catchUp === undefined ? {} : { most: { server: mostOf('server'), client: mostOf('client') } };
+    const most = !this.sides.wasTakenUp ? {} : { most: { server: mostOf('server'), client: mostOf('client') } };
     const summary = this.builder.build({ ...end, ...most, hostRestored, keys, interrupted: this.stopReason !== undefined });
     this.emit({ type: 'summary', summary });
     if (this.saved !== undefined && this.writer !== undefined) {

@@ -1,0 +1,99 @@
+import { describeProof, HalfOpenWatch } from '../core/walls/halfOpen.js';
+import { wallCatalogue } from '../core/walls/catalogue.js';
+import type { Phase, RunEvent, RunEventBody, Sample } from '../protocol/events.js';
+import type { RunSpec } from '../protocol/spec.js';
+import type { Part } from './hostParts.js';
+import { mergeSamples } from './mergeSamples.js';
+import type { RunState } from './runState.js';
+
+/** A host has told what was missed within this time: no more than its lease, a sample a second. */
+const catchUpMs = 1_500;
+/** Hosts that held equally long begin to close within this time of each other; one that closes alone is told as it is. */
+const passingMs = 3_000;
+
+/** The run over several hosts whose sides are put together. */
+export interface SidedRun {
+  readonly spec: RunSpec;
+  readonly state: Pick<RunState, 'walls'>;
+  /** The server's host first. */
+  parts(): readonly Part[];
+  /** Phase and target of the run as a whole. */
+  now(): { phase: Phase | undefined; target: number };
+  enter(phase: Phase): void;
+  emit(event: RunEventBody): RunEvent;
+}
+
+/** What is seen only where both sides of a run over several hosts are known: its samples, and connections that one side does not know. */
+export class BothSides {
+  private readonly halfOpen: HalfOpenWatch;
+  private passingSince: number | undefined;
+  private catchUp: { firstAt?: number } | undefined;
+
+  constructor(private readonly run: SidedRun) {
+    this.halfOpen = new HalfOpenWatch(run.spec.engine);
+  }
+
+  /** The run was taken up again after a time in which nobody put both sides together. */
+  get wasTakenUp(): boolean {
+    return this.catchUp !== undefined;
+  }
+
+  takeUp(): void {
+    this.catchUp = {};
+  }
+
+  /** To be called when the server's host has told a sample: those of the clients' hosts are at most a second older. */
+  sample(): void {
+    const { run } = this;
+    const { phase, target } = run.now();
+    const [server, ...clients] = run.parts();
+    if (server?.last === undefined || phase === undefined || phase === 'restoring') return;
+    if (this.isCatchingUp() || this.isPassingToDrain(clients, phase)) return;
+    const known = clients.flatMap((part) => (part.last === undefined ? [] : [{ name: part.name, sample: part.last }]));
+    const merged = mergeSamples({ server: { name: server.name, sample: server.last }, clients: known });
+    const sample = run.emit({ ...merged, phase: run.now().phase ?? phase, target }) as Sample;
+    if (this.isWhole()) this.checkHalfOpen(sample, clients);
+  }
+
+  /** After a gap the hosts tell at once what was missed; beside each other these samples would be of different times. */
+  private isCatchingUp(): boolean {
+    if (this.catchUp === undefined) return false;
+    this.catchUp.firstAt ??= performance.now();
+    return performance.now() - this.catchUp.firstAt < catchUpMs;
+  }
+
+  /** While some hosts close already and others still hold, a sample would be of neither phase. */
+  private isPassingToDrain(clients: readonly Part[], phase: Phase): boolean {
+    const phases = clients.map((part) => part.controller.state.phase);
+    const closing = phases.filter((one) => one === 'draining' || one === 'restoring').length;
+    if (closing === 0) return false;
+    if (phases.some((one) => one === 'holding' || one === 'ramping')) {
+      this.passingSince ??= performance.now();
+      return performance.now() - this.passingSince < passingMs;
+    }
+    if (phase === 'holding') this.run.enter('draining');
+    return false;
+  }
+
+  /** What a host told last is still so: it is within reach, and its connections are not being closed. */
+  private isWhole(): boolean {
+    const states = this.run.parts().map((part) => part.controller.state);
+    const isThere = ({ linkLost, phase }: RunState) => linkLost === undefined && (phase === 'ramping' || phase === 'holding');
+    return states.length === 1 + this.run.spec.clientHosts.length && states.every(isThere);
+  }
+
+  private checkHalfOpen(sample: Sample, clients: readonly Part[]): void {
+    const { run } = this;
+    const finding = this.halfOpen.observe(sample, run.state.walls.length > 0);
+    if (finding === undefined) return;
+    if (finding === 'prove') {
+      run.emit({ type: 'log', level: 'warn', text: describeProof(sample) });
+      // A host that cannot be reached now proves nothing; the next samples say what is still missing.
+      for (const part of clients) part.controller.prove().catch(() => undefined);
+    } else if (!run.state.walls.some(({ id }) => id === finding.id)) {
+      const { title, remedy } = wallCatalogue[finding.id];
+      const at = Math.min(sample.established.server, sample.established.client);
+      run.emit({ type: 'wall', wall: { id: finding.id, title, at, evidence: finding.text, remedy } });
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { specFromInput } from '../../src/core/profile.js';
+import type { Phase, RunEventBody } from '../../src/protocol/events.js';
+import { BothSides } from '../../src/run/bothSides.js';
+import type { Part } from '../../src/run/hostParts.js';
+import { sample } from './builders/samples.js';
+
+interface HostState {
+  phase: Phase;
+  connections: number;
+  linkLost?: string;
+}
+
+/** A run of a server and two client hosts in these states, told so many samples by the server's host. */
+function told(server: HostState, clients: readonly [HostState, HostState], samples = 1): { events: RunEventBody[]; proofs: number; phase: Phase } {
+  const events: RunEventBody[] = [];
+  const result = { proofs: 0, phase: 'holding' as Phase };
+  const part = (name: string, role: Part['role'], { phase, connections, linkLost }: HostState): Part =>
+    ({
+      name,
+      role,
+      last: sample({ established: role === 'server' ? { server: connections, client: 0 } : { server: 0, client: connections } }),
+      controller: { state: { phase, linkLost }, prove: () => Promise.resolve(result.proofs++) },
+    }) as unknown as Part;
+  const parts = [part('server', 'server', server), part('a', 'client', clients[0]), part('b', 'client', clients[1])];
+  const sides = new BothSides({
+    spec: specFromInput({ host: 'server', clientHosts: ['a', 'b'], connections: 4_000 }),
+    state: { walls: [] },
+    parts: () => parts,
+    now: () => ({ phase: result.phase, target: 4_000 }),
+    enter: (phase) => (result.phase = phase),
+    emit: (event) => {
+      events.push(event);
+      return { seq: events.length, t: events.length * 1_000, ...event };
+    },
+  });
+  for (let count = 0; count < samples; count++) sides.sample();
+  return { events, ...result };
+}
+
+const holding = (connections: number, linkLost?: string): HostState => ({ phase: 'holding', connections, ...(linkLost === undefined ? {} : { linkLost }) });
+const draining = (connections: number): HostState => ({ phase: 'draining', connections });
+const counts = (events: readonly RunEventBody[]) =>
+  events.flatMap((event) => (event.type === 'sample' ? [`${event.phase} ${event.established.server}/${event.established.client}`] : []));
+
+describe('both sides of a run over several hosts', () => {
+  const cases: [string, Parameters<typeof told>, { samples: string[]; proofs: number }][] = [
+    ['all hold', [holding(4_000), [holding(2_000), holding(2_000)]], { samples: ['holding 4000/4000'], proofs: 0 }],
+    ['one host closes already: neither phase', [holding(2_000), [draining(0), holding(2_000)]], { samples: [], proofs: 0 }],
+    ['all client hosts close', [holding(1_000), [draining(500), draining(500)]], { samples: ['draining 1000/1000'], proofs: 0 }],
+    [
+      'two are missing on the server for three more samples',
+      [holding(3_998), [holding(2_000), holding(2_000)], 4],
+      { samples: Array.from({ length: 4 }, () => 'holding 3998/4000'), proofs: 2 },
+    ],
+    [
+      'not while the link to a host is lost',
+      [holding(3_998), [holding(2_000, 'reset'), holding(2_000)], 4],
+      { samples: Array.from({ length: 4 }, () => 'holding 3998/4000'), proofs: 0 },
+    ],
+  ];
+  for (const [title, input, expected] of cases) {
+    it(title, () => {
+      const { events, proofs } = told(...input);
+      assert.deepEqual({ samples: counts(events), proofs }, expected);
+    });
+  }
+});
