@@ -10,6 +10,8 @@ import { RunWriter } from './runWriter.js';
 
 /** A deleted run can be brought back until the trash is emptied: after this long, at the next deletion. */
 const trashKeptMs = 24 * 60 * 60 * 1000;
+/** A run that goes on saves a sample at least once a minute (the longest ones; others each second), a lost link apart. */
+const silenceOfAnEndedRunMs = 90_000;
 /** Where a run over several hosts keeps what each host told: a store of its own. */
 export const partsName = 'hosts';
 /** A server host and 64 client hosts. */
@@ -100,10 +102,16 @@ export class RunStore {
     return run;
   }
 
-  /** Moves a run to the store's trash; the returned function brings it back. */
+  /** Moves a run to the store's trash; the returned function brings it back. Throws a HumanError for one that is still going on. */
   remove(id: string): () => void {
     const path = this.pathOf(id);
     if (!existsSync(path)) throw new HumanError(`There is no run ${id}.`, { code: 'usage' });
+    if (isBeingWritten(path)) {
+      throw new HumanError(`The run ${id} is still going on, or was a moment ago, here or in another window or terminal; it was not deleted.`, {
+        code: 'usage',
+        remedy: 'Stop it first, or try again in two minutes.',
+      });
+    }
     const trash = join(this.directory, trashName);
     mkdirSync(trash, { recursive: true, mode: 0o700 });
     emptyTrash(trash);
@@ -146,6 +154,18 @@ function importParts(source: string, target: string): void {
       if (!(error instanceof HumanError)) throw error;
     }
   }
+}
+
+/** Without an end, and with an event that has just been saved: whoever follows the run would lose what comes. */
+function isBeingWritten(path: string): boolean {
+  try {
+    if (readRunFile(path).summary !== undefined) return false;
+  } catch {
+    // A damaged run has no writer that would mind.
+    return false;
+  }
+  const lastWrite = statSync(join(path, eventsFileName), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return Date.now() - lastWrite < silenceOfAnEndedRunMs;
 }
 
 function timeOf(run: SavedRun): Date {

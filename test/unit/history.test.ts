@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { partsName, RunStore } from '../../src/history/store.js';
 import { readRunView } from '../../src/vscode/panels/savedRunView.js';
 import { sample, savedRun } from './builders/samples.js';
@@ -80,6 +80,31 @@ test('a sample of an older version gets what it lacks', async () => {
   assert.equal(_missing, 0);
   const [first] = await store.samples('a');
   assert.equal(first?.messagesLost, 0);
+});
+
+describe('a run is deleted only when nobody writes it any more', () => {
+  const cases: [string, { hasEnd: boolean; silentSeconds: number; damaged?: boolean }, boolean][] = [
+    ['ended', { hasEnd: true, silentSeconds: 0 }, true],
+    ['going on', { hasEnd: false, silentSeconds: 1 }, false],
+    ['going on, with a sample a minute', { hasEnd: false, silentSeconds: 62 }, false],
+    ['left without an end', { hasEnd: false, silentSeconds: 120 }, true],
+    ['damaged', { hasEnd: false, silentSeconds: 1, damaged: true }, true],
+  ];
+  for (const [index, [title, { hasEnd, silentSeconds, damaged = false }, isDeleted]] of cases.entries()) {
+    test(title, () => {
+      const id = `20260103-000000-00000${index}`;
+      const { summary: end, ...open } = savedRun(id);
+      const writer = store.create(hasEnd ? { ...open, ...(end === undefined ? {} : { summary: end }) } : open);
+      writer.append(sample({ seq: 1 }));
+      writer.close();
+      if (damaged) writeFileSync(join(directory, id, 'run.json'), '{');
+      const lastWrite = Date.now() / 1000 - silentSeconds;
+      utimesSync(join(directory, id, 'events.ndjson'), lastWrite, lastWrite);
+      if (isDeleted) store.remove(id);
+      else assert.throws(() => store.remove(id), /still going on.*not deleted/);
+      assert.equal(existsSync(join(directory, id)), !isDeleted);
+    });
+  }
 });
 
 test('a run over several hosts keeps its parts through export and import, and a damaged part costs only itself', async () => {

@@ -1,5 +1,5 @@
 import { commands, l10n, Uri, window, workspace, type Disposable, type LogOutputChannel } from 'vscode';
-import { HumanError } from '../../core/errors.js';
+import { HumanError, toPlainError } from '../../core/errors.js';
 import type { PanelRequest } from '../../protocol/panel.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import type { RunStore } from '../../history/store.js';
@@ -85,12 +85,18 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
       if (items.length === 0) return;
       const undos: (() => void)[] = [];
       for (const { id } of items) {
-        dashboards.close(id);
-        undos.push(store.remove(id));
+        try {
+          undos.push(store.remove(id));
+          dashboards.close(id);
+        } catch (error) {
+          // The others can be deleted, and brought back, all the same.
+          void window.showWarningMessage(HumanError.fromPlain(toPlainError(error)).text);
+        }
       }
       tree.refresh();
+      if (undos.length === 0) return;
       const undo = l10n.t('Undo');
-      const text = items.length === 1 ? l10n.t('The run was deleted.') : l10n.t('{0} runs were deleted.', items.length);
+      const text = undos.length === 1 ? l10n.t('The run was deleted.') : l10n.t('{0} runs were deleted.', undos.length);
       // Not awaited by the caller: the message may stay for minutes.
       void window.showInformationMessage(text, undo).then((choice) => {
         if (choice !== undo) return;
