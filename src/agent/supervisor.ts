@@ -226,6 +226,8 @@ export class Supervisor {
   private async finish(): Promise<void> {
     const wasStopped = this.abort.signal.aborted;
     if (this.pool !== undefined) {
+      // What a ramp had opened when it was cut short was up to a second ago in the last sample.
+      if (this.story.phase === 'ramping') this.control?.takeSample();
       if (['starting', 'ramping', 'holding'].includes(this.story.phase ?? '')) this.story.enter('draining', this.end.reason);
       if (this.end.verdict === 'failed') await this.countLosses();
       this.control?.beginDrain();

@@ -250,6 +250,14 @@ describe('c10m in a terminal', { skip }, () => {
     ['a host that does not exist', ['--host', 'nobody.invalid'], 69, /nobody\.invalid/],
     ['a refused port', ['--host', 'root@127.0.0.1:1'], 69, /127\.0\.0\.1/],
     ['an unknown host key', ['--host', 'stranger'], 77, /SHA256:/],
+    ['a server that ends at once', ['--command', 'exit 3'], 98, /The server worker server-1 ended: The command ended with exit code 3/],
+    ['a server that does not listen', ['--command', 'exec sleep 100'], 98, /not ready in time: server-1\. Your command runs, but does not listen/],
+    [
+      'a threshold judged in the ramp that holds',
+      ['-c', '1500', '--rate', '500', '--abort-on-threshold', '1500ms', '--threshold', 'connectRate.mean>250'],
+      0,
+      /^$/,
+    ],
     ['a threshold that fails', ['--connections', '500', '--threshold', 'bytesPerEnd<10'], 99, /bytesPerEnd<10 does not hold/],
     ['a target that cannot be reached', ['--connections', '3000', '--ports', '1', '--worker-nofile', '1500'], 98, /Open files of one process/],
   ];

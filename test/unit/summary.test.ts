@@ -49,6 +49,25 @@ describe('SummaryBuilder', () => {
     assert.deepEqual([connectRate.mean, connectRate.max], [500, 500]);
   });
 
+  it('tells the mean of a ramp that was cut short, and of one that goes on, up to its last sample', () => {
+    const builder = new SummaryBuilder();
+    const spec = specFromInput({ connections: 15_000, thresholds: ['connectRate.mean>1k'] });
+    const judged: (number | boolean)[] = [];
+    const judge = () => {
+      const { connectRate, rampSeconds, thresholds } = builder.build(finished);
+      judged.push(connectRate.mean, rampSeconds, thresholds[0]!.passed);
+    };
+    builder.observe({ type: 'hello', seq: 1, t: 0, runId: 'r', startedAt: '', agentVersion: '', supervisorPid: 1, spec });
+    builder.observe({ type: 'phase', seq: 2, t: 250, phase: 'ramping' });
+    builder.observe(sample({ seq: 3, t: 1_250, ...counts(1_900, 2_000), connectRate: 2_000 }));
+    judge();
+    builder.observe(sample({ seq: 4, t: 2_250, ...counts(3_900, 4_000), connectRate: 2_000 }));
+    builder.observe({ type: 'phase', seq: 5, t: 2_300, phase: 'draining' });
+    builder.observe(sample({ seq: 6, t: 2_900, ...counts(0), connectRate: 0, phase: 'draining' }));
+    judge();
+    assert.deepEqual(judged, [2_000, 1, true, 2_000, 2, true]);
+  });
+
   const most: [name: string, seen: [number, number], told: { server: number; client: number } | undefined, expected: { server: number; client: number }][] = [
     ['nobody told more', [900, 950], undefined, { server: 900, client: 950 }],
     ['the hosts held more while nobody looked', [986, 1_000], { server: 1_000, client: 1_000 }, { server: 1_000, client: 1_000 }],

@@ -94,9 +94,10 @@ export class WorkerPool {
     const deadline = performance.now() + readyTimeoutMs + readyTimeoutPerWorkerMs * count;
     for (;;) {
       signal.throwIfAborted();
-      const late = this.workers.filter((worker) => !worker.isReady).length;
+      const unready = this.workers.filter((worker) => !worker.isReady);
+      const late = unready.length;
       if (late === 0 && waiting.length === 0) return;
-      if (performance.now() > deadline) throw new HumanError(`${late + waiting.length} of ${count} workers were not ready in time.`);
+      if (performance.now() > deadline) throw new HumanError(lateText(late + waiting.length, count, unready, plan.engine));
       const started = waiting.splice(0, atOnce - late);
       for (const begin of started) begin();
       if (started.length > 0) this.reportProcesses();
@@ -229,9 +230,11 @@ export class WorkerPool {
     for (const burst of this.bursts.values()) if (burst.left.delete(worker) && burst.left.size === 0) burst.settle(burst.total);
     if (worker.isEnding) return;
     const starved = signal === 'SIGKILL' && readOutOfMemoryKills() > this.outOfMemoryKills;
-    const how = signal === null ? `with code ${exitCode ?? 'unknown'}` : `by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;
     const words = worker.lastLines.at(-1);
-    this.options.onLost(`The ${worker.role} worker ${worker.id} ended ${how}${words === undefined ? '' : `: ${words.replace(/\.$/, '')}`}.`);
+    // Its own code says less than its words, which may tell another one: that of the user's server.
+    const code = words === undefined ? ` with code ${exitCode ?? 'unknown'}` : '';
+    const how = signal === null ? code : ` by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;
+    this.options.onLost(`The ${worker.role} worker ${worker.id} ended${how}${words === undefined ? '' : `: ${words.replace(/\.$/, '')}`}.`);
   }
 
   private reportProcesses(): void {
@@ -240,4 +243,14 @@ export class WorkerPool {
       .flatMap((worker) => worker.pids.map((pid) => (pid === worker.identity?.pid ? worker.identity : identityOf(pid))));
     this.options.onProcesses(identities.filter((identity) => identity !== undefined));
   }
+}
+
+/** So many late workers are named. */
+const namedWorkers = 3;
+
+function lateText(late: number, count: number, unready: readonly Worker[], engine: Plan['engine']): string {
+  const names = unready.slice(0, namedWorkers).map((worker) => worker.id);
+  const named = names.length === 0 ? '' : `: ${names.join(', ')}${late > names.length ? ', …' : ''}`;
+  const isOwnServer = engine === 'command' && unready.some((worker) => worker.role === 'server');
+  return `${late} of ${count} workers were not ready in time${named}.${isOwnServer ? ' Your command runs, but does not listen on all of C10M_PORTS at C10M_ADDRESS.' : ''}`;
 }

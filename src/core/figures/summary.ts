@@ -37,6 +37,7 @@ export class SummaryBuilder {
   private rampOpened = 0;
   private perSecondMaximum = 0;
   private lastT = 0;
+  private lastSampleAt = 0;
   private readonly walls: Summary['walls'] = [];
 
   observe(event: RunEvent | RunEventBody): void {
@@ -67,17 +68,33 @@ export class SummaryBuilder {
       this.rampBeganAt = t;
       this.rampBeganWith = open;
     } else if (this.rampBeganAt !== undefined) {
-      this.rampMs += t - this.rampBeganAt;
+      if (phase === 'holding') {
+        this.rampMs += t - this.rampBeganAt;
+        this.closingRamp = true;
+      } else {
+        // Cut short: no later sample shows what it had opened.
+        const { ms, opened } = this.rampSoFar();
+        this.rampMs += ms;
+        this.rampOpened += opened;
+      }
       this.rampBeganAt = undefined;
-      this.closingRamp = true;
     }
   }
+
+  /** The ramp that is going on, up to its last sample. */
+  private rampSoFar(): { ms: number; opened: number } {
+    const { last, rampBeganAt } = this;
+    if (last === undefined || rampBeganAt === undefined || this.lastSampleAt <= rampBeganAt) return { ms: 0, opened: 0 };
+    return { ms: this.lastSampleAt - rampBeganAt, opened: Math.max(0, last.established.client - this.rampBeganWith) };
+  }
+
   /** The connections of a ramp are counted with the first sample after it. */
   private closingRamp = false;
 
   private observeSample(sample: Sample): void {
     const together = (of: Sample) => Math.min(of.established.server, of.established.client);
     this.last = sample;
+    this.lastSampleAt = this.lastT;
     // At the same height the later one counts: its memory is settled.
     if (this.peak === undefined || (together(sample) >= together(this.peak) && sample.phase !== 'draining' && sample.phase !== 'restoring')) this.peak = sample;
     this.largestTarget = Math.max(this.largestTarget, sample.target);
@@ -122,8 +139,10 @@ export class SummaryBuilder {
   build(end: RunEnd): Summary {
     const { peak, last } = this;
     const sorted = [...this.rates].sort((a, b) => a - b);
-    const rampSeconds = this.rampMs / 1000;
-    const mean = rampSeconds > 0 ? this.rampOpened / rampSeconds : 0;
+    // A threshold may be judged while the ramp goes on.
+    const now = this.rampSoFar();
+    const rampSeconds = (this.rampMs + now.ms) / 1000;
+    const mean = rampSeconds > 0 ? (this.rampOpened + now.opened) / rampSeconds : 0;
     const byProtocol: Summary['byProtocol'] = {};
     for (const protocol of ['tcp', 'websocket'] as const) {
       const counts = peak?.byProtocol[protocol];
