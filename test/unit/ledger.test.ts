@@ -91,7 +91,7 @@ describe('computeLedger', () => {
 
   it('tells foreign sockets', () => {
     const ledger = computeLedger(reading(), measured, both(90_000));
-    assert.match(ledger.contamination.join(), /Other programs opened 20000 TCP sockets/);
+    assert.match(ledger.contamination.join(), /Other programs opened 20,000 TCP sockets/);
   });
 
   it('leaves out the sockets that others opened or closed', () => {
