@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { encodeLine } from '../../../src/protocol/lines.js';
 import type { SavedRun } from '../../../src/protocol/result.js';
 import { RunStore } from '../../../src/history/store.js';
-import { openWindow, screenshot, type Window } from '../support/browser.js';
-import { developmentPayload, startCodeServer, type CodeServer } from '../support/codeServer.js';
-import { StateDirectory } from '../support/stateDirectory.js';
-import { step } from '../support/steps.js';
+import { screenshot } from '../support/browser.js';
 import { syntheticSavedRun } from '../support/syntheticRun.js';
-import { selectors, Workbench } from '../support/workbench.js';
+import { selectors } from '../support/workbench.js';
+import { Session } from '../support/session.js';
 
 const dayMs = 86_400_000;
 /** Runs of three hosts and two days; the id sorts as the time does. */
@@ -20,29 +18,15 @@ const seeds = [
   { id: '20261101-080000-cccccc', connections: 3_000, host: 'beta.invalid', daysAgo: 1 },
 ] as const;
 
-const state = new StateDirectory();
-let server: CodeServer;
-let window: Window;
-let workbench: Workbench;
-let store: RunStore;
-
-before(async () => {
-  server = await startCodeServer({ environment: state.environment });
-  store = new RunStore(join(server.userData, 'User', 'globalStorage', 'c10m.c10m', 'runs'));
-  for (const seed of seeds) writeSeed(seed);
-  mkdirSync(store.pathOf('20261101-070000-dddddd'));
-  writeFileSync(join(store.pathOf('20261101-070000-dddddd'), 'run.json'), '{ "torn');
-  window = await openWindow();
-  workbench = new Workbench(window.page);
-  await workbench.open(server.url(developmentPayload(server.port)));
-});
-after(async () => {
-  await window.close();
-  await server.stop();
-  await state.release();
+const session = new Session({
+  prepare: (store) => {
+    for (const seed of seeds) writeSeed(store, seed);
+    mkdirSync(store.pathOf('20261101-070000-dddddd'));
+    writeFileSync(join(store.pathOf('20261101-070000-dddddd'), 'run.json'), '{ "torn');
+  },
 });
 
-function writeSeed({ id, connections, host, daysAgo }: (typeof seeds)[number]): void {
+function writeSeed(store: RunStore, { id, connections, host, daysAgo }: (typeof seeds)[number]): void {
   const { run, samples } = syntheticSavedRun(id, 1, 5);
   const saved: SavedRun = {
     ...run,
@@ -62,13 +46,13 @@ function eventsOf(id: string): string {
 }
 
 async function importFrom(folder: string): Promise<void> {
-  await workbench.runCommand('C10M: Import Run Directory');
-  await workbench.chooseFolder('Import the directory of a run', 'Import', folder);
+  await session.workbench.runCommand('C10M: Import Run Directory');
+  await session.workbench.chooseFolder('Import the directory of a run', 'Import', folder);
 }
 
 /** The tree Runs from top to bottom, each row by the beginning of its text. */
 async function rows(): Promise<string[]> {
-  const texts = await workbench.page
+  const texts = await session.workbench.page
     .locator('.sidebar .pane')
     .filter({ hasText: 'Runs' })
     .locator('.monaco-list-row[role=treeitem] .label-name')
@@ -82,26 +66,26 @@ async function expectRows(expected: readonly (string | RegExp)[]): Promise<void>
     found.every((text, index) => (typeof expected[index] === 'string' ? text === expected[index] : expected[index]!.test(text)));
   let found = await rows();
   for (let attempt = 0; attempt < 50 && !matches(found); attempt++) {
-    await workbench.page.waitForTimeout(100);
+    await session.workbench.page.waitForTimeout(100);
     found = await rows();
   }
   assert.ok(matches(found), `expected ${expected.join(' | ')}, found ${found.join(' | ')}`);
 }
 
-const run = (connections: string) => workbench.treeRow(`${connections} TCP connections`);
+const run = (connections: string) => session.workbench.treeRow(`${connections} TCP connections`);
 /** A day that is not today, as the tree writes it. */
 const anotherDay = /^\w{3}, \w{3} \d+, \d{4}$/;
 const byDay = ['Today', '1,000 TCP connections', anotherDay, '2,000 TCP connections', '3,000 TCP connections', 'Not readable', /dddddd$/];
 
 test('the history: groups, pins, tags, names, export, deletion and import', { timeout: 150_000 }, async () => {
-  const { page } = window;
-  const part = (name: string, action: () => Promise<void>) => step(window, name, action);
+  const { page, server, store, window, workbench } = session;
+  await session.open();
 
-  await part('by day, newest first; what cannot be read comes last and hides nothing', async () => {
+  await session.step('by day, newest first; what cannot be read comes last and hides nothing', async () => {
     await workbench.openContainer('C10M');
     await expectRows(byDay);
   });
-  await part('by host, and so after a reload', async () => {
+  await session.step('by host, and so after a reload', async () => {
     await workbench.runCommand('C10M: Group Runs by Host');
     const byHost = [
       'alpha.invalid',
@@ -120,7 +104,7 @@ test('the history: groups, pins, tags, names, export, deletion and import', { ti
     await expectRows(byHost);
   });
 
-  await part('pinned with the button of its row: at the top, in a group of its own', async () => {
+  await session.step('pinned with the button of its row: at the top, in a group of its own', async () => {
     await run('3,000').hover();
     await run('3,000').getByRole('button', { name: 'Pin Run', exact: true }).click();
     await expectRows([
@@ -141,7 +125,7 @@ test('the history: groups, pins, tags, names, export, deletion and import', { ti
     await expectRows(byDay);
   });
 
-  await part('two are tagged together, and found by their tag', async () => {
+  await session.step('two are tagged together, and found by their tag', async () => {
     await run('2,000').click();
     await run('3,000').click({ modifiers: ['Control'] });
     await workbench.chooseInMenu(run('3,000'), 'Tag Run');
@@ -158,7 +142,7 @@ test('the history: groups, pins, tags, names, export, deletion and import', { ti
     await expectRows(byDay);
   });
 
-  await part('renamed by F2: the open dashboard takes the name too', async () => {
+  await session.step('renamed by F2: the open dashboard takes the name too', async () => {
     await run('2,000').click();
     await page.locator(selectors.editorTab).filter({ hasText: '2,000 TCP connections' }).waitFor();
     await page.keyboard.press('F2');
@@ -170,14 +154,14 @@ test('the history: groups, pins, tags, names, export, deletion and import', { ti
   });
 
   const exported = join(server.workspace, `c10m-${seeds[1].id}`);
-  await part('exported as a directory', async () => {
+  await session.step('exported as a directory', async () => {
     await workbench.chooseInMenu(workbench.treeRow('two thousand'), 'Export Run Directory');
     await workbench.chooseFolder('Export the directory of the run', 'Export Here');
     await workbench.inNotificationCenter(`The run was exported to ${exported}`);
     assert.deepEqual(readdirSync(exported).sort(), ['events.ndjson', 'run.json']);
   });
 
-  await part('deleted with all that is selected, and taken back', async () => {
+  await session.step('deleted with all that is selected, and taken back', async () => {
     await workbench.treeRow('two thousand').click();
     await run('3,000').click({ modifiers: ['Control'] });
     await page.keyboard.press('Delete');
@@ -189,7 +173,7 @@ test('the history: groups, pins, tags, names, export, deletion and import', { ti
     assert.equal(readFileSync(join(store.pathOf(seeds[1].id), 'events.ndjson'), 'utf8'), eventsOf(seeds[1].id));
   });
 
-  await part('imported: under its own id with its name and tags; a second time beside the first', async () => {
+  await session.step('imported: under its own id with its name and tags; a second time beside the first', async () => {
     await workbench.treeRow('two thousand').click();
     await page.keyboard.press('Delete');
     await workbench.treeRow('two thousand').waitFor({ state: 'detached' });
@@ -201,14 +185,14 @@ test('the history: groups, pins, tags, names, export, deletion and import', { ti
     assert.equal(store.list().length, 5);
   });
 
-  await part('what is no run is refused in a sentence', async () => {
+  await session.step('what is no run is refused in a sentence', async () => {
     mkdirSync(join(server.workspace, 'foreign'));
     await importFrom('foreign');
     await workbench.inNotificationCenter('It is not the directory of a run.');
     assert.equal(store.list().length, 5);
   });
 
-  await part('a run that is damaged says so, and can be deleted', async () => {
+  await session.step('a run that is damaged says so, and can be deleted', async () => {
     const damaged = workbench.treeRow('20261101-070000-dddddd');
     await damaged.filter({ hasText: 'not a run that can be read' }).click();
     await page.keyboard.press('F2');

@@ -5,52 +5,35 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startHost, stopLab, type TestHost } from '../../host/support/host.js';
 import { missingForHosts } from '../../host/support/packages.js';
-import { openWindow, screenshot, type Window } from '../support/browser.js';
-import { developmentPayload, startCodeServer, type CodeServer } from '../support/codeServer.js';
-import { StateDirectory } from '../support/stateDirectory.js';
-import { step } from '../support/steps.js';
-import { Workbench } from '../support/workbench.js';
+import { screenshot } from '../support/browser.js';
+import { Session } from '../support/session.js';
 
 const skip = missingForHosts() ?? false;
 const password = 'correct horse';
-const state = new StateDirectory();
+const session = new Session({ skip });
 let host: TestHost;
-let server: CodeServer | undefined;
-let window: Window | undefined;
-let workbench: Workbench;
 
 before(async () => {
-  if (skip !== false) return;
-  host = await startHost({ name: 'vscode', users: [{ name: 'ann', password, key: false }], sshdConfig: ['PasswordAuthentication yes'] });
-  server = await startCodeServer({ environment: state.environment });
-  window = await openWindow();
-  workbench = new Workbench(window.page);
+  if (skip === false) host = await startHost({ name: 'vscode', users: [{ name: 'ann', password, key: false }], sshdConfig: ['PasswordAuthentication yes'] });
 });
-after(async () => {
-  if (skip !== false) return;
-  await window?.close();
-  await server?.stop();
-  await state.release();
-  await stopLab();
-});
+after(stopLab);
 
 /** Answers one step of the series; an empty text keeps what it proposes. */
 async function answerStep(count: string, text?: string): Promise<void> {
+  const { workbench } = session;
   await workbench.quickInputTitled(`(${count}/6)`).waitFor();
   if (text === undefined) await workbench.page.keyboard.press('Enter');
   else await workbench.answer(text);
 }
 
 test('a host is added step by step, tested over a real sshd, used, edited, removed and taken back', { timeout: 180_000, skip }, async () => {
-  assert.ok(server && window);
-  const { page, foreignRequests } = window;
-  const { home, machineSettings } = server;
-  const opened = window;
-  const part = (name: string, action: () => Promise<void>) => step(opened, name, action);
+  const { page, workbench } = session;
+  const { foreignRequests } = session.window;
+  const { home, machineSettings } = session.server;
   const knownHosts = join(home, '.ssh', 'known_hosts');
-  await workbench.open(server.url(developmentPayload(server.port)));
+  await session.open();
 
-  await part('six steps; what is wrong is told at once', async () => {
+  await session.step('six steps; what is wrong is told at once', async () => {
     await workbench.runCommand('C10M: Add Host');
     await answerStep('1', 'root@nowhere');
     await workbench.quickInputTitled('An address is one word').waitFor();
@@ -67,7 +50,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     await workbench.treeRow('lab host').waitFor();
   });
 
-  await part('the key of an unknown host is shown, and refusing it changes nothing', async () => {
+  await session.step('the key of an unknown host is shown, and refusing it changes nothing', async () => {
     await testHost();
     await workbench.dialog().filter({ hasText: 'Do you trust the host' }).filter({ hasText: 'SHA256:' }).waitFor({ timeout: 40_000 });
     await screenshot(page, 'host-key-question');
@@ -77,7 +60,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     assert.throws(() => readFileSync(knownHosts), 'nothing is remembered');
   });
 
-  await part('a test connects, probes, and shows what the host has and holds', async () => {
+  await session.step('a test connects, probes, and shows what the host has and holds', async () => {
     await testHost();
     await workbench.dialog().filter({ hasText: 'Do you trust the host' }).waitFor({ timeout: 40_000 });
     await workbench.pressInDialog('Trust and Connect');
@@ -90,7 +73,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
       await workbench.inNotificationCenter(text);
   });
 
-  await part('a run on it, without a question, leaves nothing there', async () => {
+  await session.step('a run on it, without a question, leaves nothing there', async () => {
     await workbench.runCommand('Start C10M run');
     await workbench.quickInputTitled('(1/3)').waitFor();
     await workbench.pick('lab host');
@@ -108,7 +91,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     assert.equal((await host.exec('ps ax | grep -c "[a]gent.cjs"')).stdout.trim(), '0');
   });
 
-  await part('edited: the steps begin with what is there', async () => {
+  await session.step('edited: the steps begin with what is there', async () => {
     await workbench.runCommand('C10M: Edit Host');
     await workbench.pick('lab host');
     await answerStep('1');
@@ -125,7 +108,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     assert.doesNotMatch(settings, /password|passphrase/i);
   });
 
-  await part('removed, and taken back', async () => {
+  await session.step('removed, and taken back', async () => {
     await workbench.runCommand('C10M: Remove Host');
     await workbench.pick('second name');
     await workbench.treeRow('second name').waitFor({ state: 'detached' });
@@ -133,7 +116,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     await workbench.treeRow('second name').waitFor();
   });
 
-  await part('restoring finds nothing to do', async () => {
+  await session.step('restoring finds nothing to do', async () => {
     await workbench.runCommand('C10M: Restore Host');
     await workbench.pick('second name');
     await workbench.inNotificationCenter('no run left anything behind');
@@ -143,16 +126,13 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
 });
 
 async function testHost(name = 'lab host'): Promise<void> {
-  await workbench.runCommand('C10M: Test Host');
-  await workbench.pick(name);
+  await session.workbench.runCommand('C10M: Test Host');
+  await session.workbench.pick(name);
 }
 
 test('a password is asked for, kept only when the user says so, and forgotten with its host', { timeout: 120_000, skip }, async () => {
-  assert.ok(server && window);
-  const { page } = window;
+  const { page, server, workbench } = session;
   const { machineSettings, userData } = server;
-  const opened = window;
-  const part = (name: string, action: () => Promise<void>) => step(opened, name, action);
   const logins = () => host.serverLog().split('Accepted password for ann').length - 1;
   const loggedIn = async (count: number) => {
     for (let attempt = 0; attempt < 200 && logins() < count; attempt++) await page.waitForTimeout(100);
@@ -167,7 +147,7 @@ test('a password is asked for, kept only when the user says so, and forgotten wi
   writeFileSync(machineSettings, JSON.stringify({ 'c10m.hosts': saved }));
   await workbench.treeRow('ann there').waitFor();
 
-  await part('a wrong one is asked for again; the right one is kept when asked to', async () => {
+  await session.step('a wrong one is asked for again; the right one is kept when asked to', async () => {
     await testHost('ann there');
     await workbench.quickInputTitled('Password of ann@').waitFor({ timeout: 40_000 });
     await workbench.answer('wrong');
@@ -179,13 +159,13 @@ test('a password is asked for, kept only when the user says so, and forgotten wi
     await loggedIn(1);
   });
 
-  await part('the next time there is no question', async () => {
+  await session.step('the next time there is no question', async () => {
     await testHost('ann there');
     await loggedIn(2);
     await workbench.inNotificationCenter(/ann there: .*Largest run that fits/);
   });
 
-  await part('removed and taken back: it is asked for again', async () => {
+  await session.step('removed and taken back: it is asked for again', async () => {
     // The list of messages is virtual: what is not on its screen does not exist.
     await workbench.runCommand('Notifications: Clear All Notifications');
     await workbench.runCommand('C10M: Remove Host');
@@ -198,6 +178,6 @@ test('a password is asked for, kept only when the user says so, and forgotten wi
     await workbench.treeRow('ann there').filter({ hasText: 'not reached' }).waitFor();
   });
 
-  const { stdout } = spawnSync('grep', ['-rlaF', password, userData, server.home, server.workspace, server.logFile, state.path], { encoding: 'utf8' });
+  const { stdout } = spawnSync('grep', ['-rlaF', password, userData, server.home, server.workspace, server.logFile, session.state.path], { encoding: 'utf8' });
   assert.equal(stdout, '', 'it is in no file, setting or log');
 });

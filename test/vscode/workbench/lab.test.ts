@@ -1,43 +1,26 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { openWindow, screenshot, type Window } from '../support/browser.js';
-import { developmentPayload, startCodeServer, type CodeServer } from '../support/codeServer.js';
-import { StateDirectory } from '../support/stateDirectory.js';
-import { step } from '../support/steps.js';
-import { selectors, Workbench } from '../support/workbench.js';
+import { test } from 'node:test';
+import { screenshot } from '../support/browser.js';
+import { selectors } from '../support/workbench.js';
+import { Session } from '../support/session.js';
 
 const files = {
   'small.c10m.json': '{\n  // A run of half a second.\n  "connections": 500,\n  "protocol": "tcp",\n  "hold": "1s"\n}\n',
   'bad.c10m.json': '{\n  "conections": 500,\n  "protocol": "tcp"\n}\n',
 };
-const state = new StateDirectory();
-let server: CodeServer;
-let window: Window;
-let workbench: Workbench;
+const session = new Session({ files });
 
-before(async () => {
-  server = await startCodeServer({ environment: state.environment, files });
-  window = await openWindow();
-  workbench = new Workbench(window.page);
-  await workbench.open(server.url(developmentPayload(server.port)));
-  await workbench.chooseTheme('Dark Modern');
-});
-after(async () => {
-  await window.close();
-  await server.stop();
-  await state.release();
-});
-
-const verdict = (name: string) => workbench.webview().locator('[data-c10m=verdict]').getByText(name, { exact: true });
-const runRows = () => workbench.treeRow(/500 TCP|small|renamed/);
+const verdict = (name: string) => session.workbench.webview().locator('[data-c10m=verdict]').getByText(name, { exact: true });
+const runRows = () => session.workbench.treeRow(/500 TCP|small|renamed/);
 
 test('profiles, history, comparison, report and walkthrough', { timeout: 200_000 }, async () => {
-  const { page } = window;
-  const part = (name: string, action: () => Promise<void>) => step(window, name, action);
+  const { page, server, window, workbench } = session;
+  await session.open();
+  await workbench.chooseTheme('Dark Modern');
 
-  await part('a mistake in a profile is a problem with its remedy', async () => {
+  await session.step('a mistake in a profile is a problem with its remedy', async () => {
     await workbench.openFile('bad.c10m.json');
     await page.locator('.squiggly-error').first().waitFor({ timeout: 40_000 });
     await workbench.runCommand('Problems: Focus on Problems View');
@@ -46,7 +29,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await workbench.runCommand('View: Toggle Panel Visibility');
   });
 
-  await part('a lens runs the profile, after its plan', async () => {
+  await session.step('a lens runs the profile, after its plan', async () => {
     await workbench.openFile('small.c10m.json');
     await page.locator('.codelens-decoration a', { hasText: 'Check' }).first().waitFor();
     await page.locator('.codelens-decoration a', { hasText: 'Run' }).first().click();
@@ -55,7 +38,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await verdict('finished').waitFor({ timeout: 60_000 });
   });
 
-  await part('the dashboard runs it again', async () => {
+  await session.step('the dashboard runs it again', async () => {
     await workbench.webview().getByRole('button', { name: 'Run again' }).click();
     await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });
     await workbench.pick('500 connections');
@@ -63,7 +46,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await verdict('finished').waitFor({ timeout: 60_000 });
   });
 
-  await part('a new profile is written with comments and without problems', async () => {
+  await session.step('a new profile is written with comments and without problems', async () => {
     await workbench.runCommand('C10M: New Profile');
     await workbench.quickInputTitled('Name of the file').waitFor();
     await workbench.answer('mine');
@@ -73,7 +56,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     assert.equal(await page.locator('.squiggly-error').count(), 0);
   });
 
-  await part('history: rename, filter, delete and undo', async () => {
+  await session.step('history: rename, filter, delete and undo', async () => {
     await workbench.openContainer('C10M');
     await runRows().nth(1).waitFor();
     await runRows().first().click();
@@ -99,7 +82,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await workbench.treeRow('renamed').waitFor();
   });
 
-  await part('two runs are compared', async () => {
+  await session.step('two runs are compared', async () => {
     await workbench.treeRow('renamed').click();
     await workbench.treeRow('small').click({ modifiers: ['Control'] });
     await workbench.runCommand('C10M: Compare Runs');
@@ -110,7 +93,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await screenshot(page, 'comparison-dark');
   });
 
-  await part('a report is one file that opens without network', async () => {
+  await session.step('a report is one file that opens without network', async () => {
     await workbench.runCommand('C10M: Export Report');
     await workbench.pick('HTML');
     await workbench.quickInputTitled('Show Local').waitFor();
@@ -131,7 +114,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await report.close();
   });
 
-  await part('the walkthrough has its steps and pictures', async () => {
+  await session.step('the walkthrough has its steps and pictures', async () => {
     await workbench.runCommand('Welcome: Open Walkthrough...');
     await page.locator('.quick-input-widget input').first().fill('Get started with C10M');
     await workbench.pick('Get started with C10M');
@@ -139,7 +122,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await screenshot(page, 'walkthrough');
   });
 
-  await part('the same window in high contrast', async () => {
+  await session.step('the same window in high contrast', async () => {
     await workbench.chooseTheme('Dark High Contrast');
     await workbench.treeRow('renamed').click();
     await workbench.webview().locator('body.vscode-high-contrast').waitFor();

@@ -1,39 +1,21 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { openWindow, screenshot, type Window } from '../support/browser.js';
-import { packedExtension, startCodeServer, type CodeServer } from '../support/codeServer.js';
-import { StateDirectory } from '../support/stateDirectory.js';
-import { step as windowStep } from '../support/steps.js';
-import { selectors, Workbench } from '../support/workbench.js';
+import { test } from 'node:test';
+import { screenshot } from '../support/browser.js';
+import { selectors } from '../support/workbench.js';
+import { Session } from '../support/session.js';
 
-const state = new StateDirectory();
-let server: CodeServer;
-let window: Window;
-let workbench: Workbench;
-
-before(async () => {
-  // What is shipped is what is tested: the packed VSIX, installed into a clean VS Code.
-  server = await startCodeServer({ vsix: packedExtension(), environment: state.environment });
-  window = await openWindow();
-  workbench = new Workbench(window.page);
-});
-after(async () => {
-  await window.close();
-  await server.stop();
-  await state.release();
-});
-
-const step = (name: string, action: () => Promise<void>) => windowStep(window, name, action);
-const held = (count: string) => workbench.webview().locator('[data-c10m=established]').getByText(count, { exact: true });
-const phase = (name: string) => workbench.webview().locator('[data-c10m=phase]').getByText(name, { exact: true });
+// What is shipped is what is tested.
+const session = new Session({ isPacked: true });
+const held = (count: string) => session.workbench.webview().locator('[data-c10m=established]').getByText(count, { exact: true });
+const phase = (name: string) => session.workbench.webview().locator('[data-c10m=phase]').getByText(name, { exact: true });
 
 test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, reload, stop, reopened', { timeout: 180_000 }, async (context) => {
-  const { page } = window;
-  await workbench.open(server.url());
+  const { page, window, workbench } = session;
+  await session.open();
   await workbench.chooseTheme('Dark Modern');
   const activationMs = [await workbench.activationMs('C10M')];
 
-  await step('three steps and a plan', async () => {
+  await session.step('three steps and a plan', async () => {
     await workbench.runCommand('Start C10M run');
     await workbench.quickInputTitled('(1/3)').waitFor();
     await workbench.pick('This machine');
@@ -48,7 +30,7 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
     await workbench.pick('Start');
   });
 
-  await step("the dashboard's own number reaches 5,000 on both sides", async () => {
+  await session.step("the dashboard's own number reaches 5,000 on both sides", async () => {
     await held('5,000').waitFor({ timeout: 60_000 });
     const dashboard = workbench.webview();
     assert.equal(await dashboard.locator('[data-c10m=established-server]').textContent(), '5,000');
@@ -56,14 +38,14 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
     await workbench.statusBarItem('5,000').waitFor();
   });
 
-  await step('the run is in the tree while it lives', async () => {
+  await session.step('the run is in the tree while it lives', async () => {
     await workbench.openContainer('C10M');
     await workbench.treeRow('5,000 TCP connections').filter({ hasText: 'holding' }).waitFor();
     await workbench.treeRow(/^This machine/).waitFor();
     await screenshot(page, 'dashboard-dark');
   });
 
-  await step('orders are obeyed: remove all, a rate, a target, a burst', async () => {
+  await session.step('orders are obeyed: remove all, a rate, a target, a burst', async () => {
     const dashboard = workbench.webview();
     const outcome = (text: string | RegExp) => dashboard.getByText(text).first().waitFor({ timeout: 20_000 });
     await dashboard.getByRole('button', { name: 'Remove all connections' }).click();
@@ -87,14 +69,14 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
     await screenshot(page, 'dashboard-orders');
   });
 
-  await step('a hidden dashboard is right at once when it is shown again', async () => {
+  await session.step('a hidden dashboard is right at once when it is shown again', async () => {
     await workbench.runCommand('File: New Untitled Text File');
     await page.locator(selectors.editorTab).filter({ hasText: 'Untitled' }).waitFor();
     await page.locator(selectors.editorTab).filter({ hasText: '5,000 TCP' }).click();
     await held('4,000').waitFor({ timeout: 5_000 });
   });
 
-  await step('a reloaded window attaches again', async () => {
+  await session.step('a reloaded window attaches again', async () => {
     await workbench.reload();
     await workbench.statusBarItem('4,000').waitFor({ timeout: 40_000 });
     // The browser workbench saves its open editors now and then only; a reload in between loses the tab, never the run.
@@ -111,14 +93,14 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
     await workbench.webview().locator('[data-c10m=stop]').waitFor();
   });
 
-  await step('Stop is obeyed and the host is as it was found', async () => {
+  await session.step('Stop is obeyed and the host is as it was found', async () => {
     await workbench.webview().locator('[data-c10m=stop]').click();
     await phase('stopped').waitFor({ timeout: 20_000 });
     await workbench.webview().getByText('The host is as it was found.').waitFor();
     await workbench.statusBarItem('4,000').waitFor({ state: 'detached', timeout: 10_000 });
   });
 
-  await step('history survives a restart, and the run opens from the tree', async () => {
+  await session.step('history survives a restart, and the run opens from the tree', async () => {
     await workbench.runCommand('View: Close Editor');
     await page.locator(selectors.webviewFrame).first().waitFor({ state: 'detached' });
     for (let start = 0; start < 2; start++) {
@@ -132,7 +114,7 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
     await screenshot(page, 'reopened-dark');
   });
 
-  await step('the same in a light theme', async () => {
+  await session.step('the same in a light theme', async () => {
     await workbench.chooseTheme('Light Modern');
     await workbench.webview().locator('body.vscode-light').waitFor();
     await screenshot(page, 'dashboard-light');

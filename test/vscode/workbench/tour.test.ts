@@ -1,43 +1,29 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { FrameLocator, Locator } from 'playwright-core';
-import { RunStore } from '../../../src/history/store.js';
-import { openWindow, screenshot, type Window } from '../support/browser.js';
-import { packedExtension, startCodeServer, type CodeServer } from '../support/codeServer.js';
-import { StateDirectory } from '../support/stateDirectory.js';
-import { step } from '../support/steps.js';
+import { screenshot } from '../support/browser.js';
 import { syntheticSavedRun } from '../support/syntheticRun.js';
-import { selectors, Workbench } from '../support/workbench.js';
+import { selectors } from '../support/workbench.js';
+import { Session } from '../support/session.js';
 
-const state = new StateDirectory();
-let server: CodeServer;
-let window: Window;
-let workbench: Workbench;
-
-before(async () => {
-  server = await startCodeServer({ vsix: packedExtension(), environment: state.environment });
-  const store = new RunStore(join(server.userData, 'User', 'globalStorage', 'c10m.c10m', 'runs'));
-  for (const id of ['20261123-040000-aaaaaa', '20261123-050000-bbbbbb']) {
-    const { run, samples } = syntheticSavedRun(id, 1);
-    const writer = store.create(run);
-    for (const sample of samples) writer.append(sample);
-    writer.close();
-  }
-  window = await openWindow();
-  workbench = new Workbench(window.page);
-  await workbench.open(server.url());
-});
-after(async () => {
-  await window.close();
-  await server.stop();
-  await state.release();
+const session = new Session({
+  isPacked: true,
+  isOpen: true,
+  prepare: (store) => {
+    for (const id of ['20261123-040000-aaaaaa', '20261123-050000-bbbbbb']) {
+      const { run, samples } = syntheticSavedRun(id, 1);
+      const writer = store.create(run);
+      for (const sample of samples) writer.append(sample);
+      writer.close();
+    }
+  },
 });
 
 test('the page of the extension shows no broken picture', { timeout: 90_000 }, async () => {
-  const { page } = window;
-  await step(window, 'the README', async () => {
+  const { page, workbench } = session;
+  await session.step('the README', async () => {
     await workbench.runCommand('Extensions: Show Installed Extensions');
     await page.locator('.extension-list-item').filter({ hasText: 'C10M' }).first().click();
     const readme: FrameLocator = workbench.webview();
@@ -51,11 +37,11 @@ test('the page of the extension shows no broken picture', { timeout: 90_000 }, a
 
 /** What each button of the walkthrough leads to. */
 const buttons: [step: string, button: string, leadsTo: () => Locator][] = [
-  ['Add a host', 'Add a Host', () => workbench.quickInputTitled('Add host')],
-  ['Add a host', 'Test a Host', () => workbench.quickInputTitled('Test host')],
-  ['Start the first run', 'Start C10M Run', () => workbench.quickInputTitled('(1/3)')],
-  ['Compare two runs', 'Compare Runs', () => workbench.quickInputTitled('Choose the runs to compare')],
-  ['Read the ledger', 'Open the Dashboard', () => workbench.webview().locator('[data-c10m=verdict]')],
+  ['Add a host', 'Add a Host', () => session.workbench.quickInputTitled('Add host')],
+  ['Add a host', 'Test a Host', () => session.workbench.quickInputTitled('Test host')],
+  ['Start the first run', 'Start C10M Run', () => session.workbench.quickInputTitled('(1/3)')],
+  ['Compare two runs', 'Compare Runs', () => session.workbench.quickInputTitled('Choose the runs to compare')],
+  ['Read the ledger', 'Open the Dashboard', () => session.workbench.webview().locator('[data-c10m=verdict]')],
 ];
 
 for (const [theme, body] of [
@@ -63,14 +49,14 @@ for (const [theme, body] of [
   ['Light Modern', 'light'],
 ] as const) {
   test(`the walkthrough in ${theme}: pictures, texts, buttons`, { timeout: 120_000 }, async () => {
-    const { page } = window;
+    const { page, workbench } = session;
     await workbench.chooseTheme(theme);
     await workbench.runCommand('Welcome: Open Walkthrough...');
     await page.locator(selectors.quickInputBox).first().fill('Get started with C10M');
     await workbench.pick('Get started with C10M');
     const title = (name: string) => page.locator('.getting-started-step h3').filter({ hasText: name }).first();
     for (const [name, button, leadsTo] of buttons) {
-      await step(window, `${name}, ${button}, ${body}`, async () => {
+      await session.step(`${name}, ${button}, ${body}`, async () => {
         await title(name).waitFor();
         const entry = page.locator('.getting-started-step').filter({ hasText: name }).first();
         if (!(await entry.getAttribute('class'))?.includes('expanded')) await title(name).click();
@@ -93,8 +79,8 @@ for (const [theme, body] of [
 }
 
 test('a chart of the dashboard is copied, or saved where the browser refuses', { timeout: 60_000 }, async () => {
-  const { page } = window;
-  await step(window, 'an image of a chart', async () => {
+  const { page, workbench } = session;
+  await session.step('an image of a chart', async () => {
     await workbench.runCommand('C10M: Open Dashboard');
     const panel = workbench.webview();
     await panel.locator('canvas').first().waitFor({ timeout: 30_000 });
@@ -111,9 +97,9 @@ test('a chart of the dashboard is copied, or saved where the browser refuses', {
     if (outcome === 'asked') {
       await page.locator(selectors.quickInput).getByRole('button', { name: 'OK' }).click();
       await panel.locator('.notice').getByText('The image was saved.').waitFor();
-      const [name] = readdirSync(server.workspace).filter((file) => file.endsWith('.png'));
+      const [name] = readdirSync(session.server.workspace).filter((file) => file.endsWith('.png'));
       assert.equal(name, '20261123-050000-bbbbbb-connections.png');
-      assert.equal(readFileSync(join(server.workspace, name)).subarray(1, 4).toString(), 'PNG');
+      assert.equal(readFileSync(join(session.server.workspace, name)).subarray(1, 4).toString(), 'PNG');
     }
   });
 });

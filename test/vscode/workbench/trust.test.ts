@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { openWindow, screenshot, type Window } from '../support/browser.js';
-import { developmentPayload, startCodeServer, type CodeServer } from '../support/codeServer.js';
-import { StateDirectory } from '../support/stateDirectory.js';
-import { step } from '../support/steps.js';
-import { Workbench } from '../support/workbench.js';
+import { test } from 'node:test';
+import { screenshot } from '../support/browser.js';
+import { Session } from '../support/session.js';
 
 /** A folder that wants to run its own command and to smuggle in a host. */
 const files = {
@@ -24,37 +21,20 @@ for (const port of process.env.C10M_PORTS.split(',')) createServer((socket) => s
   'bad.c10m.json': '{\n  "conections": 500\n}\n',
   '.vscode/settings.json': '{ "c10m.hosts": [{ "name": "smuggled", "address": "smuggled.invalid" }], "c10m.provisionNode": "always" }\n',
 };
-const state = new StateDirectory();
-let server: CodeServer | undefined;
-let window: Window | undefined;
-
-before(async () => {
-  server = await startCodeServer({
-    environment: state.environment,
-    files,
-    workspaceTrust: true,
-    settings: { 'security.workspace.trust.startupPrompt': 'never', 'security.workspace.trust.banner': 'never' },
-  });
-  window = await openWindow();
-});
-after(async () => {
-  await window?.close();
-  await server?.stop();
-  await state.release();
+const session = new Session({
+  files,
+  workspaceTrust: true,
+  settings: { 'security.workspace.trust.startupPrompt': 'never', 'security.workspace.trust.banner': 'never' },
 });
 
 test('a workspace in Restricted Mode names neither hosts nor commands until it is trusted', { timeout: 120_000 }, async () => {
-  assert.ok(server && window);
-  const { page } = window;
-  const opened = window;
+  const { page, server, workbench } = session;
   const marker = join(server.workspace, 'was-here');
-  const workbench = new Workbench(page);
-  const part = (name: string, action: () => Promise<void>) => step(opened, name, action);
   const lens = (text: string) => page.locator('.codelens-decoration a', { hasText: text }).first();
-  await workbench.open(server.url(developmentPayload(server.port)));
+  await session.open();
   await workbench.statusBarItem('Restricted Mode').waitFor();
 
-  await part('mistakes are shown, and instead of Run there is Trust', async () => {
+  await session.step('mistakes are shown, and instead of Run there is Trust', async () => {
     await workbench.openFile('bad.c10m.json');
     await page.locator('.squiggly-error').first().waitFor({ timeout: 40_000 });
     await workbench.openFile('wicked.c10m.json');
@@ -63,13 +43,13 @@ test('a workspace in Restricted Mode names neither hosts nor commands until it i
     await screenshot(page, 'restricted-mode');
   });
 
-  await part('the command refuses in a sentence', async () => {
+  await session.step('the command refuses in a sentence', async () => {
     await workbench.runCommand('C10M: Run Profile');
     await workbench.inNotificationCenter('Profiles of a workspace in Restricted Mode are not run');
     assert.ok(!existsSync(marker));
   });
 
-  await part('hosts of the workspace are not there; a run by hand is', async () => {
+  await session.step('hosts of the workspace are not there; a run by hand is', async () => {
     await workbench.openContainer('C10M');
     await workbench.treeRow('This machine').waitFor();
     assert.equal(await workbench.treeRow('smuggled').count(), 0);
@@ -78,7 +58,7 @@ test('a workspace in Restricted Mode names neither hosts nor commands until it i
     await page.keyboard.press('Escape');
   });
 
-  await part('once trusted, its command is shown, and it runs', async () => {
+  await session.step('once trusted, its command is shown, and it runs', async () => {
     await lens('Trust this workspace').click();
     await page.locator('.workspace-trust-editor').getByText('Trust', { exact: true }).first().click();
     await workbench.statusBarItem('Restricted Mode').waitFor({ state: 'detached' });
