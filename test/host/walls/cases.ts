@@ -244,11 +244,11 @@ export const wallCases: WallCase[] = [
   },
   {
     wall: 'cgroupMemory',
-    title: 'a control group of 450 MB',
+    title: 'a control group of 310 MB, in which a tenth is passed within 80 ms',
     args: ['--connections', 'max', ...quick],
     isPredictable: true,
     skip: () => canGroup('memory'),
-    prepare: (stage) => controlGroup(stage, 'memory', '450000000'),
+    prepare: (stage) => controlGroup(stage, 'memory', '310000000'),
   },
   {
     wall: 'pids',
