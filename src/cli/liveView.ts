@@ -9,6 +9,7 @@ import type { RunSpec } from '../protocol/spec.js';
 import type { RunHandle } from '../run/runHandle.js';
 import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
+import { wallText } from './summaryText.js';
 import { savingText, type RunView } from './plainView.js';
 import { print } from './output.js';
 import { fitted, redrawn, wrap } from './screen.js';
@@ -129,7 +130,7 @@ export class LiveView implements RunView {
       .map(([id, bytes]) => `${label.get(id) ?? id} ${formatBytes(bytes)}`);
     const nextWall = state.plan === undefined ? undefined : firstWall(state.plan);
     const messages = state.messages.flatMap((event) => {
-      if (event.type === 'wall') return [`wall: ${event.wall.title}. ${event.wall.evidence}. ${event.wall.remedy}`];
+      if (event.type === 'wall') return [`wall: ${wallText(event.wall)}`];
       return event.type === 'log' && event.level !== 'debug' ? [`${event.level}: ${event.text}`] : [];
     });
     return [

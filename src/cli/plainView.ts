@@ -2,6 +2,7 @@ import { orderText } from '../core/orderText.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { RunHandle } from '../run/runHandle.js';
 import { print } from './output.js';
+import { wallText } from './summaryText.js';
 
 /** What a run shows while it goes on. */
 export interface RunView {
@@ -49,7 +50,7 @@ export class PlainView implements RunView {
       case 'phase':
         return `${event.phase}${event.detail === undefined ? '' : `: ${event.detail}`}`;
       case 'wall':
-        return `wall: ${event.wall.title}. ${event.wall.evidence}. ${event.wall.remedy}`;
+        return `wall: ${wallText(event.wall)}`;
       case 'log':
         return event.level === 'debug' ? undefined : `${event.level}: ${event.text}`;
       case 'plan':

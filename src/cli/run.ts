@@ -11,7 +11,7 @@ import { MetricsFile } from './metricsFile.js';
 import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
 import { obeyLines } from './orders.js';
 import { PlainView } from './plainView.js';
-import { summaryText } from './summaryText.js';
+import { summaryText, wallText } from './summaryText.js';
 import { onOutputClosed, print } from './output.js';
 import { canRedraw } from './screen.js';
 
@@ -124,11 +124,7 @@ function problemLines(summary: Awaited<ReturnType<RunHandle['start']>>): string[
   const lines: string[] = [];
   if (summary.exitCode === exitCodes.targetNotReached) {
     const wall = summary.walls[0];
-    lines.push(
-      wall === undefined
-        ? `The target was not reached. ${summary.reason ?? ''}`
-        : `The target was not reached: ${wall.title}. ${wall.evidence}. ${wall.remedy}`,
-    );
+    lines.push(wall === undefined ? `The target was not reached. ${summary.reason ?? ''}` : `The target was not reached: ${wallText(wall)}`);
   } else if (summary.reason !== undefined) lines.push(summary.reason);
   for (const key of summary.keys)
     if (key.outcome === 'refused')

@@ -7,6 +7,11 @@ import type { Summary } from '../protocol/events.js';
 import type { RunState } from '../run/runState.js';
 import { table } from './table.js';
 
+/** A wall in one line: what stopped the run, at how many connections, how that was seen, and what moves it. */
+export function wallText({ title, at, evidence, remedy }: Summary['walls'][number]): string {
+  return `${title} at ${formatCount(at)}: ${evidence}. ${remedy}`;
+}
+
 /** The table that ends a run in the terminal, and `c10m runs show`. */
 export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 'runId'>, directory: string): string {
   const { summary, spec } = state;
@@ -38,7 +43,7 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
       'messages',
       `${formatCount(summary.messages.total)} echoed, ${summary.messages.lost === 0 ? 'none' : formatCount(summary.messages.lost)} lost, ${formatRate(summary.messages.perSecondMaximum)} at most`,
     ]);
-  for (const wall of summary.walls) rows.push(['wall', `${wall.title} at ${formatCount(wall.at)}: ${wall.evidence}. ${wall.remedy}`]);
+  for (const wall of summary.walls) rows.push(['wall', wallText(wall)]);
   for (const threshold of summary.thresholds)
     rows.push(['threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'FAILED'} (${formatThresholdValue(threshold)})`]);
   rows.push([

@@ -259,7 +259,12 @@ describe('c10m in a terminal', { skip }, () => {
       /^$/,
     ],
     ['a threshold that fails', ['--connections', '500', '--threshold', 'bytesPerEnd<10'], 99, /bytesPerEnd<10 does not hold/],
-    ['a target that cannot be reached', ['--connections', '3000', '--ports', '1', '--worker-nofile', '1500'], 98, /Open files of one process/],
+    [
+      'a target that cannot be reached',
+      ['--connections', '3000', '--ports', '1', '--worker-nofile', '1500'],
+      98,
+      /not reached: Open files of one process at [\d,]+: /,
+    ],
   ];
   for (const [name, args, code, message] of wrong) {
     it(`answers ${name} with exit code ${code} and one clear sentence`, async () => {

@@ -3,6 +3,7 @@ import { describeProof, HalfOpenWatch } from '../../core/walls/halfOpen.js';
 import { isFinal } from '../../core/phases.js';
 import { WallRecogniser, type WallEvidence } from '../../core/walls/recogniser.js';
 import { formatThresholdValue } from '../../core/figures/thresholds.js';
+import { formatCount } from '../../core/units.js';
 import type { RunEnd } from '../../core/figures/summary.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Sample } from '../../protocol/events.js';
@@ -81,7 +82,10 @@ export class RampControl {
     this.checkGuard();
     const isMet = this.isGuardTripped() || this.recogniser.hasNamed || this.evidence().blocked.length > 0;
     if (isMet || totalsOf(pool).established.client < plan.connections || pool.capacity <= plan.connections) return;
-    story.log('info', `No wall was met at ${plan.connections} connections: the ramp goes on to the ${pool.capacity} that its workers can hold.`);
+    story.log(
+      'info',
+      `No wall was met at ${formatCount(plan.connections)} connections: the ramp goes on to the ${formatCount(pool.capacity)} that its workers can hold.`,
+    );
     orders.aim(pool.capacity, spec.rate ?? 0);
     await this.climb();
   }
@@ -146,7 +150,7 @@ export class RampControl {
       if (clientsDone && (isAccepted || idleMs > settleMs)) break;
       if (this.isGuardTripped() && idleMs > 1_000) break;
       if (end !== undefined) {
-        story.log('warn', `The ramp ended at ${established.client} connections: ${end}.`);
+        story.log('warn', `The ramp ended at ${formatCount(established.client)} connections: ${end}.`);
         break;
       }
     }
