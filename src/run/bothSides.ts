@@ -10,6 +10,8 @@ import type { RunState } from './runState.js';
 const catchUpMs = 1_500;
 /** Hosts that held equally long begin to close within this time of each other; one that closes alone is told as it is. */
 const passingMs = 3_000;
+/** Two hosts tell the same moment within this time; less than the second until the next sample. */
+const hearingMs = 700;
 
 /** The run over several hosts whose sides are put together. */
 export interface SidedRun {
@@ -27,6 +29,8 @@ export interface SidedRun {
 export class BothSides {
   private readonly halfOpen: HalfOpenWatch;
   private passingSince: number | undefined;
+  /** Connections of the server in the sample before. */
+  private lastServer = 0;
   private catchUp: { firstAt?: number } | undefined;
 
   constructor(private readonly run: SidedRun) {
@@ -51,8 +55,18 @@ export class BothSides {
     if (this.isCatchingUp() || this.isPassingToDrain(clients, phase)) return;
     const known = clients.flatMap((part) => (part.last === undefined ? [] : [{ name: part.name, sample: part.last }]));
     const merged = mergeSamples({ server: { name: server.name, sample: server.last }, clients: known });
-    const sample = run.emit({ ...merged, phase: run.now().phase ?? phase, target }) as Sample;
-    if (this.isWhole()) this.checkHalfOpen(sample, clients);
+    const isFalling = merged.established.server < this.lastServer;
+    this.lastServer = merged.established.server;
+    const tell = () => {
+      const sample = run.emit({ ...merged, phase: run.now().phase ?? phase, target }) as Sample;
+      if (this.isWhole()) this.checkHalfOpen(sample, clients);
+    };
+    if (phase !== 'holding' || !isFalling) tell();
+    // The server may see the end of the connections before the clients' hosts have told that they close them.
+    else
+      setTimeout(() => {
+        if (run.now().phase === 'holding' && !this.isPassingToDrain(clients, 'holding') && run.now().phase === 'holding') tell();
+      }, hearingMs);
   }
 
   /** After a gap the hosts tell at once what was missed; beside each other these samples would be of different times. */

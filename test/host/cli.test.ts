@@ -251,7 +251,6 @@ describe('c10m in a terminal', { skip }, () => {
     ['a refused port', ['--host', 'root@127.0.0.1:1'], 69, /127\.0\.0\.1/],
     ['an unknown host key', ['--host', 'stranger'], 77, /SHA256:/],
     ['a server that ends at once', ['--command', 'exit 3'], 98, /The server worker server-1 ended: The command ended with exit code 3/],
-    ['a server that does not listen', ['--command', 'exec sleep 100'], 98, /not ready in time: server-1\. Your command runs, but does not listen/],
     [
       'a threshold judged in the ramp that holds',
       ['-c', '1500', '--rate', '500', '--abort-on-threshold', '1500ms', '--threshold', 'connectRate.mean>250'],

@@ -12,8 +12,8 @@ interface HostState {
   linkLost?: string;
 }
 
-/** A run of a server and two client hosts in these states, told so many samples by the server's host. */
-function told(server: HostState, clients: readonly [HostState, HostState], samples = 1): { events: RunEventBody[]; proofs: number; phase: Phase } {
+/** A run of a server and two client hosts in these states. */
+function begin(server: HostState, clients: readonly [HostState, HostState]) {
   const events: RunEventBody[] = [];
   const result = { proofs: 0, phase: 'holding' as Phase };
   const part = (name: string, role: Part['role'], { phase, connections, linkLost }: HostState): Part =>
@@ -35,8 +35,14 @@ function told(server: HostState, clients: readonly [HostState, HostState], sampl
       return { seq: events.length, t: events.length * 1_000, ...event };
     },
   });
+  return { sides, parts, events, result };
+}
+
+/** The server's host told so many samples. */
+function told(server: HostState, clients: readonly [HostState, HostState], samples = 1): { events: RunEventBody[]; proofs: number } {
+  const { sides, events, result } = begin(server, clients);
   for (let count = 0; count < samples; count++) sides.sample();
-  return { events, ...result };
+  return { events, proofs: result.proofs };
 }
 
 const holding = (connections: number, linkLost?: string): HostState => ({ phase: 'holding', connections, ...(linkLost === undefined ? {} : { linkLost }) });
@@ -65,5 +71,23 @@ describe('both sides of a run over several hosts', () => {
       const { events, proofs } = told(...input);
       assert.deepEqual({ samples: counts(events), proofs }, expected);
     });
+  }
+});
+
+it('a server that sees the end before the hosts have told it waits for them', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const cases: [string, Phase, string[]][] = [
+    ['they close', 'draining', ['holding 4000/4000']],
+    ['they hold: connections are lost', 'holding', ['holding 4000/4000', 'holding 1000/4000']],
+  ];
+  for (const [title, later, expected] of cases) {
+    const clients: [HostState, HostState] = [holding(2_000), holding(2_000)];
+    const run = begin(holding(4_000), clients);
+    run.sides.sample();
+    run.parts[0]!.last = sample({ established: { server: 1_000, client: 0 } });
+    run.sides.sample();
+    for (const part of run.parts.slice(1)) part.controller.state.phase = later;
+    t.mock.timers.tick(1_000);
+    assert.deepEqual(counts(run.events), expected, title);
   }
 });
