@@ -95,13 +95,14 @@ function bridgeName(number: number): string {
  * A process of its own session that takes the first number whose bridge it can make, tells it, and waits for the end of its
  * input, which comes with the end of this process, even by SIGKILL. The kernel makes each bridge once, so it is the lock: a file
  * would not be seen by tests that have another /tmp and the same network, nor would a bridge that outlived its file be passed over.
+ * Its address is fixed: otherwise it is the lowest of its ports, changes when that host goes, and cuts off all others for half a minute.
  */
 function startReaper(commandsFile: string): ChildProcessByStdio<Writable, Readable, null> {
   const script = `
     trap '' INT TERM HUP
     number=0
     for try in $(seq ${maximumLabs}); do
-      if ip link add ${bridgePrefix}$try type bridge 2>/dev/null; then number=$try; break; fi
+      if ip link add ${bridgePrefix}$try address 02:c1:0a:00:00:$(printf %02x $try) type bridge 2>/dev/null; then number=$try; break; fi
     done
     echo $number
     cat > "$1"
