@@ -13,7 +13,8 @@ import type { Orders } from './orders.js';
 import { RampProgress } from './rampProgress.js';
 import { judgeGuard, readGuard } from './rampGuard.js';
 import type { RunStory } from '../runStory.js';
-import { Sampler, totalsOf } from './sampler.js';
+import { Sampler } from './sampler.js';
+import { totalsOf } from './totals.js';
 import { sleep } from '../sleep.js';
 import type { WorkerPool } from './workerPool.js';
 
@@ -81,7 +82,7 @@ export class RampControl {
     const { story, plan, orders, pool, spec } = this.run;
     this.checkGuard();
     const isMet = this.isGuardTripped() || this.recogniser.hasNamed || this.evidence().blocked.length > 0;
-    if (isMet || totalsOf(pool).established.client < plan.connections || pool.capacity <= plan.connections) return;
+    if (isMet || totalsOf(pool.all).established.client < plan.connections || pool.capacity <= plan.connections) return;
     story.log(
       'info',
       `No wall was met at ${formatCount(plan.connections)} connections: the ramp goes on to the ${formatCount(pool.capacity)} that its workers can hold.`,
@@ -140,7 +141,7 @@ export class RampControl {
     const progress = new RampProgress();
     for (;;) {
       await sleep(pollMs, signal);
-      const { established, opened, failed } = totalsOf(pool);
+      const { established, opened, failed } = totalsOf(pool.all);
       const now = performance.now();
       const end = progress.observe(now, { target: orders.target, established, opened, failed: failed.total });
       const idleMs = progress.idleMs(now);

@@ -9,87 +9,20 @@ import {
   parseSockstat,
   readCgroupLimits,
   readConntrack,
-  readProcessTables,
   readFileNumbers,
   readPageSize,
-  readProportionalSetSize,
   readText,
 } from '../../linux/procfs.js';
 import type { Phase, RunEventBody, Sample } from '../../protocol/events.js';
-import type { WorkerStats } from '../../protocol/worker.js';
+import { ProcessShares } from './processShares.js';
 import { RateReadings } from './rateReadings.js';
+import { type Totals, totalsOf } from './totals.js';
 import type { WorkerPool } from './workerPool.js';
 import type { Worker } from './workerProcess.js';
 
 export type SampleBody = Extract<RunEventBody, { type: 'sample' }>;
 
-/** The proportional share of each process is read once in this many samples: it costs a walk of its page tables. */
-const processSharePeriod = 5;
-/** A descriptor table above this many bytes is not in the slabs but in pages of its own. */
-const largestSlabBytes = 8_192;
 const microsecondsPerSecond = 1_000_000;
-
-interface ProtocolTotals {
-  server: number;
-  client: number;
-  opened: number;
-  messages: number;
-  bytes: number;
-}
-
-/** Counts of all workers at one moment. */
-export interface Totals {
-  tcp: ProtocolTotals;
-  websocket: ProtocolTotals;
-  established: { server: number; client: number };
-  opened: number;
-  connecting: number;
-  failed: { total: number; byErrno: Record<string, number> };
-  lost: number;
-  messagesLost: number;
-  cpuMicroseconds: { server: number; client: number };
-}
-
-export function totalsOf(pool: WorkerPool): Totals {
-  const emptyProtocol = (): ProtocolTotals => ({ server: 0, client: 0, opened: 0, messages: 0, bytes: 0 });
-  const totals: Totals = {
-    tcp: emptyProtocol(),
-    websocket: emptyProtocol(),
-    established: { server: 0, client: 0 },
-    opened: 0,
-    connecting: 0,
-    failed: { total: 0, byErrno: {} },
-    lost: 0,
-    messagesLost: 0,
-    cpuMicroseconds: { server: 0, client: 0 },
-  };
-  for (const worker of pool.all) if (worker.stats !== undefined) addWorker(totals, worker.role, worker.stats, worker.hasEnded);
-  totals.established = { server: totals.tcp.server + totals.websocket.server, client: totals.tcp.client + totals.websocket.client };
-  return totals;
-}
-
-function addWorker(totals: Totals, role: 'server' | 'client', stats: WorkerStats, hasEnded: boolean): void {
-  for (const protocol of ['tcp', 'websocket'] as const) {
-    const counters = stats[protocol];
-    if (counters === undefined) continue;
-    if (!hasEnded) totals[protocol][role] += counters.open;
-    if (role === 'client') totals[protocol].opened += counters.opened;
-  }
-  totals.cpuMicroseconds[role] += stats.cpuMicroseconds;
-  if (role === 'server') return;
-  totals.opened = totals.tcp.opened + totals.websocket.opened;
-  totals.tcp.messages += stats.tcpMessages;
-  totals.tcp.bytes += stats.tcpBytes;
-  totals.websocket.messages += stats.websocketMessages;
-  totals.websocket.bytes += stats.websocketBytes;
-  if (!hasEnded) totals.connecting += stats.connecting;
-  totals.lost += stats.lost;
-  totals.messagesLost += stats.messagesLost;
-  for (const [errno, count] of Object.entries(stats.failed)) {
-    totals.failed.byErrno[errno] = (totals.failed.byErrno[errno] ?? 0) + count;
-    totals.failed.total += count;
-  }
-}
 
 /** What rates are computed from. */
 interface Reading {
@@ -109,10 +42,7 @@ function isStill(before: Totals, now: Totals): boolean {
  */
 export class Sampler {
   private readonly pageSize = readPageSize();
-  private readonly shares = new Map<number, number>();
-  private readonly descriptorTables = new Map<number, number>();
-  private readonly pageTables = new Map<number, number>();
-  private turn = 0;
+  private readonly processes = new ProcessShares();
   private baseline: MemoryReading | undefined;
   private netstatBaseline: Record<string, number> = {};
   /** What was lost and failed before the drain: what our own closing does is neither. */
@@ -133,20 +63,17 @@ export class Sampler {
 
   /** Reads the share of every process at once, for a figure that must be exact. */
   refreshProcesses(): void {
-    this.turn = 0;
-    for (const worker of this.pool.all) if (!worker.hasEnded) this.readShares(worker);
-    // Without it the baseline would take this process for one that others started later.
-    this.readOwnShare();
+    this.processes.readAll(this.livingWorkers());
   }
 
   /** From here on connections end because we end them. */
   beginDrain(): void {
-    const { failed, lost, messagesLost } = totalsOf(this.pool);
+    const { failed, lost, messagesLost } = totalsOf(this.pool.all);
     this.beforeDrain = { failed, lost, messagesLost };
   }
 
   sample(phase: Phase, target: number): SampleBody {
-    const totals = { ...totalsOf(this.pool), ...this.beforeDrain };
+    const totals = { ...totalsOf(this.pool.all), ...this.beforeDrain };
     const now = performance.now();
     const ticks = parseCpuTicks(readText('/proc/stat') ?? '');
     const own = process.cpuUsage();
@@ -156,7 +83,7 @@ export class Sampler {
     const perSecond = (current: number, before: number) => Math.max(0, current - before) / seconds;
     const cores = (current: number, before: number) => perSecond(current, before) / microsecondsPerSecond;
 
-    this.readSomeShares();
+    this.processes.readSome(this.livingWorkers());
     const reading = this.readMemory();
     const sockstat = readSockstat();
     const latency = this.latency();
@@ -206,15 +133,17 @@ export class Sampler {
   private readMemory(): MemoryReading {
     const slabText = readText('/proc/slabinfo');
     const sockstat = readSockstat();
-    const workers = [...this.processesOf('server'), ...this.processesOf('client')];
-    const shareOf = (role: 'server' | 'client') => sum(this.processesOf(role).map((pid) => this.shares.get(pid) ?? 0));
+    const { processes } = this;
+    const servers = this.processesOf('server');
+    const clients = this.processesOf('client');
+    const workers = [...servers, ...clients];
     return {
       slab: slabText === undefined ? null : parseSlabinfo(slabText),
       meminfo: parseMeminfo(readText('/proc/meminfo') ?? ''),
       perCpuFreeBytes: parsePerCpuPages(readText('/proc/zoneinfo') ?? '') * this.pageSize,
-      processes: { server: shareOf('server'), client: shareOf('client'), supervisor: this.shares.get(process.pid) ?? 0 },
-      fileTableBytes: sum(workers.map((pid) => this.descriptorTables.get(pid) ?? 0)),
-      pageTableBytes: sum(workers.map((pid) => this.pageTables.get(pid) ?? 0)),
+      processes: { server: processes.shareBytes(servers), client: processes.shareBytes(clients), supervisor: processes.ownShareBytes },
+      fileTableBytes: processes.descriptorTableBytes(workers),
+      pageTableBytes: processes.pageTableBytes(workers),
       sockstatMemoryPages: sockstat.memoryPages,
       tcpAllocated: sockstat.allocated,
       timeWait: sockstat.timeWait,
@@ -225,39 +154,21 @@ export class Sampler {
   private processBytes(protocol: 'tcp' | 'websocket'): { server: number | null; client: number | null } {
     const other = protocol === 'tcp' ? 'websocket' : 'tcp';
     const ofRole = (role: 'server' | 'client') => {
-      const workers = this.pool.all.filter((worker) => worker.role === role && !worker.hasEnded && worker.stats?.[protocol] !== undefined);
+      const workers = this.livingWorkers().filter((worker) => worker.role === role && worker.stats?.[protocol] !== undefined);
       if (workers.some((worker) => worker.stats?.[other] !== undefined)) return null;
-      return sum(workers.flatMap((worker) => worker.pids).map((pid) => this.shares.get(pid) ?? 0));
+      return this.processes.shareBytes(workers.flatMap((worker) => worker.pids));
     };
     return { server: ofRole('server'), client: ofRole('client') };
   }
 
   private processesOf(role: 'server' | 'client'): number[] {
-    return this.pool.all.filter((worker) => worker.role === role && !worker.hasEnded).flatMap((worker) => worker.pids);
+    return this.livingWorkers()
+      .filter((worker) => worker.role === role)
+      .flatMap((worker) => worker.pids);
   }
 
-  private readSomeShares(): void {
-    const workers = this.pool.all.filter((worker) => !worker.hasEnded);
-    workers.forEach((worker, index) => {
-      if (index % processSharePeriod === this.turn % processSharePeriod || !this.shares.has(worker.pids[0] ?? 0)) this.readShares(worker);
-    });
-    if (this.turn % processSharePeriod === 0) this.readOwnShare();
-    this.turn++;
-  }
-
-  private readOwnShare(): void {
-    this.shares.set(process.pid, readProportionalSetSize(process.pid) ?? 0);
-  }
-
-  private readShares(worker: Worker): void {
-    for (const pid of worker.pids) {
-      this.shares.set(pid, readProportionalSetSize(pid) ?? 0);
-      const { descriptorSlots, pageTableBytes } = readProcessTables(pid);
-      this.pageTables.set(pid, pageTableBytes);
-      // A pointer and two bits for each slot.
-      const bytes = descriptorSlots * 8.25;
-      this.descriptorTables.set(pid, bytes > largestSlabBytes ? bytes : 0);
-    }
+  private livingWorkers(): Worker[] {
+    return this.pool.all.filter((worker) => !worker.hasEnded);
   }
 
   private netstatGrowth(): Record<string, number> {
@@ -308,8 +219,4 @@ export function readLimits(isTracked: boolean): Sample['limits'] {
   if (cgroup.memoryMaximumBytes !== null) limits.cgroupMemory = { used: cgroup.memoryCurrentBytes ?? 0, limit: cgroup.memoryMaximumBytes };
   if (cgroup.pidsMaximum !== null) limits.cgroupPids = { used: cgroup.pidsCurrent ?? 0, limit: cgroup.pidsMaximum };
   return limits;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -1,0 +1,71 @@
+import type { WorkerStats } from '../../protocol/worker.js';
+import type { Worker } from './workerProcess.js';
+
+/** Connections, messages and bytes of one protocol. */
+interface ProtocolTotals {
+  /** Open now, on this side. */
+  server: number;
+  client: number;
+  /** Ever, by the clients. */
+  opened: number;
+  messages: number;
+  bytes: number;
+}
+
+/** Counts of all workers at one moment: `established` and `connecting` are of now, the others since the run began. */
+export interface Totals {
+  tcp: ProtocolTotals;
+  websocket: ProtocolTotals;
+  established: { server: number; client: number };
+  opened: number;
+  connecting: number;
+  failed: { total: number; byErrno: Record<string, number> };
+  lost: number;
+  messagesLost: number;
+  cpuMicroseconds: { server: number; client: number };
+}
+
+/** One worker as it is counted: what it told last. */
+export type CountedWorker = Pick<Worker, 'role' | 'stats' | 'hasEnded'>;
+
+/** Adds up what the workers told last. One that has ended holds nothing any more, but what it did stays done. */
+export function totalsOf(workers: readonly CountedWorker[]): Totals {
+  const emptyProtocol = (): ProtocolTotals => ({ server: 0, client: 0, opened: 0, messages: 0, bytes: 0 });
+  const totals: Totals = {
+    tcp: emptyProtocol(),
+    websocket: emptyProtocol(),
+    established: { server: 0, client: 0 },
+    opened: 0,
+    connecting: 0,
+    failed: { total: 0, byErrno: {} },
+    lost: 0,
+    messagesLost: 0,
+    cpuMicroseconds: { server: 0, client: 0 },
+  };
+  for (const worker of workers) if (worker.stats !== undefined) addWorker(totals, worker.role, worker.stats, worker.hasEnded);
+  totals.established = { server: totals.tcp.server + totals.websocket.server, client: totals.tcp.client + totals.websocket.client };
+  return totals;
+}
+
+function addWorker(totals: Totals, role: 'server' | 'client', stats: WorkerStats, hasEnded: boolean): void {
+  for (const protocol of ['tcp', 'websocket'] as const) {
+    const counters = stats[protocol];
+    if (counters === undefined) continue;
+    if (!hasEnded) totals[protocol][role] += counters.open;
+    if (role === 'client') totals[protocol].opened += counters.opened;
+  }
+  totals.cpuMicroseconds[role] += stats.cpuMicroseconds;
+  if (role === 'server') return;
+  totals.opened = totals.tcp.opened + totals.websocket.opened;
+  totals.tcp.messages += stats.tcpMessages;
+  totals.tcp.bytes += stats.tcpBytes;
+  totals.websocket.messages += stats.websocketMessages;
+  totals.websocket.bytes += stats.websocketBytes;
+  if (!hasEnded) totals.connecting += stats.connecting;
+  totals.lost += stats.lost;
+  totals.messagesLost += stats.messagesLost;
+  for (const [errno, count] of Object.entries(stats.failed)) {
+    totals.failed.byErrno[errno] = (totals.failed.byErrno[errno] ?? 0) + count;
+    totals.failed.total += count;
+  }
+}
