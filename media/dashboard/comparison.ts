@@ -1,4 +1,5 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
+import { messageOf } from '../../src/core/errors.js';
 import { valueAt } from '../../src/core/figures/downsample.js';
 import { metrics } from '../../src/core/figures/metrics.js';
 import { lastHeldRow, SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
@@ -161,7 +162,7 @@ export class ComparisonElement extends LitElement {
     try {
       await this.host.request({ name: 'command', command: 'exportReport' });
     } catch (error) {
-      this.notice = error instanceof Error ? error.message : String(error);
+      this.notice = messageOf(error);
       this.requestUpdate();
     }
   }

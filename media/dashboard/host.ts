@@ -1,4 +1,4 @@
-import { HumanError } from '../../src/core/errors.js';
+import { HumanError, messageOf } from '../../src/core/errors.js';
 import { text } from '../../src/core/texts.js';
 import type { FromPanel, PanelReply, PanelRequest, ToPanel } from '../../src/protocol/panel.js';
 
@@ -64,6 +64,6 @@ export class Host {
 
   private fail(error: unknown): void {
     const stack = error instanceof Error ? error.stack : undefined;
-    this.api.postMessage({ type: 'failure', message: error instanceof Error ? error.message : String(error), stack });
+    this.api.postMessage({ type: 'failure', message: messageOf(error), stack });
   }
 }

@@ -1,4 +1,4 @@
-import { exitCodes, HumanError } from '../core/errors.js';
+import { exitCodes, HumanError, messageOf } from '../core/errors.js';
 import { isFinal } from '../core/phases.js';
 import { planRun } from '../core/plan/plan.js';
 import { firstWall } from '../core/walls/plannedWalls.js';
@@ -289,7 +289,7 @@ export class Supervisor {
     if (error instanceof HumanError) return { verdict: 'failed', reason: error.text };
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.story.log('error', text);
-    return { verdict: 'failed', reason: error instanceof Error ? error.message : String(error) };
+    return { verdict: 'failed', reason: messageOf(error) };
   }
 
   private saveProcesses(identities: ProcessIdentity[]): void {

@@ -1,4 +1,5 @@
 import { renameSync, writeFileSync } from 'node:fs';
+import { messageOf } from '../core/errors.js';
 import { openMetricsText } from '../core/figures/openMetrics.js';
 import type { Sample } from '../protocol/events.js';
 
@@ -25,7 +26,7 @@ export class MetricsFile {
     } catch (error) {
       if (this.isTold) return;
       this.isTold = true;
-      this.tell(`${this.path} could not be written: ${error instanceof Error ? error.message : String(error)}. The run goes on.`);
+      this.tell(`${this.path} could not be written: ${messageOf(error)}. The run goes on.`);
     }
   }
 

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { HumanError } from '../core/errors.js';
+import { HumanError, messageOf } from '../core/errors.js';
 import { maximumProfileBytes, nearest, parseProfile, profileTextOf, specFromInput, type SpecInput } from '../core/profile.js';
 import type { RunSpec } from '../protocol/spec.js';
 
@@ -48,7 +48,7 @@ export function parseOptions<T extends OptionsConfig>(args: string[], options: T
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     // A value such as -5 is taken for an option.
     const dashed = /^Option '([^']+)' argument is ambiguous/.exec(text)?.[1];
     if (dashed !== undefined) {
@@ -138,7 +138,7 @@ export function readProfile(path: string): RunSpec {
     if (statSync(path).size > maximumProfileBytes) throw new Error('it is larger than 1 MiB');
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new HumanError(`The profile ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}.`, { code: 'usage', cause: error });
+    throw new HumanError(`The profile ${path} cannot be read: ${messageOf(error)}.`, { code: 'usage', cause: error });
   }
   const { spec, problems } = parseProfile(text);
   if (spec !== undefined) return spec;

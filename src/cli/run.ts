@@ -1,5 +1,5 @@
 import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
-import { exitCodes, HumanError } from '../core/errors.js';
+import { exitCodes, HumanError, messageOf } from '../core/errors.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { encodeLine } from '../protocol/lines.js';
 import { newRun } from '../run/newRun.js';
@@ -104,10 +104,6 @@ function writeJunit(path: string, text: string): void {
   } catch (error) {
     process.stderr.write(`c10m: ${path} could not be written: ${messageOf(error)}. The run itself is saved.\n`);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** The exit code of a run whose result is not on the disk; told, with where it still is. */

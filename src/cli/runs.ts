@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { HumanError } from '../core/errors.js';
+import { HumanError, messageOf } from '../core/errors.js';
 import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
 import { compareSaved, reportSaved } from '../history/savedComparison.js';
 import { reportFormats } from '../history/report.js';
@@ -81,7 +81,7 @@ async function exportRuns(store: RunStore, names: readonly string[], format: str
     try {
       writeFileSync(output, report, { flag: 'wx' });
     } catch (error) {
-      throw new HumanError(`${output} cannot be written: ${error instanceof Error ? error.message : String(error)}.`, {
+      throw new HumanError(`${output} cannot be written: ${messageOf(error)}.`, {
         code: 'usage',
         remedy: 'Nothing was overwritten; choose another name.',
         cause: error,

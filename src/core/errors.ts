@@ -74,8 +74,13 @@ export class HumanError extends Error {
   }
 }
 
+/** What any thrown value says, without its stack: for the middle of a sentence. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Any thrown value as a PlainError; a value that is not a HumanError keeps only its message, never its stack. */
 export function toPlainError(error: unknown): PlainError {
   if (error instanceof HumanError) return error.toPlain();
-  return { code: 'failed', message: error instanceof Error ? error.message : String(error) };
+  return { code: 'failed', message: messageOf(error) };
 }

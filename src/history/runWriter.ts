@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../core/errors.js';
 import type { RunEvent } from '../protocol/events.js';
 import { encodeLine } from '../protocol/lines.js';
 import type { SavedRun } from '../protocol/result.js';
@@ -88,8 +89,4 @@ export class RunWriter {
 
 function writeRun(directory: string, run: SavedRun): void {
   writeWhole(join(directory, runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

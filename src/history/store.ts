@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { HumanError } from '../core/errors.js';
+import { HumanError, messageOf } from '../core/errors.js';
 import type { RunEvent, Sample } from '../protocol/events.js';
 import type { SavedRun } from '../protocol/result.js';
 import { eventsFileName, readEvents, readRunFile, runFileName, writeWhole } from './runFiles.js';
@@ -33,7 +33,7 @@ export class RunStore {
     try {
       return new RunWriter(directory, run);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new HumanError(`The run cannot be saved in ${directory}: ${reason}. Nothing was started.`, {
         code: 'usage',
         remedy: 'Make room, or choose another directory with --runs DIR.',

@@ -1,4 +1,4 @@
-import { HumanError } from '../core/errors.js';
+import { HumanError, messageOf } from '../core/errors.js';
 import { planRun } from '../core/plan/plan.js';
 import { SummaryBuilder } from '../core/figures/summary.js';
 import { newRunId } from '../history/runId.js';
@@ -195,7 +195,7 @@ export class RunController extends ObservedRun implements RunHandle {
         this.setLink(undefined);
         return;
       } catch (error) {
-        this.dependencies.log(`Attempt ${attempt + 1} to come back failed: ${error instanceof Error ? error.message : String(error)}`);
+        this.dependencies.log(`Attempt ${attempt + 1} to come back failed: ${messageOf(error)}`);
         const isHopeless = error instanceof HumanError && ['accessRefused', 'usage', 'cancelled'].includes(error.code);
         if (isHopeless || performance.now() - lostAt > patienceMs) {
           this.giveUp(error instanceof HumanError ? error.message : reason);
@@ -252,14 +252,14 @@ export class RunController extends ObservedRun implements RunHandle {
     try {
       await this.request((id) => ({ type: 'forget', id, runId: this.state.runId }));
     } catch (error) {
-      this.dependencies.log(`The host keeps its copy of the run for now: ${error instanceof Error ? error.message : String(error)}`);
+      this.dependencies.log(`The host keeps its copy of the run for now: ${messageOf(error)}`);
     }
   }
 
   private sendStop(): void {
     const reason = this.stopReason ?? 'Stopped by the user.';
     this.request((id) => ({ type: 'stop', id, reason })).catch((error: unknown) => {
-      this.dependencies.log(`The stop will be repeated when the link is back: ${error instanceof Error ? error.message : String(error)}`);
+      this.dependencies.log(`The stop will be repeated when the link is back: ${messageOf(error)}`);
     });
   }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../core/errors.js';
 import type { RunWriter } from '../history/runWriter.js';
 import type { RunStore } from '../history/store.js';
 import type { SavedRun } from '../protocol/result.js';
@@ -48,7 +49,7 @@ export abstract class ObservedRun {
       return name === undefined ? touched : { ...touched, name };
     } catch (error) {
       // Its file was damaged or taken away: what is known here is written again.
-      this.dependencies.log(`The saved run could not be read: ${error instanceof Error ? error.message : String(error)}`);
+      this.dependencies.log(`The saved run could not be read: ${messageOf(error)}`);
       return run;
     }
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { messageOf } from '../core/errors.js';
 import type { LaptopEnvironment } from './environment.js';
 
 /** Consents that are kept; older ones are asked for again. */
@@ -36,7 +37,7 @@ export class Consents {
       await writeFile(temporary, `${JSON.stringify(consents)}\n`, { mode: 0o600 });
       await rename(temporary, this.file);
     } catch (error) {
-      this.log(`what was allowed could not be remembered in ${this.file} (${error instanceof Error ? error.message : String(error)})`);
+      this.log(`what was allowed could not be remembered in ${this.file} (${messageOf(error)})`);
     }
   }
 

@@ -1,5 +1,5 @@
 import { l10n, window, type LogOutputChannel } from 'vscode';
-import { HumanError } from '../core/errors.js';
+import { HumanError, messageOf } from '../core/errors.js';
 
 /**
  * Shows an error once: the sentence and the remedy of a HumanError, or, for a defect of ours, that the log has the details.
@@ -17,6 +17,6 @@ export function reportError(log: LogOutputChannel, error: unknown): void {
     return;
   }
   log.error(error instanceof Error ? error : String(error));
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   void window.showErrorMessage(l10n.t('C10M failed unexpectedly: {0}', message), showLog).then((choice) => choice === showLog && log.show());
 }

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { HumanError } from '../../core/errors.js';
+import { HumanError, messageOf } from '../../core/errors.js';
 import type { Prompts } from '../contract.js';
 import {
   fingerprint,
@@ -106,7 +106,7 @@ export class HostKeyJudge {
       await appendFile(file, `${separator}${knownHostsLine(this.identity, key, this.settings.hashKnownHosts)}`, { mode: 0o600 });
       this.log(`the host key of ${lookupName(this.identity)} was added to ${file}`);
     } catch (error) {
-      this.log(`the host key is trusted for this session only: ${file} could not be written (${error instanceof Error ? error.message : String(error)})`);
+      this.log(`the host key is trusted for this session only: ${file} could not be written (${messageOf(error)})`);
     }
   }
 }
@@ -139,7 +139,7 @@ async function readText(file: string, log: (line: string) => void): Promise<stri
     if (content.length <= maximumKnownHostsBytes) return content.toString('utf8');
     log(`${file} is larger than ${maximumKnownHostsBytes} bytes and was not read`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log(`${file} could not be read (${error instanceof Error ? error.message : String(error)})`);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log(`${file} could not be read (${messageOf(error)})`);
   }
   return '';
 }

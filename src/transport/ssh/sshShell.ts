@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientChannel, SFTPWrapper } from 'ssh2';
-import { HumanError } from '../../core/errors.js';
+import { HumanError, messageOf } from '../../core/errors.js';
 import { cancelledError, throwIfCancelled } from '../cancellation.js';
 import type { HostShell, ShellResult, Upload } from '../hostShell.js';
 import { loginShellCommand, shellQuoted } from '../quote.js';
@@ -57,7 +57,7 @@ export class SshShell implements HostShell {
     } catch (error) {
       throwIfCancelled(this.signal);
       if (error instanceof HumanError) throw error;
-      this.log(`SFTP does not work on this host (${error instanceof Error ? error.message : String(error)}); the files go through a shell instead`);
+      this.log(`SFTP does not work on this host (${messageOf(error)}); the files go through a shell instead`);
       try {
         await this.uploadAllByShell(files, onProgress);
       } catch (shellError) {
@@ -201,13 +201,13 @@ export async function openChannel(link: Link, command: string, signal: AbortSign
           });
         } catch (error) {
           // Thrown, not reported, when the link is gone already.
-          reject(new HumanError(`The connection to the host was lost (${error instanceof Error ? error.message : String(error)}).`, { code: 'unreachable' }));
+          reject(new HumanError(`The connection to the host was lost (${messageOf(error)}).`, { code: 'unreachable' }));
         }
       });
     } catch (error) {
       if (error instanceof HumanError) throw error;
       if (attempt >= 8) {
-        throw new NoSession(`The host opens no session (${error instanceof Error ? error.message : String(error)}).`, {
+        throw new NoSession(`The host opens no session (${messageOf(error)}).`, {
           code: 'accessRefused',
           remedy: 'Its SSH server may forbid commands for this account, or allow no more sessions (MaxSessions).',
         });

@@ -1,4 +1,5 @@
 import { ViewColumn, window, type Disposable, type WebviewPanel, type WebviewPanelSerializer } from 'vscode';
+import { messageOf } from '../../core/errors.js';
 import { DashboardPanel, type PanelDependencies, type RunSource } from './dashboardPanel.js';
 import { panelTypes } from '../ids.js';
 import type { LiveRuns } from '../runs/liveRuns.js';
@@ -68,7 +69,7 @@ export class Dashboards implements Disposable, WebviewPanelSerializer {
     try {
       this.adopt(panel, this.live.get(runId) ?? this.savedSource(runId));
     } catch (error) {
-      this.dependencies.onFailure(error instanceof Error ? error.message : String(error), undefined);
+      this.dependencies.onFailure(messageOf(error), undefined);
       panel.dispose();
     }
     return Promise.resolve();
@@ -95,7 +96,7 @@ export class Dashboards implements Disposable, WebviewPanelSerializer {
       panel.replaceSource(this.savedSource(runId));
     } catch (error) {
       // A run that could not begin was never saved: its panel goes on to show why.
-      this.dependencies.onFailure(error instanceof Error ? error.message : String(error), undefined);
+      this.dependencies.onFailure(messageOf(error), undefined);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { LogOutputChannel } from 'vscode';
+import { messageOf } from '../../core/errors.js';
 import type { SavedRun } from '../../protocol/result.js';
 import type { RunStore } from '../../history/store.js';
 import type { LiveRuns } from './liveRuns.js';
@@ -29,7 +30,7 @@ export async function reattachOrphans(dependencies: ReattachDependencies): Promi
     for (const entry of await running.orphans()) {
       if (taken.has(entry.runId) || live.get(entry.runId) !== undefined) continue;
       taken.add(entry.runId);
-      void reattach(dependencies, entry.runId).catch((error: unknown) => log.warn(`${entry.runId}: ${error instanceof Error ? error.message : String(error)}`));
+      void reattach(dependencies, entry.runId).catch((error: unknown) => log.warn(`${entry.runId}: ${messageOf(error)}`));
     }
     if (Date.now() > deadline) return;
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
