@@ -20,8 +20,8 @@ const hostPrograms = {
   '/usr/lib/python3/dist-packages/websockets': 'python3-websockets',
 };
 
-/** Host tests that can run beside each other: one waits for links that are cut, the other logs in nowhere (logins of two hosts wait for one utmp). */
-const mostlyWaiting = /(linkLoss|websocketConformance)\.test\.ts$/;
+/** Host tests that mostly wait for links, logins and leases: about links that are cut, and about SSH. */
+const mostlyWaiting = /(linkLoss|ssh|sshLinks|support)\.test\.ts$/;
 
 /** Totals of several runs as one. */
 function sumOf(parts) {
@@ -48,7 +48,7 @@ const suites = {
       const wrap = (command, args) => (isRoot ? [command, args] : asRoot('env', [`PATH=${process.env.PATH}`, command, ...args]));
       const files = testFiles('test/host');
       const waiting = files.filter((file) => mostlyWaiting.test(file));
-      // Two at a time; the others open connections and measure, or log in, and must be alone.
+      // Two at a time, on hosts of their own; the others open connections and measure, and must be alone.
       const first = await runSuite({ name: 'host-waiting', files: waiting, concurrency: 2, limitSeconds: 300, wrap });
       const second = await runSuite({ name: 'host', files: files.filter((file) => !waiting.includes(file)), concurrency: 1, limitSeconds: 900, wrap });
       return sumOf([first, second]);
