@@ -3,14 +3,14 @@ import { firstWall } from '../core/walls/plannedWalls.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { orderText } from '../core/orderText.js';
 import { protocolRows } from '../core/figures/protocolRows.js';
+import { savingText, wallText } from '../core/figures/resultTexts.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Sample } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { RunHandle } from '../run/runHandle.js';
 import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
-import { wallText } from './summaryText.js';
-import { savingText, type RunView } from './plainView.js';
+import type { RunView } from './plainView.js';
 import { print } from './output.js';
 import { fitted, redrawn, wrap } from './screen.js';
 
@@ -20,6 +20,11 @@ const redrawMs = 200;
 const messagesShown = 5;
 /** A message is cut after so many lines: figures and keys must stay in sight. */
 const linesOfMessage = 4;
+
+/** A terminal that does not tell its size is a usual one. */
+function terminalSize(): { columns: number; rows: number } {
+  return { columns: process.stdout.columns || 100, rows: process.stdout.rows || 24 };
+}
 
 /** One screen part, redrawn in place, with keys to steer the run. */
 export class LiveView implements RunView {
@@ -101,8 +106,7 @@ export class LiveView implements RunView {
   }
 
   private draw(): void {
-    // A terminal that does not tell its size is a usual one.
-    const size = { columns: process.stdout.columns || 100, rows: process.stdout.rows || 24 };
+    const size = terminalSize();
     const lines = fitted(this.lines(), size);
     print(redrawn(this.drawn, lines, size.columns));
     this.drawn = lines;
@@ -110,7 +114,7 @@ export class LiveView implements RunView {
 
   /** A sentence over as many lines as it needs: its end is the remedy. */
   private wrapped(text: string): string[] {
-    return wrap(text, (process.stdout.columns || 100) - 1).slice(0, linesOfMessage);
+    return wrap(text, terminalSize().columns - 1).slice(0, linesOfMessage);
   }
 
   private lines(): string[] {

@@ -1,8 +1,8 @@
+import { savingText, wallText } from '../core/figures/resultTexts.js';
 import { orderText } from '../core/orderText.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { RunHandle } from '../run/runHandle.js';
 import { print } from './output.js';
-import { wallText } from './summaryText.js';
 
 /** What a run shows while it goes on. */
 export interface RunView {
@@ -15,13 +15,6 @@ export interface RunView {
 
 /** One line now and then, for pipes and logs. */
 const secondsBetweenLines = 2;
-
-/** What is told of a run that cannot be saved, or can again. */
-export function savingText(unsaved: string | undefined): string {
-  return unsaved === undefined
-    ? 'The run is saved again, whole.'
-    : `The run cannot be saved now: ${unsaved}. It goes on; what is missing is written as soon as there is room.`;
-}
 
 export class PlainView implements RunView {
   private lastAt = 0;

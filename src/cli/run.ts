@@ -1,9 +1,10 @@
 import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { exitCodes, HumanError, messageOf } from '../core/errors.js';
+import { wallText } from '../core/figures/resultTexts.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { encodeLine } from '../protocol/lines.js';
 import { newRun } from '../run/newRun.js';
-import type { RunHandle } from '../run/runHandle.js';
+import { notSaved, type RunHandle } from '../run/runHandle.js';
 import { dependenciesOf } from './environment.js';
 import { junitText } from './junit.js';
 import { LiveView } from './liveView.js';
@@ -11,7 +12,7 @@ import { MetricsFile } from './metricsFile.js';
 import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
 import { obeyLines } from './orders.js';
 import { PlainView } from './plainView.js';
-import { summaryText, wallText } from './summaryText.js';
+import { summaryText } from './summaryText.js';
 import { onOutputClosed, print } from './output.js';
 import { canRedraw } from './screen.js';
 
@@ -59,7 +60,9 @@ export async function run(args: string[]): Promise<number> {
     if (values.junit !== undefined) writeJunit(values.junit, junitText(summary, spec));
     if (!json) print(summaryText(controller.state, controller.directory));
     for (const line of problemLines(summary)) process.stderr.write(`c10m: ${line}\n`);
-    return notSaved(controller) ?? summary.exitCode;
+    const unsaved = notSaved(controller);
+    if (unsaved !== undefined) process.stderr.write(`c10m: ${unsaved.message}\n      ${unsaved.remedy ?? ''}\n`);
+    return unsaved?.exitCode ?? summary.exitCode;
   } catch (error) {
     view?.end();
     if (error instanceof HumanError && abort.signal.aborted) return exitCodes.interrupted;
@@ -104,15 +107,6 @@ function writeJunit(path: string, text: string): void {
   } catch (error) {
     process.stderr.write(`c10m: ${path} could not be written: ${messageOf(error)}. The run itself is saved.\n`);
   }
-}
-
-/** The exit code of a run whose result is not on the disk; told, with where it still is. */
-function notSaved({ state, directory }: RunHandle): number | undefined {
-  if (state.unsaved === undefined) return undefined;
-  process.stderr.write(
-    `c10m: The run is not saved whole in ${directory}: ${state.unsaved}.\n      The host keeps all of it in ~/.local/state/c10m/runs/${state.runId}, as one of the last that nobody fetched.\n`,
-  );
-  return exitCodes.internal;
 }
 
 /** What stderr says of a run that is not simply done. */

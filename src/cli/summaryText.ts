@@ -1,16 +1,11 @@
 import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
 import { ledgerItems } from '../core/figures/ledger.js';
-import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/figures/resultTexts.js';
+import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle, wallText } from '../core/figures/resultTexts.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { formatBytes, formatCount, formatCountOf, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunState } from '../run/runState.js';
 import { table } from './table.js';
-
-/** A wall in one line: what stopped the run, at how many connections, how that was seen, and what moves it. */
-export function wallText({ title, at, evidence, remedy }: Summary['walls'][number]): string {
-  return `${title} at ${formatCount(at)}: ${evidence}. ${remedy}`;
-}
 
 /** The table that ends a run in the terminal, and `c10m runs show`. */
 export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 'runId'>, directory: string): string {

@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { type RunSpec, runSpecSchema } from '../protocol/spec.js';
 import { HumanError } from './errors.js';
 import { parseThreshold } from './figures/thresholds.js';
-import { formatCount, parseBytes, parseCount, parseDuration } from './units.js';
+import { lastPort } from './plan/layout.js';
+import { formatCount, formatFigure, parseBytes, parseCount, parseDuration } from './units.js';
 
 /**
  * A spec as people write it: in a profile, on a command line. Counts accept `50k`, durations `30s` (`hold` is short for
@@ -15,8 +16,6 @@ const countKeys = ['connections', 'ports', 'firstPort', 'rate', 'workerNofile'] 
 const durationKeys: Record<string, string> = { hold: 'holdSeconds', lease: 'leaseSeconds', abortOnThreshold: 'abortOnThresholdSeconds' };
 const secondsKeys = ['holdSeconds', 'leaseSeconds', 'abortOnThresholdSeconds'] as const;
 const knownKeys = [...Object.keys(runSpecSchema.entries), ...Object.keys(durationKeys), '$schema'];
-
-const highestPort = 65_535;
 
 /** A problem in a profile's text, in UTF-16 offsets. */
 export interface ProfileProblem {
@@ -75,10 +74,10 @@ function problemsOf(input: SpecInput): FieldProblem[] {
     });
   }
   const { firstPort, ports } = result.output;
-  if (firstPort !== undefined && ports !== undefined && firstPort + ports - 1 > highestPort) {
+  if (firstPort !== undefined && ports !== undefined && firstPort + ports - 1 > lastPort) {
     problems.push({
       path: ['firstPort'],
-      message: `${formatCount(ports)} ports from ${firstPort} on do not fit below ${highestPort + 1}.`,
+      message: `${formatCount(ports)} ports from ${firstPort} on do not fit below ${lastPort + 1}.`,
       remedy: 'Ask for fewer ports or a lower first port.',
     });
   }
@@ -161,7 +160,6 @@ const writtenAs: Record<string, string> = {
   ...Object.fromEntries(Object.entries(durationKeys).map(([short, full]) => [full, short])),
   intervalSeconds: 'every',
 };
-const boundFormat = new Intl.NumberFormat('en-US', { maximumFractionDigits: 3 });
 
 function issueText(keys: readonly (string | number)[], issue: v.BaseIssue<unknown>, value: unknown): string {
   const path = keys.map((key) => writtenAs[key] ?? key).join('.');
@@ -171,7 +169,7 @@ function issueText(keys: readonly (string | number)[], issue: v.BaseIssue<unknow
   if (path === 'connections') return `connections is ${shown}, but must be a whole number from 1 to 100,000,000, or "max".`;
   if (issue.type === 'strict_object' && issue.expected === 'never') return `"${path}" is not a field of a run.`;
   if (issue.type === 'strict_object' && issue.expected !== 'Object') return `"${path}" is missing.`;
-  const bound = 'requirement' in issue && typeof issue.requirement === 'number' ? `${boundFormat.format(issue.requirement)}${unit}` : undefined;
+  const bound = 'requirement' in issue && typeof issue.requirement === 'number' ? `${formatFigure(issue.requirement, 3)}${unit}` : undefined;
   if (bound !== undefined && issue.type === 'min_value') return `${path} is ${shown}, but must be at least ${bound}.`;
   if (bound !== undefined && issue.type === 'max_value') return `${path} is ${shown}, but must be at most ${bound}.`;
   if (issue.type === 'min_length') return `${path} must not be empty.`;

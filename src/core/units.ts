@@ -8,6 +8,11 @@ export function formatCount(count: number): string {
   return integer.format(count);
 }
 
+/** `23,321.2`: with at most so many digits behind the point. */
+export function formatFigure(value: number, maximumDigits: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: maximumDigits });
+}
+
 /** `1 port`, `2 ports`: a count with what is counted, whose plural ends with s. */
 export function formatCountOf(count: number, singular: string): string {
   return `${formatCount(count)} ${singular}${count === 1 ? '' : 's'}`;

@@ -2,7 +2,7 @@ import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { metrics } from '../core/figures/metrics.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
-import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle } from '../core/figures/resultTexts.js';
+import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle, wallText } from '../core/figures/resultTexts.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
@@ -92,7 +92,7 @@ export function resultRows({ run }: ReportedRun): [name: string, value: string][
       'Latency',
       `p50 ${latency.p50.toFixed(1)} ms, p99 ${latency.p99.toFixed(1)} ms, p99.9 ${latency.p999.toFixed(1)} ms, maximum ${latency.max.toFixed(1)} ms`,
     ]);
-  for (const wall of summary.walls) rows.push(['Wall', `${wall.title} at ${formatCount(wall.at)}: ${wall.evidence}. ${wall.remedy}`]);
+  for (const wall of summary.walls) rows.push(['Wall', wallText(wall)]);
   for (const threshold of summary.thresholds)
     rows.push(['Threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'failed'} (${formatThresholdValue(threshold)})`]);
   rows.push(['Host afterwards', summary.hostRestored ? 'as it was found' : 'not fully restored']);

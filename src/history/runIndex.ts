@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
+import { highestStage } from '../core/figures/summary.js';
 import type { SavedRun } from '../protocol/result.js';
 import { readRunFile, runFileName, writeWhole } from './runFiles.js';
 import { runIdPattern } from './runId.js';
@@ -48,7 +49,7 @@ export function entryOf(run: SavedRun): RunListEntry {
     host: run.spec.host,
     protocol: run.spec.protocol,
     engine: run.spec.engine,
-    connections: run.spec.stages.length === 0 ? run.spec.connections : Math.max(...run.spec.stages.map(({ to }) => to)),
+    connections: highestStage(run.spec.stages) ?? run.spec.connections,
     ...(summary === undefined
       ? {}
       : {

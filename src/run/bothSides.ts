@@ -1,5 +1,5 @@
 import { describeProof, HalfOpenWatch } from '../core/walls/halfOpen.js';
-import { wallCatalogue } from '../core/walls/catalogue.js';
+import { metWall } from '../core/walls/catalogue.js';
 import type { Phase, RunEvent, RunEventBody, Sample } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { Part } from './hostParts.js';
@@ -61,12 +61,20 @@ export class BothSides {
       const sample = run.emit({ ...merged, phase: run.now().phase ?? phase, target }) as Sample;
       if (this.isWhole()) this.checkHalfOpen(sample, clients);
     };
-    if (phase !== 'holding' || !isFalling) tell();
+    if (phase !== 'holding' || !isFalling) {
+      tell();
+      return;
+    }
     // The server may see the end of the connections before the clients' hosts have told that they close them.
-    else
-      setTimeout(() => {
-        if (run.now().phase === 'holding' && !this.isPassingToDrain(clients, 'holding') && run.now().phase === 'holding') tell();
-      }, hearingMs);
+    setTimeout(() => {
+      if (this.isStillHolding(clients)) tell();
+    }, hearingMs);
+  }
+
+  private isStillHolding(clients: readonly Part[]): boolean {
+    const isHolding = () => this.run.now().phase === 'holding';
+    // Looking may have led to the drain.
+    return isHolding() && !this.isPassingToDrain(clients, 'holding') && isHolding();
   }
 
   /** After a gap the hosts tell at once what was missed; beside each other these samples would be of different times. */
@@ -105,9 +113,8 @@ export class BothSides {
       // A host that cannot be reached now proves nothing; the next samples say what is still missing.
       for (const part of clients) part.controller.prove().catch(() => undefined);
     } else if (!run.state.walls.some(({ id }) => id === finding.id)) {
-      const { title, remedy } = wallCatalogue[finding.id];
       const at = Math.min(sample.established.server, sample.established.client);
-      run.emit({ type: 'wall', wall: { id: finding.id, title, at, evidence: finding.text, remedy } });
+      run.emit({ type: 'wall', wall: metWall(finding.id, at, finding.text) });
     }
   }
 }

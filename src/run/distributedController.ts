@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { HumanError } from '../core/errors.js';
+import { HumanError, messageOf } from '../core/errors.js';
 import { advance } from '../core/phases.js';
 import { SummaryBuilder } from '../core/figures/summary.js';
 import { newRunId } from '../history/runId.js';
@@ -16,7 +16,7 @@ import { type ControllerDependencies, ObservedRun } from './observedRun.js';
 import { mergePlans, planParts, type PartPlans } from './distributedPlan.js';
 import { phaseReached } from './phaseReached.js';
 import { clientPartSpecs, divideOrder, partSpec, serverPartSpec } from './partSpecs.js';
-import { bodyOf, type Part, savedPart, textOf } from './hostParts.js';
+import { bodyOf, type Part, savedPart } from './hostParts.js';
 import type { ControllerEvent, RunHandle } from './runHandle.js';
 import { applyEvent } from './runState.js';
 
@@ -184,7 +184,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
       phaseReached(server.controller, 'holding'),
       server.done.then(
         (summary) => summary.reason ?? 'it ended',
-        (error: unknown) => textOf(error),
+        (error: unknown) => messageOf(error),
       ),
     ]);
     if (failure !== undefined) return { verdict: this.stopReason === undefined ? 'failed' : 'stopped', reason: `${spec.host}: ${failure}` };
@@ -233,7 +233,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
           (summary) => {
             if (summary.verdict === 'failed') fail(part, summary.reason ?? 'unknown');
           },
-          (error: unknown) => fail(part, textOf(error)),
+          (error: unknown) => fail(part, messageOf(error)),
         ),
       ),
     );

@@ -42,7 +42,3 @@ export function bodyOf<T extends RunEvent>(event: T): Omit<T, 'seq' | 't'> {
   delete copy.t;
   return copy as Omit<T, 'seq' | 't'>;
 }
-
-export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -1,3 +1,4 @@
+import { HumanError } from '../core/errors.js';
 import type { RunEvent, Summary } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
@@ -21,4 +22,12 @@ export interface RunHandle {
   burst(messages: number, bytes: number): Promise<void>;
   removeAll(): Promise<void>;
   detach(): Promise<void>;
+}
+
+/** What is wrong with a run that has ended and is not on the disk; undefined: it is. */
+export function notSaved({ state, directory }: Pick<RunHandle, 'state' | 'directory'>): HumanError | undefined {
+  if (state.unsaved === undefined) return undefined;
+  return new HumanError(`The run is not saved whole in ${directory}: ${state.unsaved}.`, {
+    remedy: `The host keeps all of it in ~/.local/state/c10m/runs/${state.runId}, as one of the last that nobody fetched.`,
+  });
 }

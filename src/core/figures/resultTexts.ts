@@ -1,4 +1,5 @@
 import { bytesPerEndIn2014 } from '../plan/costs.js';
+import type { Wall } from '../../protocol/events.js';
 import { text } from '../texts.js';
 import { formatCount, formatKilobytesPerEnd } from '../units.js';
 
@@ -23,4 +24,16 @@ export function bytesPerEndIn2014Text(protocol: 'tcp' | 'websocket' | 'both'): s
 /** One protocol's part of a run of both: its counts and bytes per end. */
 export function protocolPartText(part: { server: number; client: number; bytesPerEnd?: number | null | undefined }): string {
   return `${formatCount(part.server)} on the server, ${formatCount(part.client)} on the client, ${formatKilobytesPerEnd(part.bytesPerEnd ?? null)} per end`;
+}
+
+/** A wall in one line: what stopped the run, at how many connections, how that was seen, and what moves it. */
+export function wallText({ title, at, evidence, remedy }: Wall): string {
+  return `${title} at ${formatCount(at)}: ${evidence}. ${remedy}`;
+}
+
+/** What is told of a run that cannot be saved, or can again. */
+export function savingText(unsaved: string | undefined): string {
+  return unsaved === undefined
+    ? text('The run is saved again, whole.')
+    : text('The run cannot be saved now: {0}. It goes on; what is missing is written as soon as there is room.', unsaved);
 }

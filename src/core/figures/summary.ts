@@ -110,8 +110,8 @@ export class SummaryBuilder {
   /** `target` is what was asked for, not what was planned: a run that fits less than asked for has not reached its target. */
   private target(): number {
     const requested = this.plan?.requested ?? this.spec?.connections ?? 0;
-    const stages = this.spec?.stages ?? [];
-    if (stages.length > 0) return Math.max(...stages.map((stage) => stage.to));
+    const stage = highestStage(this.spec?.stages ?? []);
+    if (stage !== undefined) return stage;
     return requested === 'max' ? Math.max(this.peak?.established.client ?? 0, 0) : Math.max(requested, this.largestTarget);
   }
 
@@ -185,6 +185,11 @@ export class SummaryBuilder {
           : exitCodeOf({ ...summary, thresholds }, end.interrupted === true, this.spec?.connections === 'max'),
     };
   }
+}
+
+/** The most connections that a stage aims at; undefined without stages: then the run's own number counts. */
+export function highestStage(stages: RunSpec['stages']): number | undefined {
+  return stages.length === 0 ? undefined : Math.max(...stages.map((stage) => stage.to));
 }
 
 /** What both sides held at the same time. The server counts all at once, so that its own count bounds what the clients held together. */

@@ -1,6 +1,6 @@
 import type { Summary } from '../../protocol/events.js';
 import { HumanError } from '../errors.js';
-import { parseCount } from '../units.js';
+import { formatFigure, parseCount } from '../units.js';
 
 export type ThresholdOperator = '<' | '<=' | '>' | '>=' | '==' | '!=';
 
@@ -72,7 +72,7 @@ export function formatThresholdValue({ expression, value }: { expression: string
   const metric = /^\s*([\w.]+)/.exec(expression)?.[1] ?? '';
   const unit = Object.hasOwn(thresholdMetrics, metric) ? thresholdMetrics[metric]!.unit : '';
   const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 1 ? 1 : 3;
-  const figure = new Intl.NumberFormat('en-US', { maximumFractionDigits: digits }).format(value);
+  const figure = formatFigure(value, digits);
   return unit === '' || unit === '0–1' ? figure : `${figure} ${unit}`;
 }
 

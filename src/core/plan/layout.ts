@@ -6,7 +6,7 @@ import { formatCount } from '../units.js';
 
 /** As in 2014: TCP from 8001, WebSocket from 8501. */
 export const firstPorts: Record<ConnectionProtocol, number> = { tcp: 8_001, websocket: 8_501 };
-const lastPort = 65_535;
+export const lastPort = 65_535;
 /** A worker for fewer connections than this only adds its fixed memory. */
 const connectionsWorthAWorker = 1_000;
 /** Sources that the planner takes from 127/8 when the number of ports is fixed. */

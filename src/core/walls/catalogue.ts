@@ -1,3 +1,4 @@
+import type { Wall } from '../../protocol/events.js';
 import type { PlannedWall } from '../../protocol/plan.js';
 
 /** A limit that can stop or slow a ramp. Each has a page of the same name in `docs/walls`. */
@@ -52,6 +53,11 @@ export const wallCatalogue = {
 } as const satisfies Record<string, Omit<WallDefinition, 'id'>>;
 
 export type WallId = keyof typeof wallCatalogue;
+
+/** A wall that was met at so many connections, with the catalogue's title and remedy. */
+export function metWall(id: WallId, at: number, evidence: string): Wall {
+  return { id, ...wallCatalogue[id], at, evidence };
+}
 
 /** A planned wall with the catalogue's title and remedy. `at` null: no such limit. */
 export function plannedWall(id: WallId, at: number | null, atAfterTuning: number | null, evidence: string): PlannedWall {

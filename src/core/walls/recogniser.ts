@@ -6,7 +6,7 @@ import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWal
 import { gainBeyond } from './ceiling.js';
 import { isSlowing } from './plannedWalls.js';
 import { formatBytes, formatCount } from '../units.js';
-import { wallCatalogue, type WallId } from './catalogue.js';
+import { metWall, wallCatalogue, type WallId } from './catalogue.js';
 
 /** What the supervisor knows beside the samples. */
 export interface WallEvidence {
@@ -94,9 +94,9 @@ export class WallRecogniser {
     if (this.told.has(id)) return [];
     this.told.add(id);
     const at = this.held(sample);
-    const { title, remedy } = wallCatalogue[id];
+    const wall = metWall(id, at, text);
     const endsCeiling = this.plan.requested === 'max' && id !== 'unknown' && !isSlowing(id);
-    return [{ id, title, at, evidence: text, remedy: endsCeiling ? `${remedy} ${gainBeyond(id, at, this.plan)}` : remedy }];
+    return [endsCeiling ? { ...wall, remedy: `${wall.remedy} ${gainBeyond(id, at, this.plan)}` } : wall];
   }
 
   /** A host may have one side of the run only: then that side counts. */

@@ -1,5 +1,6 @@
-import { EventEmitter, l10n, type Disposable, type Event } from 'vscode';
+import { EventEmitter, type Disposable, type Event } from 'vscode';
 import { HumanError, toPlainError } from '../../core/errors.js';
+import { savingText } from '../../core/figures/resultTexts.js';
 import { isFinal } from '../../core/phases.js';
 import type { PanelDelta, PanelRequest } from '../../protocol/panel.js';
 import type { RunSpec } from '../../protocol/spec.js';
@@ -32,12 +33,7 @@ export class LiveRun implements RunSource, Disposable {
       tags: [],
     });
     this.unsubscribe = controller.onEvent((event) => {
-      if (event.type === 'saving')
-        this.tell(
-          controller.state.unsaved === undefined
-            ? ''
-            : l10n.t('The run cannot be saved now: {0}. It goes on; what is missing is written as soon as there is room.', controller.state.unsaved),
-        );
+      if (event.type === 'saving') this.tell(controller.state.unsaved === undefined ? '' : savingText(controller.state.unsaved));
       else if (event.type !== 'link') this.deltas.fire(this.view.observe(event));
       else if (controller.state.linkLost === undefined) this.tell('', 'live');
       else this.tell(controller.state.linkLost, 'lost');

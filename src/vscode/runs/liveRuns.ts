@@ -2,7 +2,7 @@ import { EventEmitter, type Disposable, type LogOutputChannel } from 'vscode';
 import type { PanelRequest } from '../../protocol/panel.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import type { ControllerEvent } from '../../run/runHandle.js';
-import type { RunHandle } from '../../run/runHandle.js';
+import { notSaved, type RunHandle } from '../../run/runHandle.js';
 import { LiveRun } from './liveRun.js';
 import type { RunningRun, RunningRuns } from './runningRuns.js';
 
@@ -47,7 +47,7 @@ export class LiveRuns implements Disposable {
     const controller = this.dependencies.createController(spec, undefined, (text) => said.run?.tell(text), abort.signal);
     const run = this.adopt(controller, spec, abort);
     said.run = run;
-    return { run, outcome: this.follow(run, () => controller.start(abort.signal)) };
+    return { run, outcome: this.follow(run, controller, () => controller.start(abort.signal)) };
   }
 
   /** Takes up a run that an earlier window left in progress. */
@@ -57,7 +57,7 @@ export class LiveRuns implements Disposable {
     const controller = this.dependencies.createController(spec, entry.runId, (text) => said.run?.tell(text), abort.signal);
     const run = this.adopt(controller, spec, abort);
     said.run = run;
-    await this.follow(run, () => controller.reattach(abort.signal));
+    await this.follow(run, controller, () => controller.reattach(abort.signal));
   }
 
   dispose(): void {
@@ -81,12 +81,14 @@ export class LiveRuns implements Disposable {
     return run;
   }
 
-  private async follow(run: LiveRun, begin: () => Promise<unknown>): Promise<void> {
+  private async follow(run: LiveRun, controller: RunHandle, begin: () => Promise<unknown>): Promise<void> {
     const { running } = this.dependencies;
     const { runId } = run;
     try {
       await running.remember({ runId, host: run.spec.host, pid: process.pid });
       await begin();
+      const unsaved = notSaved(controller);
+      if (unsaved !== undefined) throw unsaved;
       run.end();
     } catch (error) {
       if (this.disposed) return;

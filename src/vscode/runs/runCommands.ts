@@ -1,5 +1,5 @@
 import { commands, l10n, Uri, window, workspace, type Disposable, type LogOutputChannel } from 'vscode';
-import { HumanError, toPlainError } from '../../core/errors.js';
+import { HumanError } from '../../core/errors.js';
 import type { PanelRequest } from '../../protocol/panel.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import type { RunStore } from '../../history/store.js';
@@ -90,7 +90,7 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
           dashboards.close(id);
         } catch (error) {
           // The others can be deleted, and brought back, all the same.
-          void window.showWarningMessage(HumanError.fromPlain(toPlainError(error)).text);
+          reportError(log, error);
         }
       }
       tree.refresh();
