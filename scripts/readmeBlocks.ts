@@ -35,7 +35,7 @@ const exitCodeMeanings: Record<ExitCode, string> = {
   64: 'bad usage or a mistake in the profile; nothing was started',
   69: 'the host cannot be reached, is busy, or lacks what a run needs',
   70: 'a defect of C10M, or the run failed',
-  75: 'the host could not be restored completely; each key is named',
+  75: 'the host could not be restored completely, each key is named; or nobody saw the end of the run',
   77: 'authentication or the host key was refused',
   98: 'the target was not reached; the wall is named on stderr',
   99: 'a threshold failed',

@@ -268,7 +268,7 @@ export class Supervisor {
     this.lastHeartbeat = performance.now();
     if (order.type === 'heartbeat') return undefined;
     if (order.type === 'stop') {
-      this.stop({ verdict: 'stopped', reason: order.reason ?? 'Stopped by the user.', interrupted: true });
+      this.stop({ verdict: 'stopped', reason: order.reason ?? 'Stopped by the user.' });
       return null;
     }
     if (this.orders === undefined || (this.story.phase !== 'ramping' && this.story.phase !== 'holding')) {

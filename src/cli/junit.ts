@@ -1,14 +1,20 @@
 import { formatThresholdValue } from '../core/figures/thresholds.js';
+import { isTargetReached, judgeRun, verdictWord } from '../core/verdict.js';
 import { escapeHtml } from '../history/svgChart.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
 
-/** The result of a run as a JUnit file: one case for the target, one for the restoration, one a threshold. */
+/** The result of a run as a JUnit file: one case for the verdict, one for the target, one for the restoration, one a threshold. */
 export function junitText(summary: Summary, spec: RunSpec): string {
   const established = Math.min(summary.established.server, summary.established.client);
+  const { verdict, exitCode } = judgeRun(summary, spec);
   const cases: [name: string, failure: string | undefined][] = [
-    ['target reached', established >= summary.target ? undefined : `${established} of ${summary.target} connections`],
-    ['host restored', summary.hostRestored ? undefined : summary.keys.map((key) => `${key.key}: ${key.outcome}`).join(', ')],
+    [
+      'verdict',
+      verdict === 'passed' ? undefined : `${verdictWord(verdict)}, exit code ${exitCode}${summary.reason === undefined ? '' : `: ${summary.reason}`}`,
+    ],
+    ['target reached', isTargetReached(summary, spec) ? undefined : `${established} of ${summary.target} connections`],
+    ['host restored', summary.hostRestored ? undefined : summary.keys.map((key) => `${key.key}: ${key.outcome}`).join(', ') || 'not known'],
     ...summary.thresholds.map((threshold): [string, string | undefined] => [
       threshold.expression,
       threshold.passed ? undefined : `it is ${formatThresholdValue(threshold)}`,

@@ -2,7 +2,9 @@ import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { exitCodes, HumanError, messageOf } from '../core/errors.js';
 import { wallText } from '../core/figures/resultTexts.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
+import type { RunSpec } from '../protocol/spec.js';
 import { encodeLine } from '../protocol/lines.js';
+import { judgeRun } from '../core/verdict.js';
 import { newRun } from '../run/newRun.js';
 import { notSaved, type RunHandle } from '../run/runHandle.js';
 import { dependenciesOf } from './environment.js';
@@ -59,10 +61,12 @@ export async function run(args: string[]): Promise<number> {
     view?.end();
     if (values.junit !== undefined) writeJunit(values.junit, junitText(summary, spec));
     if (!json) print(summaryText(controller.state, controller.directory));
-    for (const line of problemLines(summary)) process.stderr.write(`c10m: ${line}\n`);
+    for (const line of problemLines(summary, spec)) process.stderr.write(`c10m: ${line}\n`);
     const unsaved = notSaved(controller);
     if (unsaved !== undefined) process.stderr.write(`c10m: ${unsaved.message}\n      ${unsaved.remedy ?? ''}\n`);
-    return unsaved?.exitCode ?? summary.exitCode;
+    // What is worse for the host comes first.
+    const { exitCode } = judgeRun(summary, spec);
+    return exitCode === exitCodes.done ? (unsaved?.exitCode ?? exitCode) : exitCode;
   } catch (error) {
     view?.end();
     if (error instanceof HumanError && abort.signal.aborted) return exitCodes.interrupted;
@@ -110,12 +114,15 @@ function writeJunit(path: string, text: string): void {
 }
 
 /** What stderr says of a run that is not simply done. */
-function problemLines(summary: Awaited<ReturnType<RunHandle['start']>>): string[] {
+function problemLines(summary: Awaited<ReturnType<RunHandle['start']>>, spec: RunSpec): string[] {
   const lines: string[] = [];
-  if (summary.exitCode === exitCodes.targetNotReached) {
+  const { verdict } = judgeRun(summary, spec);
+  if (verdict === 'targetNotReached') {
     const wall = summary.walls[0];
     lines.push(wall === undefined ? `The target was not reached. ${summary.reason ?? ''}` : `The target was not reached: ${wallText(wall)}`);
   } else if (summary.reason !== undefined) lines.push(summary.reason);
+  if (verdict === 'incomplete' || (verdict === 'hostNotRestored' && !summary.keys.some(({ outcome }) => outcome === 'refused')))
+    lines.push('It is not known that the host was restored. Look, and restore it, with: c10m host restore');
   for (const key of summary.keys)
     if (key.outcome === 'refused')
       lines.push(

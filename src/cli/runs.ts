@@ -6,6 +6,7 @@ import { reportFormats } from '../history/report.js';
 import { RunStore } from '../history/store.js';
 import { compareText } from './compareText.js';
 import { defaultRunsDirectory } from './environment.js';
+import { verdictWord } from '../core/verdict.js';
 import { parseOptions } from './options.js';
 import { summaryText } from './summaryText.js';
 import { table } from './table.js';
@@ -99,7 +100,7 @@ function listText(store: RunStore): string {
       ? [entry.id, 'unreadable', entry.problem ?? '']
       : [
           entry.id,
-          entry.verdict ?? 'no end seen',
+          verdictWord(entry.result ?? 'incomplete'),
           entry.host,
           `${entry.established === undefined ? '–' : formatCount(entry.established)} of ${entry.connections === 'max' ? 'max' : formatCount(entry.connections)} ${entry.protocol}`,
           entry.engine,

@@ -5,6 +5,7 @@ import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { formatBytes, formatCount, formatCountOf, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunState } from '../run/runState.js';
+import { judgeRun, verdictWord } from '../core/verdict.js';
 import { table } from './table.js';
 
 /** The table that ends a run in the terminal, and `c10m runs show`. */
@@ -13,7 +14,7 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
   if (summary === undefined) return `The run ${state.runId} has no summary: its end was not seen.\n${directory}\n`;
   const { established, connectRate, ledger } = summary;
   const rows: string[][] = [
-    ['result', `${summary.verdict}${summary.reason === undefined ? '' : `: ${summary.reason}`}`],
+    ['result', `${verdictWord(judgeRun(summary, spec).verdict)}${summary.reason === undefined ? '' : `: ${summary.reason}`}`],
     ['target', formatCountOf(summary.target, `${protocolTitle(spec.protocol)} connection`)],
     ['established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
     ['failed', failedText(summary.failed)],

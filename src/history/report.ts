@@ -3,6 +3,7 @@ import { ledgerItems } from '../core/figures/ledger.js';
 import { metrics } from '../core/figures/metrics.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle, wallText } from '../core/figures/resultTexts.js';
+import { judgeRun, verdictWord } from '../core/verdict.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
@@ -62,10 +63,11 @@ export function resultRows({ run }: ReportedRun): [name: string, value: string][
       `${spec.connections === 'max' ? 'as many as fit' : formatCount(spec.connections)} connections, ${spec.protocol}, engine ${spec.engine}${spec.command === undefined ? '' : ` (${spec.command})`}`,
     ],
   ];
-  if (summary === undefined) return [...rows, ['Result', 'its end was not seen']];
+  if (summary === undefined) return [...rows, ['Result', verdictWord('incomplete')]];
   const { established, failed, connectRate, latency } = summary;
+  const judgement = judgeRun(summary, spec);
   rows.push(
-    ['Result', `${summary.verdict}${summary.reason === undefined ? '' : `: ${summary.reason}`}, exit code ${summary.exitCode}`],
+    ['Result', `${verdictWord(judgement.verdict)}${summary.reason === undefined ? '' : `: ${summary.reason}`}, exit code ${judgement.exitCode}`],
     ['Established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
     ['Failed', failedText(failed)],
     [

@@ -2,6 +2,7 @@ import { closeSync, createReadStream, fsyncSync, openSync, readFileSync, renameS
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
+import { judgedSummary } from '../core/figures/summary.js';
 import { LineSplitter } from '../protocol/lines.js';
 import { type RunEvent, runEventSchema, sampleSchema } from '../protocol/events.js';
 import { quickCheck } from '../protocol/quickCheck.js';
@@ -51,7 +52,8 @@ export function readRunFile(directory: string): SavedRun {
       remedy: 'It was written by another program or a later version.',
     });
   }
-  return result.output;
+  const { summary, spec } = result.output;
+  return summary === undefined ? result.output : { ...result.output, summary: judgedSummary(summary, spec) };
 }
 
 /** A run of hours has tens of megabytes: fewer turns of the event loop than with the default of 64 KiB. */

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import { highestStage } from '../core/figures/summary.js';
+import { judgeRun, type RunVerdict } from '../core/verdict.js';
 import type { SavedRun } from '../protocol/result.js';
 import { readRunFile, runFileName, writeWhole } from './runFiles.js';
 import { runIdPattern } from './runId.js';
@@ -23,13 +24,15 @@ export interface RunListEntry {
   connections: number | 'max';
   /** Absent while it runs, or when its end was never seen. */
   verdict?: 'finished' | 'failed' | 'stopped';
+  /** As this laptop judges it; absent as `verdict` is. */
+  result?: RunVerdict;
   exitCode?: number;
   established?: number;
   bytesPerEnd?: number | null;
 }
 
 const indexFileName = 'index.json';
-const indexFormat = 1;
+const indexFormat = 2;
 
 interface IndexFile {
   format: number;
@@ -54,6 +57,7 @@ export function entryOf(run: SavedRun): RunListEntry {
       ? {}
       : {
           verdict: summary.verdict,
+          result: judgeRun(summary, run.spec).verdict,
           exitCode: summary.exitCode,
           established: Math.min(summary.established.server, summary.established.client),
           bytesPerEnd: summary.bytesPerEnd,

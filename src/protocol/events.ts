@@ -172,6 +172,11 @@ export const summarySchema = v.object({
   /** Each global key that was changed, with how it ended. */
   keys: v.array(keyOutcomeSchema),
   thresholds: v.optional(v.array(thresholdResultSchema), []),
+  /** False: the controller lost the host for good; what is known up to then was saved. */
+  endSeen: v.optional(v.boolean(), true),
+  /** Ended early because a threshold failed: that, and not the target that it did not reach, is its result. */
+  endedBy: v.optional(v.literal('threshold')),
+  /** As the writer judged it. Readers judge the parts themselves: `core/verdict.ts`. */
   exitCode: v.pipe(v.number(), v.integer()),
 });
 export type Summary = v.InferOutput<typeof summarySchema>;

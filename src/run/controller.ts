@@ -1,6 +1,6 @@
 import { HumanError, messageOf } from '../core/errors.js';
 import { planRun } from '../core/plan/plan.js';
-import { SummaryBuilder } from '../core/figures/summary.js';
+import { judgedSummary, SummaryBuilder } from '../core/figures/summary.js';
 import { newRunId } from '../history/runId.js';
 import type { RunWriter } from '../history/runWriter.js';
 import type { ControllerCommand } from '../protocol/commands.js';
@@ -212,10 +212,11 @@ export class RunController extends ObservedRun implements RunHandle {
 
   /** The run's end was never seen: what is known is saved, and said to be incomplete. */
   private giveUp(reason: string): void {
-    this.finish(this.builder.build({ verdict: 'failed', reason: `The end of the run was not seen: ${reason}`, hostRestored: false, keys: [] }));
+    this.finish(this.builder.build({ verdict: 'failed', reason: `The end of the run was not seen: ${reason}`, hostRestored: false, keys: [], endSeen: false }));
   }
 
-  private take(event: RunEvent): void {
+  private take(received: RunEvent): void {
+    const event = received.type === 'summary' ? { ...received, summary: judgedSummary(received.summary, this.state.spec) } : received;
     if (!applyEvent(this.state, event)) return;
     this.builder.observe(event);
     this.writer?.append(event);

@@ -319,7 +319,7 @@ export class DistributedController extends ObservedRun implements RunHandle {
     this.enter(end.verdict, end.reason);
     const mostOf = (role: Part['role']) => this.parts.filter((part) => part.role === role).reduce((sum, part) => sum + part.most, 0);
     const most = !this.sides.wasTakenUp ? {} : { most: { server: mostOf('server'), client: mostOf('client') } };
-    const summary = this.builder.build({ ...end, ...most, hostRestored, keys, interrupted: this.stopReason !== undefined });
+    const summary = this.builder.build({ ...end, ...most, hostRestored, keys });
     this.emit({ type: 'summary', summary });
     if (this.saved !== undefined && this.writer !== undefined) {
       const { facts, plan } = this.state;

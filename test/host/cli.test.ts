@@ -250,7 +250,7 @@ describe('c10m in a terminal', { skip }, () => {
     ['a host that does not exist', ['--host', 'nobody.invalid'], 69, /nobody\.invalid/],
     ['a refused port', ['--host', 'root@127.0.0.1:1'], 69, /127\.0\.0\.1/],
     ['an unknown host key', ['--host', 'stranger'], 77, /SHA256:/],
-    ['a server that ends at once', ['--command', 'exit 3'], 98, /The server worker server-1 ended: The command ended with exit code 3/],
+    ['a server that ends at once', ['--command', 'exit 3'], 70, /The server worker server-1 ended: The command ended with exit code 3/],
     [
       'a threshold judged in the ramp that holds',
       ['-c', '1500', '--rate', '500', '--abort-on-threshold', '1500ms', '--threshold', 'connectRate.mean>250'],

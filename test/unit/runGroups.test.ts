@@ -14,6 +14,7 @@ const entry = (id: string, change: Partial<RunListEntry> = {}): RunListEntry => 
   engine: 'epoll',
   connections: 1000,
   verdict: 'finished',
+  result: 'passed',
   ...change,
 });
 const day = (isoTime: string): string => isoTime.slice(0, 10);
@@ -48,7 +49,7 @@ test('days follow each other whatever the ids say', () => {
 });
 
 test('a filter is words that must all be found, whatever their case', () => {
-  const run = entry('20260304-1', { tags: ['nightly'], host: 'edge-1', protocol: 'websocket', verdict: 'failed' });
+  const run = entry('20260304-1', { tags: ['nightly'], host: 'edge-1', protocol: 'websocket', verdict: 'failed', result: 'failed' });
   const matches = (filter: string) => matchesFilter(run, '5,000 WebSocket connections', filter);
   assert.deepEqual(
     ['NIGHTLY', 'edge failed', '5,000', 'websocket 20260304', 'nightly passed', 'other'].map((filter) => [filter, matches(filter)]),

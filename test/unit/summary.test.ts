@@ -88,7 +88,7 @@ describe('SummaryBuilder', () => {
     ['the target was not reached', {}, short, {}, 98],
     ['not reached counts before a threshold', { thresholds: ['bytesPerEnd<10'] }, short, {}, 98],
     ['one side only is not reached', {}, [counts(500), counts(900, 1_000)], {}, 98],
-    ['interrupted', {}, short, { verdict: 'stopped', interrupted: true }, 130],
+    ['interrupted', {}, short, { verdict: 'stopped' }, 130],
     ['a host that could not be restored counts before all', { thresholds: ['bytesPerEnd<10'] }, short, { verdict: 'stopped', hostRestored: false }, 75],
     ['the ceiling is always reached', { connections: 'max' }, short, {}, 0],
   ];

@@ -233,7 +233,7 @@ export class RampControl {
     const { thresholds } = story.summarise({ verdict: 'finished', hostRestored: true, keys: [] });
     const failed = thresholds.find((threshold) => !threshold.passed);
     if (failed === undefined) return;
-    stop({ verdict: 'failed', reason: `The threshold ${failed.expression} failed (${formatThresholdValue(failed)}).`, abortedByThreshold: true });
+    stop({ verdict: 'failed', reason: `The threshold ${failed.expression} failed (${formatThresholdValue(failed)}).`, endedBy: 'threshold' });
   }
 
   /** What the samples do not hold but the recogniser needs. */

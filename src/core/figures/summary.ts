@@ -1,10 +1,10 @@
 import type { KeyOutcome, RunEvent, RunEventBody, Sample, Summary, Verdict } from '../../protocol/events.js';
 import type { Plan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import { type ExitCode, exitCodes } from '../errors.js';
+import { judgeRun } from '../verdict.js';
 import { firstWall } from '../walls/plannedWalls.js';
 import { protocolLedger } from './protocolLedger.js';
-import { evaluateThresholds, parseThreshold } from './thresholds.js';
+import { evaluateThresholds } from './thresholds.js';
 import { wallCatalogue } from '../walls/catalogue.js';
 
 export interface RunEnd {
@@ -12,12 +12,12 @@ export interface RunEnd {
   reason?: string;
   hostRestored: boolean;
   keys: KeyOutcome[];
-  /** Stopped by the user or a signal. */
-  interrupted?: boolean;
   /** Most connections that each side told by itself, where nobody put both side by side all the time: a run over several hosts that was taken up again. */
   most?: { server: number; client: number };
   /** Ended early because a threshold failed: that, and not the target it did not reach, is the result. */
-  abortedByThreshold?: boolean;
+  endedBy?: 'threshold';
+  /** False: the end was not seen. */
+  endSeen?: boolean;
 }
 
 /** Connect rates kept for the median: a ramp of a day at one sample a second. */
@@ -174,16 +174,10 @@ export class SummaryBuilder {
       walls: [...this.walls, ...this.plannedStop()],
       hostRestored: end.hostRestored,
       keys: end.keys,
+      endSeen: end.endSeen ?? true,
+      ...(end.endedBy === undefined ? {} : { endedBy: end.endedBy }),
     };
-    const thresholds = evaluateThresholds((this.spec?.thresholds ?? []).map(parseThreshold), summary);
-    return {
-      ...summary,
-      thresholds,
-      exitCode:
-        end.abortedByThreshold === true && end.hostRestored
-          ? exitCodes.thresholdFailed
-          : exitCodeOf({ ...summary, thresholds }, end.interrupted === true, this.spec?.connections === 'max'),
-    };
+    return judgedSummary(summary, this.spec ?? { connections: 'max', stages: [], thresholds: [] });
   }
 }
 
@@ -198,13 +192,11 @@ function highest(seen: Summary['established'], most: RunEnd['most']): Summary['e
   return { server: most.server, client: Math.min(most.client, most.server) };
 }
 
-/** The exit code of a run that began. What is worse for the host comes first. */
-export function exitCodeOf(summary: Omit<Summary, 'exitCode'>, interrupted: boolean, anyCount = false): ExitCode {
-  if (!summary.hostRestored) return exitCodes.notRestored;
-  if (interrupted || summary.verdict === 'stopped') return exitCodes.interrupted;
-  const reached = Math.min(summary.established.server, summary.established.client) >= summary.target;
-  if (!reached && !anyCount) return exitCodes.targetNotReached;
-  if (summary.verdict === 'failed') return exitCodes.internal;
-  if (summary.thresholds.some((threshold) => !threshold.passed)) return exitCodes.thresholdFailed;
-  return exitCodes.done;
+/**
+ * The summary with its thresholds and exit code as they follow from its parts and the spec that was asked for. Whoever shows, saves or
+ * exits by a summary that came from elsewhere passes it through here first: a host's own word on them is not trusted.
+ */
+export function judgedSummary(parts: Omit<Summary, 'thresholds' | 'exitCode'>, spec: Pick<RunSpec, 'connections' | 'stages' | 'thresholds'>): Summary {
+  const summary = { ...parts, thresholds: evaluateThresholds(spec.thresholds, parts) };
+  return { ...summary, exitCode: judgeRun(summary, spec).exitCode };
 }

@@ -1,4 +1,5 @@
 import { text } from '../../core/texts.js';
+import { verdictWord } from '../../core/verdict.js';
 import type { RunListEntry } from '../../history/runIndex.js';
 
 export type Grouping = 'day' | 'host';
@@ -17,7 +18,7 @@ export function matchesFilter(entry: RunListEntry, title: string, filter: string
     title,
     entry.host === 'local' ? `${text('this machine')} local` : entry.host,
     ...entry.tags,
-    entry.verdict ?? text('no end seen'),
+    verdictWord(entry.result ?? 'incomplete'),
     entry.protocol,
     entry.engine,
     entry.id,

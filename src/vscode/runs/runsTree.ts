@@ -13,6 +13,7 @@ import {
   type TreeView,
 } from 'vscode';
 import { formatCount, formatKilobytesPerEnd } from '../../core/units.js';
+import { type RunVerdict, verdictLooks, type VerdictSeverity, verdictWord } from '../../core/verdict.js';
 import type { RunListEntry } from '../../history/runIndex.js';
 import type { RunStore } from '../../history/store.js';
 import { commandIds, contextKeys, itemContexts, viewIds } from '../ids.js';
@@ -117,7 +118,7 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
     item.contextValue = liveRun !== undefined ? itemContexts.runLive : entry.pinned ? itemContexts.runPinned : itemContexts.runSaved;
     item.command = { command: commandIds.openRun, title: l10n.t('Open run'), arguments: [{ id, entry } satisfies RunItem] };
     item.description = description;
-    item.iconPath = liveRun === undefined ? verdictIcon(entry.verdict) : new ThemeIcon('sync~spin');
+    item.iconPath = liveRun === undefined ? verdictIcon(entry.result ?? 'incomplete') : new ThemeIcon('sync~spin');
     const startedAt = new Date(entry.startedAt).toLocaleString();
     item.tooltip = [title, startedAt, description, ...(entry.tags.length === 0 ? [] : [l10n.t('Tags: {0}', entry.tags.join(', '))]), id].join('\n');
     item.accessibilityInformation = { label: `${title}, ${description}, ${startedAt}` };
@@ -127,9 +128,9 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
   private describe(entry: RunListEntry, liveRun: LiveRun | undefined): string {
     const host = entry.host === 'local' ? l10n.t('this machine') : entry.host;
     if (liveRun !== undefined) return `${liveRun.view.run.phases.at(-1)?.phase ?? l10n.t('connecting')}, ${host}`;
-    if (entry.verdict === undefined) return l10n.t('no end seen, {0}', host);
+    if (entry.result === undefined) return `${verdictWord('incomplete')}, ${host}`;
     const tags = entry.tags.map((tag) => `#${tag}`).join(' ');
-    const figures = `${entry.verdict}, ${formatCount(entry.established ?? 0)}, ${formatKilobytesPerEnd(entry.bytesPerEnd ?? null)}, ${host}`;
+    const figures = `${verdictWord(entry.result)}, ${formatCount(entry.established ?? 0)}, ${formatKilobytesPerEnd(entry.bytesPerEnd ?? null)}, ${host}`;
     return tags === '' ? figures : `${figures}, ${tags}`;
   }
 
@@ -157,15 +158,15 @@ function groupLabel(group: RunGroup): string {
     : new Date(`${group.key}T12:00:00`).toLocaleDateString(undefined, { weekday: 'short', year: 'numeric', month: 'short', day: 'numeric' });
 }
 
-function verdictIcon(verdict: RunListEntry['verdict']): ThemeIcon {
-  switch (verdict) {
-    case 'finished':
-      return new ThemeIcon('pass', new ThemeColor('testing.iconPassed'));
-    case 'failed':
-      return new ThemeIcon('error', new ThemeColor('testing.iconFailed'));
-    case 'stopped':
-      return new ThemeIcon('debug-stop');
-    case undefined:
-      return new ThemeIcon('circle-slash');
-  }
+const severityColors: Record<VerdictSeverity, string | undefined> = {
+  success: 'testing.iconPassed',
+  warning: 'list.warningForeground',
+  error: 'testing.iconFailed',
+  neutral: undefined,
+};
+
+function verdictIcon(verdict: RunVerdict): ThemeIcon {
+  const { icon, severity } = verdictLooks[verdict];
+  const color = severityColors[severity];
+  return color === undefined ? new ThemeIcon(icon) : new ThemeIcon(icon, new ThemeColor(color));
 }

@@ -59,6 +59,7 @@ export function summary(changes: Partial<Summary> = {}): Summary {
     hostRestored: true,
     keys: [],
     thresholds: [],
+    endSeen: true,
     exitCode: 0,
     ...changes,
   };

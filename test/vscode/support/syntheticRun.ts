@@ -176,6 +176,7 @@ export function syntheticSavedRun(id: string, factor: number, seconds = 60): { r
         hostRestored: true,
         keys: [],
         thresholds: [],
+        endSeen: true,
         exitCode: 0,
       },
     },

@@ -67,7 +67,7 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await page.locator(selectors.editorTab).filter({ hasText: 'renamed' }).waitFor();
     await workbench.runCommand('C10M: Filter Runs');
     await workbench.quickInputTitled('empty shows all').waitFor();
-    await workbench.answer('RENAMED finished');
+    await workbench.answer('RENAMED passed');
     await workbench.treeRow('small').waitFor({ state: 'detached' });
     await workbench.treeRow('renamed').waitFor();
     await screenshot(page, 'history-filtered');
