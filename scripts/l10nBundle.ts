@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
+import { fieldTable } from '../src/core/specInput.js';
 
 /** Where texts are shown: the extension, and its panels, which get their translations from it. */
 const shownIn = ['src/vscode', 'media/dashboard'];
@@ -14,10 +15,13 @@ export interface ShownTexts {
   untranslated: string[];
 }
 
-/** All texts that `l10n.t('…')` or `text('…')` look up, and those that neither does. */
+/** All texts that `l10n.t('…')` or `text('…')` look up, those of the start dialog in the list of spec fields, and what nobody looks up. */
 export function shownTexts(root: string): ShownTexts {
   const translated = new Set<string>();
   const untranslated: string[] = [];
+  for (const { inDialog, title, description, choices } of Object.values(fieldTable)) {
+    if (inDialog === true) for (const words of [title, description, ...Object.values(choices ?? {})]) translated.add(words);
+  }
   for (const folder of [...shownIn, ...lookedUpIn]) {
     for (const name of readdirSync(join(root, folder), { recursive: true }).map(String).sort()) {
       if (!name.endsWith('.ts') || name.endsWith('.d.ts')) continue;

@@ -5,14 +5,14 @@ import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { newRun } from '../run/newRun.js';
 import { dependenciesOf } from './environment.js';
-import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
+import { parseCommand, specFrom } from './options.js';
 import { table } from './table.js';
 import { print } from './output.js';
 
 /** `c10m check`: facts, plan and walls; changes nothing on the host. */
 export async function check(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions(args, { ...specOptions, ...hostOptions }, 'check');
-  const spec = specFrom(values, positionals[0]);
+  const { values, given, positionals } = parseCommand('check', args);
+  const spec = specFrom(given, positionals[0]);
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   const dependencies = dependenciesOf(values, abort.signal);

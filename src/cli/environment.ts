@@ -5,7 +5,7 @@ import type { ControllerDependencies } from '../run/observedRun.js';
 import { RunStore } from '../history/store.js';
 import { runOwner } from '../transport/environment.js';
 import { type ConnectOptions, connectHost } from '../transport/transport.js';
-import { provisionOf, sudoOf } from './choices.js';
+import type { CommandValues } from './commandList.js';
 import { addressOf } from './savedHosts.js';
 import { terminalPrompts } from './prompts.js';
 
@@ -15,25 +15,16 @@ export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.en
   return join(data !== undefined && data !== '' ? data : join(homedir(), '.local', 'share'), 'c10m', 'runs');
 }
 
-/** The options of `hostOptions` (options.ts), as parsed. */
-export interface HostOptionValues {
-  runs?: string | undefined;
-  'accept-new'?: boolean | undefined;
-  sudo?: string | undefined;
-  'provision-node'?: string | undefined;
-  verbose?: boolean | undefined;
-}
-
 /** What a controller needs, from the options of a command; `progress` also goes to the log that `--verbose` prints. */
-export function dependenciesOf(values: HostOptionValues, signal: AbortSignal, progress: (text: string) => void = () => undefined): ControllerDependencies {
+export function dependenciesOf(values: CommandValues<'host'>, signal: AbortSignal, progress: (text: string) => void = () => undefined): ControllerDependencies {
   const log = (line: string) => {
     if (values.verbose === true) process.stderr.write(`${line}\n`);
   };
   return controllerDependencies({
     runsDirectory: values.runs,
     acceptNewHostKeys: values['accept-new'] === true,
-    sudo: sudoOf(values.sudo),
-    provisionNode: provisionOf(values['provision-node']),
+    sudo: values.sudo,
+    provisionNode: values['provision-node'],
     log,
     progress: (text) => {
       log(text);

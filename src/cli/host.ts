@@ -5,7 +5,7 @@ import { parse } from 'valibot';
 import { RunController } from '../run/controller.js';
 import { factsText, planText } from './check.js';
 import { dependenciesOf } from './environment.js';
-import { hostOptions, parseOptions } from './options.js';
+import { parseCommand } from './options.js';
 import { addressOf, addSavedHost, readSavedHosts, removeSavedHost } from './savedHosts.js';
 import { laptopEnvironment } from '../transport/environment.js';
 import { listAliases, resolveHost } from '../transport/ssh/config.js';
@@ -14,7 +14,7 @@ import { print } from './output.js';
 
 /** `c10m host list|show|add|remove|test|restore`. */
 export async function host(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions(args, { ...hostOptions, 'dry-run': { type: 'boolean' } }, 'host');
+  const { values, positionals } = parseCommand('host', args);
   const [action, name = 'local', address] = positionals;
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());

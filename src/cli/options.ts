@@ -2,49 +2,51 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { HumanError, messageOf } from '../core/errors.js';
-import { maximumProfileBytes, nearest, parseProfile, profileTextOf, specFromInput, type SpecInput } from '../core/profile.js';
+import { nearest } from '../core/nearest.js';
+import { maximumProfileBytes, parseProfile, profileTextOf, specFromInput } from '../core/profile.js';
+import type { SpecInput } from '../core/specInput.js';
+import { idleFields, idleText } from '../core/specRules.js';
 import type { RunSpec } from '../protocol/spec.js';
+import { type CommandAbout, commandList, type CommandName, type CommandValues, type OptionAbout } from './commandList.js';
+import { specOptions } from './specOptions.js';
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
-/** Options that describe a run, for `run` and `check`. */
-export const specOptions = {
-  host: { type: 'string' },
-  'client-host': { type: 'string', multiple: true },
-  connections: { type: 'string', short: 'c' },
-  protocol: { type: 'string' },
-  engine: { type: 'string' },
-  command: { type: 'string' },
-  directory: { type: 'string' },
-  ports: { type: 'string' },
-  'first-port': { type: 'string' },
-  rate: { type: 'string' },
-  hold: { type: 'string' },
-  stage: { type: 'string', multiple: true },
-  traffic: { type: 'string' },
-  'websocket-path': { type: 'string' },
-  isolation: { type: 'string' },
-  tuning: { type: 'string' },
-  'worker-nofile': { type: 'string' },
-  threshold: { type: 'string', multiple: true },
-  'abort-on-threshold': { type: 'string' },
-  lease: { type: 'string' },
-  wait: { type: 'boolean' },
-  name: { type: 'string' },
-} as const satisfies OptionsConfig;
+/** A command line, understood. */
+export interface CommandLine<C extends CommandName> {
+  values: CommandValues<C>;
+  /** Fields of the run spec that were given by options, as written. */
+  given: SpecInput;
+  positionals: string[];
+}
 
-/** Options of how to reach a host and what to print. */
-export const hostOptions = {
-  runs: { type: 'string' },
-  json: { type: 'boolean' },
-  'accept-new': { type: 'boolean' },
-  sudo: { type: 'string' },
-  'provision-node': { type: 'string' },
-  verbose: { type: 'boolean', short: 'v' },
-} as const satisfies OptionsConfig;
+/** The options of a command by their names, those of the run spec included. */
+export function optionsOfCommand(about: CommandAbout): Record<string, OptionAbout> {
+  return { ...(about.describesRun === true ? specOptions : {}), ...about.options };
+}
 
-/** parseArgs, with its complaints as one sentence that names the nearest option. */
-export function parseOptions<T extends OptionsConfig>(args: string[], options: T, command: string) {
+/** Parses what follows a command. Throws a HumanError (usage): one sentence that names the nearest option. */
+export function parseCommand<C extends CommandName>(command: C, args: string[]): CommandLine<C> {
+  const options = optionsOfCommand(commandList[command]);
+  const config: OptionsConfig = Object.fromEntries(
+    Object.entries(options).map(([name, { short, value, many }]) => [
+      name,
+      { type: value === undefined ? 'boolean' : 'string', multiple: many === true, ...(short === undefined ? {} : { short }) },
+    ]),
+  );
+  const { values, positionals } = strictly(args, config, command);
+  const given: SpecInput = {};
+  for (const [name, value] of Object.entries(values)) {
+    const own: OptionAbout | undefined = (commandList[command].options as Readonly<Record<string, OptionAbout>>)[name];
+    if (own === undefined) given[specOptions[name]!.field] = value;
+    else if (own.choices !== undefined && !own.choices.includes(String(value)))
+      throw new HumanError(`--${name} is "${String(value)}", but must be one of: ${own.choices.join(', ')}.`, { code: 'usage' });
+  }
+  return { values: values as CommandValues<C>, given, positionals };
+}
+
+/** parseArgs, with its complaints as one sentence. */
+function strictly(args: string[], options: OptionsConfig, command: string) {
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true });
   } catch (error) {
@@ -70,65 +72,29 @@ export function parseOptions<T extends OptionsConfig>(args: string[], options: T
   }
 }
 
-type SpecValues = {
-  [K in keyof typeof specOptions]?: (typeof specOptions)[K] extends { multiple: true }
-    ? string[]
-    : (typeof specOptions)[K] extends { type: 'boolean' }
-      ? boolean
-      : string;
-};
-
-/** The spec of a profile, changed by the options given. */
-export function specFrom(values: SpecValues, profilePath: string | undefined): RunSpec {
+/** The spec of a profile, changed by the fields given as options. */
+export function specFrom(given: SpecInput, profilePath: string | undefined): RunSpec {
   const fromProfile = profilePath === undefined ? {} : (JSON.parse(profileTextOf(readProfile(profilePath))) as SpecInput);
-  const isLocal = (values.host ?? fromProfile['host'] ?? 'local') === 'local';
-  const given: SpecInput = {
-    host: values.host,
-    clientHosts: values['client-host'],
-    connections: values.connections,
-    protocol: values.protocol,
-    engine: values.engine,
-    command: values.command,
-    workingDirectory: values.directory === undefined || !isLocal ? values.directory : resolve(values.directory),
-    ports: values.ports,
-    firstPort: values['first-port'],
-    rate: values.rate,
-    holdSeconds: values.hold,
-    stages: values.stage?.map(parseStage),
-    traffic: values.traffic === undefined ? undefined : parseTraffic(values.traffic),
-    websocketPath: values['websocket-path'],
-    isolation: values.isolation,
-    tuning: values.tuning,
-    workerNofile: values['worker-nofile'],
-    thresholds: values.threshold,
-    abortOnThresholdSeconds: values['abort-on-threshold'],
-    leaseSeconds: values.lease,
-    waitForHost: values.wait,
-    name: values.name,
-  };
-  const spec = specFromInput({ ...fromProfile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) });
-  if (values.command !== undefined && spec.engine !== 'command')
-    throw new HumanError(`--command is given, but the engine is "${spec.engine}": your server would not be started.`, {
+  const isLocal = (given['host'] ?? fromProfile['host'] ?? 'local') === 'local';
+  const { workingDirectory } = given;
+  const absolute = isLocal && typeof workingDirectory === 'string' ? { workingDirectory: resolve(workingDirectory) } : {};
+  const spec = specFromInput({ ...fromProfile, ...given, ...absolute });
+  const [idle] = idleFields(given, spec);
+  if (idle !== undefined) {
+    throw new HumanError(idleText(idle, `--${flagOf(idle.field)}`), {
       code: 'usage',
-      remedy: values.engine === undefined ? 'Add --engine command.' : 'Leave --engine away, or --command.',
+      remedy:
+        given[idle.other] === undefined
+          ? `Add ${`--${flagOf(idle.other)} ${idle.needed[0] ?? ''}`.trimEnd()}.`
+          : `Omit --${flagOf(idle.field)}, or change --${flagOf(idle.other)}.`,
     });
+  }
   // As in any terminal: what is started on this machine starts in the current directory.
   return spec.engine === 'command' && isLocal ? { workingDirectory: process.cwd(), ...spec } : spec;
 }
 
-/** `TO[@RATE][:HOLD]`, such as `50k@10k:30s`. */
-function parseStage(text: string): SpecInput {
-  const match = /^([^@:]+)(?:@([^:]+))?(?::(.+))?$/.exec(text);
-  if (match === null) throw new HumanError(`"${text}" is not a stage.`, { code: 'usage', remedy: 'Write it like 50k@10k:30s (connections, rate, hold).' });
-  return { to: match[1], ...(match[2] === undefined ? {} : { rate: match[2] }), ...(match[3] === undefined ? {} : { hold: match[3] }) };
-}
-
-/** `BYTES/INTERVAL`, such as `64/10s`. */
-function parseTraffic(text: string): SpecInput {
-  const match = /^([^/]+)\/(.+)$/.exec(text);
-  if (match === null)
-    throw new HumanError(`"${text}" is not a traffic.`, { code: 'usage', remedy: 'Write it like 64/10s: 64 bytes over each connection every 10 s.' });
-  return { bytes: match[1], every: match[2] };
+function flagOf(field: string): string {
+  return Object.entries(specOptions).find(([, about]) => about.field === field)?.[0] ?? field;
 }
 
 /** Reads a profile; throws a HumanError with the line of its first problem. */

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { nearest } from '../core/profile.js';
+import { nearest } from '../core/nearest.js';
 import { HumanError } from '../core/errors.js';
 import { parseBytes, parseCount, parseDuration } from '../core/units.js';
 import type { Phase } from '../protocol/events.js';

@@ -11,28 +11,19 @@ import { dependenciesOf } from './environment.js';
 import { junitText } from './junit.js';
 import { LiveView } from './liveView.js';
 import { MetricsFile } from './metricsFile.js';
-import { hostOptions, parseOptions, specFrom, specOptions } from './options.js';
+import { parseCommand, specFrom } from './options.js';
 import { obeyLines } from './orders.js';
 import { PlainView } from './plainView.js';
 import { summaryText } from './summaryText.js';
 import { onOutputClosed, print } from './output.js';
 import { canRedraw } from './screen.js';
 
-const runOptions = {
-  ...specOptions,
-  ...hostOptions,
-  junit: { type: 'string' },
-  'metrics-file': { type: 'string' },
-  plain: { type: 'boolean' },
-  orders: { type: 'boolean' },
-} as const;
-
 /** `c10m run`: one run from the plan to the summary. Returns its exit code. */
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions(args, runOptions, 'run');
+  const { values, given, positionals } = parseCommand('run', args);
   if (positionals.length > 1)
     throw new HumanError(`c10m run takes one profile, but got ${positionals.length} names: ${positionals.join(' ')}.`, { code: 'usage' });
-  const spec = specFrom(values, positionals[0]);
+  const spec = specFrom(given, positionals[0]);
   const abort = new AbortController();
   const json = values.json === true;
   const view = json

@@ -2,21 +2,19 @@ import { writeFileSync } from 'node:fs';
 import { HumanError, messageOf } from '../core/errors.js';
 import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
 import { compareSaved, reportSaved } from '../history/savedComparison.js';
-import { reportFormats } from '../history/report.js';
+import type { ReportFormat } from '../history/report.js';
 import { RunStore } from '../history/store.js';
 import { compareText } from './compareText.js';
 import { defaultRunsDirectory } from './environment.js';
 import { verdictWord } from '../core/verdict.js';
-import { parseOptions } from './options.js';
+import { parseCommand } from './options.js';
 import { summaryText } from './summaryText.js';
 import { table } from './table.js';
 import { print } from './output.js';
 
-const runsOptions = { runs: { type: 'string' }, json: { type: 'boolean' }, format: { type: 'string' }, output: { type: 'string', short: 'o' } } as const;
-
 /** `c10m runs list|show|compare|export|import|remove`. */
 export async function runs(args: string[]): Promise<number> {
-  const { values, positionals } = parseOptions(args, runsOptions, 'runs');
+  const { values, positionals } = parseCommand('runs', args);
   const [action = 'list', ...names] = positionals;
   const store = new RunStore(values.runs ?? defaultRunsDirectory());
   const one = () => {
@@ -68,7 +66,7 @@ export async function runs(args: string[]): Promise<number> {
 }
 
 /** Writes a report of one or several runs, or copies the directory of one. Never overwrites. */
-async function exportRuns(store: RunStore, names: readonly string[], format: string, output: string | undefined): Promise<void> {
+async function exportRuns(store: RunStore, names: readonly string[], format: ReportFormat | 'directory', output: string | undefined): Promise<void> {
   const ids = names.map((name) => store.resolve(name));
   if (ids.length === 0 || output === undefined)
     throw new HumanError('c10m runs export needs a run and --output PATH.', { code: 'usage', remedy: 'Help: c10m runs --help' });
@@ -76,9 +74,7 @@ async function exportRuns(store: RunStore, names: readonly string[], format: str
     if (ids.length > 1) throw new HumanError('A directory is exported for one run at a time.', { code: 'usage' });
     store.exportDirectory(ids[0]!, output);
   } else {
-    const chosen = reportFormats.find((candidate) => candidate === format);
-    if (chosen === undefined) throw new HumanError(`--format is "${format}", but must be one of: directory, ${reportFormats.join(', ')}.`, { code: 'usage' });
-    const report = await reportSaved(store, chosen, ids);
+    const report = await reportSaved(store, format, ids);
     try {
       writeFileSync(output, report, { flag: 'wx' });
     } catch (error) {

@@ -1,3 +1,4 @@
+import { NotationError, readBytes, readCount, readDuration } from '../protocol/notation.js';
 import { HumanError } from './errors.js';
 
 const integer = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
@@ -53,35 +54,23 @@ export function formatRate(perSecond: number): string {
   return `${formatCount(perSecond)}/s`;
 }
 
-const countFactors: Record<string, number> = { '': 1, k: 1_000, m: 1_000_000, g: 1_000_000_000 };
+/** A reader of a notation whose complaint is for people: a HumanError (usage). */
+function human(read: (text: string | number, what: string) => number, usual: string): (text: string | number, what?: string) => number {
+  return (text, what = usual) => {
+    try {
+      return read(text, what);
+    } catch (error) {
+      if (error instanceof NotationError) throw new HumanError(error.message, { code: 'usage', remedy: error.remedy });
+      throw error;
+    }
+  };
+}
 
 /** `50k`, `1M`, `2.5M`, `100,000` or a number; throws a HumanError (usage) for anything else, negative and fractional counts too. */
-export function parseCount(text: string | number, what = 'the number'): number {
-  const match = /^\s*(-?\d{1,3}(?:[,_]\d{3})+|-?\d+(?:\.\d+)?)\s*([kmg]?)\s*$/i.exec(String(text));
-  const value = match === null ? Number.NaN : Number(match[1]!.replaceAll(/[,_]/g, '')) * countFactors[match[2]!.toLowerCase()]!;
-  // 2.3 * 1000 is not whole in binary; a millionth is far below one connection.
-  const rounded = Math.round(value);
-  if (!Number.isFinite(value) || Math.abs(value - rounded) > 1e-6) {
-    throw new HumanError(`"${text}" is not a whole number for ${what}.`, { code: 'usage', remedy: 'Write it like 5000, 50k or 1M.' });
-  }
-  if (rounded < 0) throw new HumanError(`${what} must not be negative, but is ${rounded}.`, { code: 'usage' });
-  return rounded;
-}
-
-const durationFactors: Record<string, number> = { '': 1, ms: 0.001, s: 1, m: 60, min: 60, h: 3600, d: 86_400 };
+export const parseCount = human(readCount, 'the number');
 
 /** `30s`, `5m`, `1h`, `500ms` or a number of seconds; returns seconds. Throws a HumanError (usage). */
-export function parseDuration(text: string | number, what = 'the duration'): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?\s*$/i.exec(String(text));
-  if (match === null) {
-    throw new HumanError(`"${text}" is not a duration for ${what}.`, { code: 'usage', remedy: 'Write it like 30s, 5m or 1h.' });
-  }
-  return Number(match[1]) * durationFactors[(match[2] ?? '').toLowerCase()]!;
-}
+export const parseDuration = human(readDuration, 'the duration');
 
 /** `64`, `4k`, `1MiB` or a number; returns bytes (binary units). Throws a HumanError (usage). */
-export function parseBytes(text: string | number, what = 'the size'): number {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(?:(k|m|g)(?:i?b)?|b)?\s*$/i.exec(String(text));
-  if (match === null) throw new HumanError(`"${text}" is not a size for ${what}.`, { code: 'usage', remedy: 'Write it like 64, 4k or 1M.' });
-  return Math.round(Number(match[1]) * 1024 ** ' kmg'.indexOf((match[2] ?? ' ').toLowerCase()));
-}
+export const parseBytes = human(readBytes, 'the size');

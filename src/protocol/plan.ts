@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { engineSchema, protocolSchema } from './spec.js';
+import { engineSchema, protocolSchema } from './specValues.js';
 
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { clientWorkerPlanSchema, serverWorkerPlanSchema } from './plan.js';
-import { engineSchema } from './spec.js';
+import { engineSchema } from './specValues.js';
 
 /**
  * Between the supervisor and one worker: NDJSON on the worker's standard input and output. The first line is `configure`.

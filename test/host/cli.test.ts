@@ -244,7 +244,7 @@ describe('c10m in a terminal', { skip }, () => {
     ['a misspelt option', ['--conections', '5'], 64, /Did you mean --connections\?/],
     ['a misspelt metric', ['--threshold', 'bytesPerEn<5'], 64, /Metrics: established/],
     ['a value that begins with a dash', ['--connections', '-5'], 64, /--connections needs a value, but an option or a negative number follows/],
-    ['a server that would not be started', ['--engine', 'node', '--command', 'true'], 64, /your server would not be started/],
+    ['a server that would not be started', ['--engine', 'node', '--command', 'true'], 64, /--command has no effect: engine is "node"/],
     ['ports that do not exist', ['--first-port', '65535', '--ports', '2'], 64, /2 ports from 65535 on do not fit/],
     ['a profile that is not there', ['nothing.c10m.json'], 64, /cannot be read/],
     ['a host that does not exist', ['--host', 'nobody.invalid'], 69, /nobody\.invalid/],

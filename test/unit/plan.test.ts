@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HumanError } from '../../src/core/errors.js';
 import { planDistributed, planRun } from '../../src/core/plan/plan.js';
-import { specFromInput, type SpecInput } from '../../src/core/profile.js';
+import { specFromInput } from '../../src/core/profile.js';
+import type { SpecInput } from '../../src/core/specInput.js';
 import type { Plan } from '../../src/protocol/plan.js';
 import { hostFacts, limitedFacts } from './builders/hostFacts.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HumanError } from '../../src/core/errors.js';
-import { exampleProfileText, parseProfile, profileTextOf, specFromInput } from '../../src/core/profile.js';
+import { exampleProfileText, fieldProblem, parseProfile, profileTextOf, specFromInput } from '../../src/core/profile.js';
 
 describe('a spec as people write it', () => {
   const bad: [name: string, input: Record<string, unknown>, message: RegExp][] = [
@@ -31,6 +31,9 @@ describe('a spec as people write it', () => {
     ['misspelt key', { conections: 5 }, /"conections" is not a field/],
     ['bad duration', { hold: 'soon' }, /"soon" is not a duration for hold/],
     ['bad threshold', { thresholds: ['bytesPerEn<5'] }, /"bytesPerEn" in the threshold/],
+    ['a name given twice', { hold: '1s', holdSeconds: 2 }, /^hold is given twice, as "holdSeconds" too\.$/],
+    ['a bad duration of a stage', { stages: [{ to: 5 }, { to: 6, hold: 'long' }] }, /^"long" is not a duration for stages\.1\.hold\.$/],
+    ['traffic in a wrong form', { traffic: '64' }, /^"64" is not a valid traffic setting\.$/],
     ['command engine without command', { engine: 'command' }, /needs the command/],
   ];
   for (const [name, input, message] of bad) {
@@ -77,6 +80,48 @@ describe('a spec as people write it', () => {
         engine: 'epoll',
       },
     );
+  });
+
+  it('reads compact forms as the objects that they stand for', () => {
+    assert.deepEqual(
+      specFromInput({ stages: ['10k@500:5s', '20k', '30k:1m'], traffic: '64/10s', connections: 'MAX' }),
+      specFromInput({
+        stages: [{ to: '10k', rate: 500, hold: '5s' }, { to: 20_000 }, { to: '30k', hold: '1m' }],
+        traffic: { bytes: 64, every: '10s' },
+        connections: 'max',
+      }),
+    );
+  });
+
+  it('says what is wrong with one value, for a dialog', () => {
+    assert.deepEqual(
+      ['50k', 'max', '0', 'many'].map((value) => fieldProblem('connections', value)),
+      [
+        undefined,
+        undefined,
+        'connections is 0, but must be a whole number from 1 to 100,000,000, or "max".',
+        '"many" is not a whole number for connections. Write it like 5000, 50k or 1M.',
+      ],
+    );
+  });
+
+  it('warns of a field that has no effect, at its place', () => {
+    const text = '{ "command": "./server", "engine": "node", "websocketPath": "/x" }';
+    const { spec, problems } = parseProfile(text);
+    assert.equal(spec?.engine, 'node');
+    assert.deepEqual(
+      problems.map(({ message, offset, length, severity }) => [severity, text.slice(offset, offset + length), message]),
+      [
+        ['warning', '"./server"', 'command has no effect: engine is "node", not "command".'],
+        ['warning', '"/x"', 'websocketPath has no effect: protocol is "tcp", not "websocket" or "both".'],
+      ],
+    );
+  });
+
+  it('finds the place of a short name inside a list', () => {
+    const text = '{ "stages": [{ "to": 5, "hold": "2d" }] }';
+    const [problem] = parseProfile(text).problems;
+    assert.equal(text.slice(problem!.offset, problem!.offset + problem!.length), '"2d"');
   });
 
   it('reads its own example, and a profile written from a spec gives the same spec', () => {

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
-import { fieldDescriptions, profileJsonSchema } from '../../src/core/profileSchema.js';
-import { runSpecSchema } from '../../src/protocol/spec.js';
+import { test } from 'node:test';
+import { profileJsonSchema } from '../../src/core/profileSchema.js';
+import { fieldTable, writtenKeys } from '../../src/core/specInput.js';
 
-it('describes every field of a run', () => {
+test('the editor knows and describes every field, under each of its names', () => {
   const { properties } = profileJsonSchema() as { properties: Record<string, { description?: string }> };
-  for (const field of [...Object.keys(runSpecSchema.entries), 'hold', 'lease', 'abortOnThreshold']) {
-    assert.ok((properties[field]?.description ?? '').length > 5, field);
+  assert.deepEqual(Object.keys(properties).sort(), [...writtenKeys].sort());
+  for (const key of writtenKeys) if (key !== '$schema') assert.ok((properties[key]?.description ?? '').length > 5, key);
+});
+
+test('the choices of a field are those of its schema', () => {
+  for (const [key, { schema, choices }] of Object.entries(fieldTable)) {
+    const shape = schema as { options?: string[]; wrapped?: { options?: string[] } };
+    const options = shape.options ?? shape.wrapped?.options;
+    if (options !== undefined && options.every((option) => typeof option === 'string')) assert.deepEqual(Object.keys(choices ?? {}), options, key);
   }
-  assert.deepEqual(
-    Object.keys(fieldDescriptions).sort(),
-    Object.keys(properties)
-      .filter((field) => field !== '$schema')
-      .sort(),
-  );
 });

@@ -1,10 +1,11 @@
 import { l10n, ProgressLocation, QuickPickItemKind, window, type QuickPickItem } from 'vscode';
 import { HumanError } from '../../core/errors.js';
-import { specFromInput } from '../../core/profile.js';
-import { parseCount } from '../../core/units.js';
+import { fieldProblem, specFromInput } from '../../core/profile.js';
+import { withoutMarks } from '../../core/fieldTexts.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan } from '../../protocol/plan.js';
-import { maximumConnections, type ProtocolChoice, type RunSpec } from '../../protocol/spec.js';
+import type { ProtocolChoice, RunSpec } from '../../protocol/spec.js';
+import { specFields } from '../../protocol/specFields.js';
 import type { HostRegistry, KnownHost } from '../hosts/hostRegistry.js';
 import { inputStep, keep, pickStep, runSteps, type StepResult } from '../multiStep.js';
 import type { PlanDocuments } from './planDocument.js';
@@ -37,12 +38,12 @@ export async function askForSpec(registry: HostRegistry, host?: string): Promise
         remedy: l10n.t('Add a Linux host with the command "C10M: Add Host".'),
       });
     }
-    const result = await pickStep({ title, step: 1, totalSteps }, items, { placeholder: l10n.t('Host to run on') });
+    const result = await pickStep({ title, step: 1, totalSteps }, items, { placeholder: l10n.t(specFields.host.title) });
     return keep(result, (item) => (answers.host = item.value));
   };
   const protocolStep = async (): Promise<StepResult<unknown>> =>
     keep(
-      await pickStep({ title, step: 2, totalSteps }, protocolItems(), { placeholder: l10n.t('Protocol of the connections') }),
+      await pickStep({ title, step: 2, totalSteps }, protocolItems(), { placeholder: l10n.t(specFields.protocol.title) }),
       (item) => (answers.protocol = item.value),
     );
   const connectionsStep = async (): Promise<StepResult<unknown>> =>
@@ -50,9 +51,9 @@ export async function askForSpec(registry: HostRegistry, host?: string): Promise
       await inputStep(
         { title, step: 3, totalSteps },
         {
-          prompt: l10n.t('Connections to open: a number such as 5000, 50k or 1M, or max for as many as fit'),
+          prompt: withoutMarks(l10n.t(specFields.connections.description)),
           value: answers.connections,
-          validate: connectionsProblem,
+          validate: (value) => fieldProblem('connections', value),
         },
       ),
       (value) => (answers.connections = value),
@@ -112,21 +113,10 @@ function hostItem(host: KnownHost): Choice<string> {
 }
 
 function protocolItems(): Choice<ProtocolChoice>[] {
-  return [
-    { label: 'TCP', description: l10n.t('plain connections'), value: 'tcp' },
-    { label: 'WebSocket', description: l10n.t('with the HTTP upgrade handshake'), value: 'websocket' },
-    { label: l10n.t('Both'), description: l10n.t('half of each'), value: 'both' },
-  ];
-}
-
-/** What is wrong with a number of connections as typed. */
-export function connectionsProblem(value: string): string | undefined {
-  if (value.trim().toLowerCase() === 'max') return undefined;
-  try {
-    const count = parseCount(value, l10n.t('the connections'));
-    if (count < 1) return l10n.t('At least one connection is needed.');
-    return count > maximumConnections ? l10n.t('At most {0} connections can be asked for.', maximumConnections) : undefined;
-  } catch (error) {
-    return error instanceof HumanError ? error.text : String(error);
-  }
+  const labels: Record<ProtocolChoice, string> = { tcp: 'TCP', websocket: 'WebSocket', both: l10n.t('Both') };
+  return Object.entries(specFields.protocol.choices ?? {}).map(([value, words]) => ({
+    label: labels[value as ProtocolChoice],
+    description: l10n.t(words),
+    value: value as ProtocolChoice,
+  }));
 }

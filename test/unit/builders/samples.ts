@@ -1,6 +1,7 @@
 import type { Sample, Summary } from '../../../src/protocol/events.js';
 import type { SavedRun } from '../../../src/protocol/result.js';
-import { specFromInput, type SpecInput } from '../../../src/core/profile.js';
+import { specFromInput } from '../../../src/core/profile.js';
+import type { SpecInput } from '../../../src/core/specInput.js';
 import { hostFacts } from './hostFacts.js';
 
 export type SampleChanges = Partial<Omit<Sample, 'type'>>;

@@ -1,0 +1,73 @@
+import type { RunSpec } from '../protocol/spec.js';
+import { HumanError } from './errors.js';
+import { parseThreshold } from './figures/thresholds.js';
+import { lastPort } from './plan/layout.js';
+import { fieldTable, type FieldProblem, type SpecInput } from './specInput.js';
+import { formatCount } from './units.js';
+
+/** Rules between the fields of a spec, which no schema of one field can say. A new rule is one entry. */
+const rules: ((spec: RunSpec) => FieldProblem[])[] = [
+  ({ engine, command }) =>
+    engine === 'command' && command === undefined
+      ? [
+          {
+            path: ['engine'],
+            message: 'The engine "command" needs the command that starts your server.',
+            remedy: 'Give it with --command "…" or as "command" in the profile.',
+          },
+        ]
+      : [],
+  ({ firstPort, ports }) =>
+    firstPort !== undefined && ports !== undefined && firstPort + ports - 1 > lastPort
+      ? [
+          {
+            path: ['firstPort'],
+            message: `${formatCount(ports)} ports from ${firstPort} on do not fit below ${lastPort + 1}.`,
+            remedy: 'Ask for fewer ports or a lower first port.',
+          },
+        ]
+      : [],
+  ({ thresholds }) => thresholds.flatMap((text, index) => problemOf(() => parseThreshold(text), ['thresholds', index])),
+];
+
+/** The first rule that a spec breaks comes first. */
+export function brokenRules(spec: RunSpec): FieldProblem[] {
+  return rules.flatMap((rule) => rule(spec));
+}
+
+/** A field that was written but changes nothing beside the others, such as a command with another engine. */
+export interface IdleField {
+  field: string;
+  /** The field that would have to be another. */
+  other: string;
+  /** Its value now, and those with which `field` has an effect; none: any. */
+  value: unknown;
+  needed: readonly string[];
+}
+
+/** Fields among those written that have no effect. */
+export function idleFields(written: SpecInput, spec: RunSpec): IdleField[] {
+  return Object.entries(fieldTable).flatMap(([field, { only, key }]) => {
+    const isWritten = written[field] !== undefined || (key !== undefined && written[key] !== undefined);
+    if (only === undefined || !isWritten) return [];
+    const value: unknown = spec[only.field as keyof RunSpec];
+    const hasEffect = only.values === undefined ? value !== undefined && value !== false : typeof value === 'string' && only.values.includes(value);
+    return hasEffect ? [] : [{ field, other: only.field, value, needed: only.values ?? [] }];
+  });
+}
+
+/** The sentence about it; `name` is how the field is written here. */
+export function idleText({ other, value, needed }: IdleField, name: string): string {
+  if (needed.length === 0) return `${name} has no effect without ${other}.`;
+  return `${name} has no effect: ${other} is ${JSON.stringify(value)}, not ${needed.map((one) => `"${one}"`).join(' or ')}.`;
+}
+
+function problemOf(parse: () => unknown, path: FieldProblem['path']): FieldProblem[] {
+  try {
+    parse();
+    return [];
+  } catch (error) {
+    if (!(error instanceof HumanError)) throw error;
+    return [{ path, message: error.message, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) }];
+  }
+}

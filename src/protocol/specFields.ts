@@ -1,0 +1,213 @@
+import * as v from 'valibot';
+import { bytes, compact, count, countOrMax, duration } from './notation.js';
+import { field } from './specField.js';
+import { countUpTo, engineSchema, leaseSchema, maximumConnections, protocolSchema, secondsUpToDays, stageSchema, trafficSchema } from './specValues.js';
+
+const stageNotation = compact({
+  form: 'TO[@RATE][:HOLD]',
+  pattern: /^(?<to>[^@:]+)(?:@(?<rate>[^:]+))?(?::(?<hold>.+))?$/,
+  what: 'stage',
+  remedy: 'Write it like 50k@10k:30s (connections, rate, hold).',
+});
+
+const trafficNotation = compact({
+  form: 'BYTES/EVERY',
+  pattern: /^(?<bytes>[^/]+)\/(?<every>.+)$/,
+  what: 'traffic setting',
+  remedy: 'Write it like 64/10s: 64 bytes over each connection every 10 s.',
+});
+
+/**
+ * The fields of a run spec, each described once. From this list come the schema and type of a spec, the options of `c10m run`
+ * and `check` with their help, manual and completion, profiles with their JSON schema and diagnostics, and the start dialog.
+ * A new field is one entry here; rules between fields are in `core/specRules.ts`.
+ */
+export const specFields = {
+  version: field(v.literal(1), { group: 'host', title: 'format', description: 'Version of the format: 1.', whenOmitted: 1 }),
+  name: field(v.optional(v.pipe(v.string(), v.maxLength(200))), {
+    group: 'host',
+    title: 'name',
+    description: 'Name of the run in the history.',
+    example: 'before the upgrade',
+    flag: { name: 'name', value: 'NAME' },
+  }),
+  host: field(v.pipe(v.string(), v.minLength(1), v.maxLength(300)), {
+    group: 'host',
+    title: 'Host to run on',
+    description: '`local`, an alias of ~/.ssh/config, or `user@name:port`.',
+    example: 'root@example.org',
+    whenOmitted: 'local',
+    flag: { name: 'host', value: 'NAME', completes: 'host' },
+    inDialog: true,
+  }),
+  clientHosts: field(v.optional(v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.maxLength(64)), []), {
+    group: 'host',
+    title: 'client hosts',
+    description: "Hosts that run the clients. Without any, they run on the server's host too, inside the run's own network namespace.",
+    example: 'web2',
+    flag: { name: 'client-host', value: 'NAME', completes: 'host' },
+  }),
+  /** Pairs; with protocol `both` the total of both. */
+  connections: field(v.union([countUpTo(maximumConnections), v.literal('max')]), {
+    group: 'connections',
+    title: 'Connections to open',
+    description: 'Connections to open: a number such as 5000, 50k or 1M, or `max` for as many as fit.',
+    example: '100k',
+    notation: countOrMax,
+    mustBe: 'a whole number from 1 to 100,000,000, or "max"',
+    whenOmitted: 10_000,
+    flag: { name: 'connections', short: 'c' },
+    inDialog: true,
+  }),
+  protocol: field(protocolSchema, {
+    group: 'connections',
+    title: 'Protocol of the connections',
+    description: 'Protocol of the connections.',
+    choices: { tcp: 'plain connections', websocket: 'with the HTTP upgrade handshake', both: 'half of each' },
+    whenOmitted: 'tcp',
+    flag: { name: 'protocol', value: 'P' },
+    inDialog: true,
+  }),
+  engine: field(engineSchema, {
+    group: 'server',
+    title: 'server',
+    description: 'The server that holds the connections.',
+    choices: { epoll: 'our own, at the floor of the kernel', node: "Node's net and the ws package", command: 'your own server' },
+    whenOmitted: (written: Readonly<Record<string, unknown>>) => (written['command'] === undefined ? 'epoll' : 'command'),
+    flag: { name: 'engine', value: 'E' },
+  }),
+  /** Run by `sh -c`. */
+  command: field(v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(8_192))), {
+    group: 'server',
+    title: 'command',
+    description: 'The command that starts your own server, run by `sh -c` with C10M_ADDRESS, C10M_PORTS and C10M_PROTOCOL in its environment.',
+    example: 'exec ./my-server',
+    only: { field: 'engine', values: ['command'] },
+    flag: { name: 'command', value: '"…"', completes: 'command' },
+  }),
+  workingDirectory: field(v.optional(v.pipe(v.string(), v.regex(/^\//, 'it must be an absolute path'), v.maxLength(4_096))), {
+    group: 'server',
+    title: 'directory',
+    description:
+      'Directory of the host in which the command starts. Default: on this machine the workspace folder or the current directory, elsewhere the home directory.',
+    example: '/srv/my-server',
+    only: { field: 'engine', values: ['command'] },
+    flag: { name: 'directory', value: 'DIR', completes: 'directory' },
+  }),
+  /** With protocol `both`, of each protocol. */
+  ports: field(v.optional(countUpTo(10_000)), {
+    group: 'server',
+    title: 'ports',
+    description: 'Number of listening ports. Default: as many as the plan needs.',
+    notation: count,
+    flag: { name: 'ports' },
+  }),
+  firstPort: field(v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))), {
+    group: 'server',
+    title: 'first port',
+    description: 'The first listening port; the others follow. Default: 8001 for TCP, 8501 for WebSocket.',
+    notation: count,
+    flag: { name: 'first-port' },
+  }),
+  rate: field(v.optional(countUpTo(10_000_000)), {
+    group: 'load',
+    title: 'rate',
+    description: 'Connections per second. Default: as fast as possible.',
+    example: '20k',
+    notation: count,
+    flag: { name: 'rate' },
+  }),
+  holdSeconds: field(v.optional(secondsUpToDays(7), 10), {
+    group: 'load',
+    title: 'hold',
+    description: 'How long all connections stay open, such as `30s` or `5m`.',
+    example: '30s',
+    key: 'hold',
+    notation: duration,
+    flag: { name: 'hold' },
+  }),
+  stages: field(v.optional(v.pipe(v.array(stageSchema), v.maxLength(100)), []), {
+    group: 'load',
+    title: 'stages',
+    description: 'A stage of the ramp: the connections to reach, the rate, and how long they are held then.',
+    example: '50k@10k:30s',
+    notation: stageNotation,
+    members: { to: { notation: count }, rate: { notation: count }, holdSeconds: { key: 'hold', notation: duration } },
+    flag: { name: 'stage' },
+  }),
+  isolation: field(v.optional(v.picklist(['netns', 'host']), 'netns'), {
+    group: 'host',
+    title: 'isolation',
+    description: 'Where the sockets are.',
+    choices: { netns: 'in a network namespace of the run', host: "in the host's network namespace" },
+    flag: { name: 'isolation', value: 'I' },
+  }),
+  tuning: field(v.optional(v.picklist(['apply', 'none']), 'apply'), {
+    group: 'host',
+    title: 'tuning',
+    description: 'What happens to the limits of the kernel.',
+    choices: { apply: 'raise them for the run, then restore them', none: 'change nothing' },
+    flag: { name: 'tuning', value: 'T' },
+  }),
+  websocketPath: field(v.optional(v.pipe(v.string(), v.regex(/^\/[\x21-\x7e]*$/, 'it must begin with / and hold no spaces'), v.maxLength(1_000)), '/ws'), {
+    group: 'server',
+    title: 'path',
+    description: 'Path of the WebSocket endpoint.',
+    only: { field: 'protocol', values: ['websocket', 'both'] },
+    flag: { name: 'websocket-path', value: 'PATH' },
+  }),
+  traffic: field(v.optional(trafficSchema), {
+    group: 'load',
+    title: 'traffic',
+    description: 'Steady traffic: each connection sends so many bytes every so often, and the server echoes them.',
+    example: '64/10s',
+    notation: trafficNotation,
+    members: { intervalSeconds: { key: 'every', notation: duration }, bytes: { notation: bytes } },
+    flag: { name: 'traffic' },
+  }),
+  workerNofile: field(v.optional(v.pipe(v.number(), v.integer(), v.minValue(600), v.maxValue(100_000_000))), {
+    group: 'host',
+    title: 'open files per worker',
+    description: 'Upper limit of open files per worker. Default: what the host allows.',
+    notation: count,
+    flag: { name: 'worker-nofile' },
+  }),
+  thresholds: field(v.optional(v.pipe(v.array(v.string()), v.maxLength(100)), []), {
+    group: 'verdict',
+    title: 'thresholds',
+    description: 'Conditions that must hold, or the exit code is 99.',
+    example: 'bytesPerEnd<5000',
+    flag: { name: 'threshold', value: 'EXPR' },
+  }),
+  /** Absent: thresholds are judged at the end only. */
+  abortOnThresholdSeconds: field(v.optional(secondsUpToDays(1)), {
+    group: 'verdict',
+    title: 'grace',
+    description: 'End the run early when a threshold fails, after this much grace.',
+    example: '10s',
+    key: 'abortOnThreshold',
+    notation: duration,
+    flag: { name: 'abort-on-threshold' },
+  }),
+  leaseSeconds: field(v.optional(leaseSchema, 120), {
+    group: 'host',
+    title: 'lease',
+    description: 'Time without contact after which the host ends the run and restores itself.',
+    example: '2m',
+    key: 'lease',
+    notation: duration,
+    flag: { name: 'lease' },
+  }),
+  waitForHost: field(v.optional(v.boolean(), false), {
+    group: 'host',
+    title: 'wait',
+    description: 'Wait while another run uses the host, instead of being refused.',
+    flag: { name: 'wait' },
+  }),
+  failOnClientHostLoss: field(v.optional(v.boolean(), false), {
+    group: 'verdict',
+    title: 'all client hosts needed',
+    description: 'End the run when one of several client hosts fails.',
+    flag: { name: 'fail-on-client-host-loss' },
+  }),
+};

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { commandList } from '../../src/cli/commandList.js';
+import { helpText } from '../../src/cli/help.js';
+import { optionsOfCommand, parseCommand, specFrom } from '../../src/cli/options.js';
+import { specOptions } from '../../src/cli/specOptions.js';
+import { HumanError } from '../../src/core/errors.js';
+import { fieldTable } from '../../src/core/specInput.js';
+
+test('every option of a command is in its help, and every field but the version is an option', () => {
+  for (const [name, about] of Object.entries(commandList)) {
+    const help = helpText(name);
+    for (const option of Object.keys(optionsOfCommand(about))) assert.match(help, new RegExp(`--${option}\\b`), `${name} --${option}`);
+    for (const line of help.split('\n')) assert.ok(line.length <= 125, line);
+  }
+  const fields = new Set(Object.values(specOptions).map(({ field }) => field));
+  assert.deepEqual(
+    Object.keys(fieldTable).filter((key) => !fields.has(key)),
+    ['version'],
+  );
+});
+
+test('no two options of a command have the same short name', () => {
+  for (const [name, about] of Object.entries(commandList)) {
+    const shorts = Object.values(optionsOfCommand(about)).flatMap(({ short }) => (short === undefined ? [] : [short]));
+    assert.equal(new Set(shorts).size, shorts.length, name);
+  }
+});
+
+test('options become fields by their notations', () => {
+  const line = ['-c', '50k', '--hold', '2m', '--stage', '10k@500:5s', '--stage', '20k', '--traffic', '64/10s', '--wait', '--client-host', 'a', '--json'];
+  const { values, given } = parseCommand('run', line);
+  const { connections, holdSeconds, stages, traffic, waitForHost, clientHosts } = specFrom(given, undefined);
+  assert.deepEqual(
+    { values: { ...values }, connections, holdSeconds, stages, traffic, waitForHost, clientHosts },
+    {
+      values: { ...values, json: true },
+      connections: 50_000,
+      holdSeconds: 120,
+      stages: [
+        { to: 10_000, rate: 500, holdSeconds: 5 },
+        { to: 20_000, holdSeconds: 0 },
+      ],
+      traffic: { bytes: 64, intervalSeconds: 10 },
+      waitForHost: true,
+      clientHosts: ['a'],
+    },
+  );
+});
+
+const refused: [name: string, args: string[], message: RegExp, remedy: RegExp][] = [
+  ['a misspelt option', ['--conections', '5'], /"--conections" is not an option of c10m run/, /Did you mean --connections\?/],
+  ['a value that begins with a dash', ['-c', '-5'], /--connections needs a value/, /c10m run --help/],
+  ['a wrong choice', ['--sudo', 'maybe'], /--sudo is "maybe", but must be one of: auto, never, required/, /^$/],
+  ['a stage that is none', ['--stage', ':5s'], /":5s" is not a valid stage/, /50k@10k:30s/],
+  ['traffic that is none', ['--traffic', '64'], /"64" is not a valid traffic setting/, /64\/10s/],
+  [
+    'a command for another server',
+    ['--command', 'x', '--engine', 'node'],
+    /--command has no effect: engine is "node", not "command"/,
+    /Omit --command, or change --engine/,
+  ],
+  ['a path without WebSocket', ['--websocket-path', '/x'], /--websocket-path has no effect: protocol is "tcp"/, /Add --protocol websocket/],
+];
+for (const [name, args, message, remedy] of refused) {
+  test(`${name} is refused`, () => {
+    assert.throws(
+      () => specFrom(parseCommand('run', args).given, undefined),
+      (error) => error instanceof HumanError && error.code === 'usage' && message.test(error.message) && remedy.test(error.remedy ?? ''),
+    );
+  });
+}
