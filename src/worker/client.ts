@@ -2,7 +2,7 @@ import { epollIn, epollOut } from '../linux/epoll.js';
 import { errnoName, errnos, explainErrno, isHardLimit } from '../linux/errno.js';
 import { lastErrno } from '../linux/libc.js';
 import { bindSource, connectSocket, openSocket, resetOnClose, setSendTimeout, socketError, timeValue } from '../linux/sockets.js';
-import { closeDescriptor, receive } from '../linux/syscalls.js';
+import { closeDescriptor } from '../linux/syscalls.js';
 import type { ClientWorkerPlan } from '../protocol/plan.js';
 import { halfOpenFailure } from '../protocol/worker.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
@@ -14,6 +14,7 @@ import { Proof } from './proof.js';
 import { Backoff, TokenBucket } from './ramp.js';
 import type { Stats } from './stats.js';
 import type { WebSocketClient } from './websocket/client.js';
+import type { Wire } from './wire.js';
 
 /** Connects between two looks at the events: about 2 ms at 30 µs each. */
 const connectsPerTurn = 64;
@@ -36,6 +37,7 @@ const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, clo
 export interface ClientParts {
   loop: Loop;
   stats: Stats;
+  wire: Wire;
   output: Output;
   webSockets: WebSocketClient;
   exchange: Exchange;
@@ -199,10 +201,8 @@ export class EpollClient {
       return this.watch(fd, epollOut, states.connecting, destination, now);
     }
     this.backoff.succeed();
-    if (destination.isWebSocket) return this.watch(fd, epollIn, states.handshake, destination, now) && this.parts.webSockets.begin(fd, destination.request);
-    if (!this.watch(fd, epollIn, states.tcp, destination, now)) return false;
-    this.establish(fd, states.tcp);
-    stats.opened(stats.tcp);
+    if (!this.watch(fd, epollIn, destination.isWebSocket ? states.handshake : states.tcp, destination, now)) return false;
+    this.begin(fd, destination);
     return true;
   }
 
@@ -240,7 +240,7 @@ export class EpollClient {
   }
 
   private onConnected(fd: number): void {
-    const { stats, loop, webSockets } = this.parts;
+    const { loop } = this.parts;
     const errno = socketError(fd);
     if (errno !== 0) {
       this.fail(fd, errnoName(errno));
@@ -248,14 +248,28 @@ export class EpollClient {
     }
     this.backoff.succeed();
     loop.epoll.modify(fd, epollIn);
+    this.usable(fd);
+  }
+
+  /** A connection that was under way can carry bytes now. */
+  private usable(fd: number): void {
     const destination = this.destinations.of(fd);
     if (destination.isWebSocket) {
       this.table.set(fd, states.handshake);
+    } else {
+      this.deadlines.delete(fd);
+      this.parts.stats.connecting--;
+    }
+    this.begin(fd, destination);
+  }
+
+  /** WebSocket asks for its upgrade; TCP is established. */
+  private begin(fd: number, destination: Destination): void {
+    const { stats, webSockets } = this.parts;
+    if (destination.isWebSocket) {
       webSockets.begin(fd, destination.request);
       return;
     }
-    this.deadlines.delete(fd);
-    stats.connecting--;
     this.establish(fd, states.tcp);
     stats.opened(stats.tcp);
   }
@@ -265,21 +279,25 @@ export class EpollClient {
       this.lose(fd);
       return;
     }
-    const count = receive(fd, this.buffer);
-    if (count > 0) this.parts.exchange.receivedBytes(fd, count);
-    else if (count === 0) this.lose(fd);
-    else if (lastErrno() !== errnos.EAGAIN) this.lose(fd, lastErrno() === errnos.ECONNRESET);
+    const { wire, exchange } = this.parts;
+    const count = wire.receive(fd, this.buffer);
+    if (count > 0) {
+      exchange.receivedBytes(fd, count);
+      return;
+    }
+    const errno = count === 0 ? 0 : wire.errno();
+    if (errno !== errnos.EAGAIN) this.lose(fd, errno === errnos.ECONNRESET);
   }
 
   private onWebSocket(fd: number, flags: number): void {
-    const { output, webSockets } = this.parts;
+    const { output, webSockets, wire } = this.parts;
     if ((flags & epollOut) === 0 || output.flush(fd) !== 'gone') {
-      const count = receive(fd, this.buffer);
+      const count = wire.receive(fd, this.buffer);
       if (count > 0) {
         webSockets.received(fd, this.buffer, count, this.table.get(fd) === states.handshake);
         return;
       }
-      if (count < 0 && lastErrno() === errnos.EAGAIN) return;
+      if (count < 0 && wire.errno() === errnos.EAGAIN) return;
     }
     this.broken(fd);
   }
@@ -339,6 +357,6 @@ export class EpollClient {
     this.destinations.release(fd);
     this.parts.output.forget(fd);
     this.parts.webSockets.forget(fd);
-    closeDescriptor(fd);
+    this.parts.wire.close(fd);
   }
 }

@@ -11,6 +11,7 @@ import type { WorkerRun } from './serverWorker.js';
 import { ownCpuMicroseconds, Stats } from './stats.js';
 import type { SteadyTraffic } from './traffic.js';
 import { WebSocketClient } from './websocket/client.js';
+import { plainWire } from './wire.js';
 
 export type ClientConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'client' }>;
 
@@ -23,10 +24,10 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
   const nofile = setNofile(plan.nofile);
   const loop = new Loop();
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
-  const output = new Output(loop.epoll, epollIn | epollOut);
+  const output = new Output(loop.epoll, plainWire, epollIn | epollOut);
   const exchange: Exchange = new Exchange(output, stats, (fd) => client.isWebSocket(fd));
   const webSockets = new WebSocketClient(output, (fd, bytes) => exchange.receivedMessage(fd, bytes));
-  const client: EpollClient = new EpollClient(plan, websocketPath, { loop, stats, output, webSockets, exchange });
+  const client: EpollClient = new EpollClient(plan, websocketPath, { loop, stats, wire: plainWire, output, webSockets, exchange });
   webSockets.setOwner(client);
   const bursts = new Bursts(exchange, client.open, stats, (message) => channel.send(message));
   exchange.observe(bursts);

@@ -1,7 +1,6 @@
 import { epollIn, epollOut, type Epoll } from '../linux/epoll.js';
 import { errnos } from '../linux/errno.js';
-import { lastErrno } from '../linux/libc.js';
-import { send } from '../linux/syscalls.js';
+import type { Wire } from './wire.js';
 
 /** Unsent bytes of all connections of one worker; a connection that would need more is given up. */
 export const maximumUnsentBytes = 64 * 1024 * 1024;
@@ -19,6 +18,7 @@ export class Output {
 
   constructor(
     private readonly epoll: Epoll,
+    private readonly wire: Wire,
     private readonly watchWhileUnsent: number = epollOut,
     private readonly maximumBytes: number = maximumUnsentBytes,
   ) {}
@@ -27,9 +27,9 @@ export class Output {
   send(fd: number, bytes: Uint8Array, length: number): SendOutcome {
     const held = this.unsent.size === 0 ? undefined : this.unsent.get(fd);
     if (held !== undefined) return this.hold(fd, Buffer.concat([held, bytes.subarray(0, length)]), held.length);
-    const sent = send(fd, bytes, length);
+    const sent = this.wire.send(fd, bytes, length);
     if (sent === length) return 'sent';
-    if (sent < 0 && lastErrno() !== errnos.EAGAIN) return 'gone';
+    if (sent < 0 && this.wire.errno() !== errnos.EAGAIN) return 'gone';
     const outcome = this.hold(fd, Buffer.from(bytes.subarray(Math.max(0, sent), length)), 0);
     if (outcome === 'waiting') this.epoll.modify(fd, this.watchWhileUnsent);
     return outcome;
@@ -42,8 +42,8 @@ export class Output {
       this.epoll.modify(fd, epollIn);
       return 'sent';
     }
-    const sent = send(fd, held);
-    if (sent < 0) return lastErrno() === errnos.EAGAIN ? 'waiting' : 'gone';
+    const sent = this.wire.send(fd, held, held.length);
+    if (sent < 0) return this.wire.errno() === errnos.EAGAIN ? 'waiting' : 'gone';
     this.heldBytes -= sent;
     if (sent < held.length) {
       this.unsent.set(fd, held.subarray(sent));

@@ -2,13 +2,14 @@ import { epollIn, epollOut } from '../linux/epoll.js';
 import { errnoName, errnos, explainErrno, isHardLimit } from '../linux/errno.js';
 import { lastErrno } from '../linux/libc.js';
 import { acceptConnection, acceptWithPeer, openListener, peerAddress } from '../linux/sockets.js';
-import { closeDescriptor, receive } from '../linux/syscalls.js';
+import { closeDescriptor } from '../linux/syscalls.js';
 import type { ServerWorkerPlan } from '../protocol/plan.js';
 import { ConnectionTable } from './connectionTable.js';
 import type { Loop } from './loop.js';
 import { Output } from './output.js';
 import type { Stats } from './stats.js';
 import { WebSocketServer } from './websocket/server.js';
+import type { Wire } from './wire.js';
 
 /** Accepts in one turn of the loop: a flood of connections must not keep the open ones waiting for more than about 50 ms. */
 const acceptsPerTurn = 4096;
@@ -34,11 +35,12 @@ export class EpollServer {
     websocketPath: string,
     private readonly loop: Loop,
     private readonly stats: Stats,
+    private readonly wire: Wire,
   ) {
     this.table = new ConnectionTable(plan.connections + plan.ports.length + 64);
-    this.output = new Output(loop.epoll);
+    this.output = new Output(loop.epoll, wire);
     this.allowed = plan.allowedSources.length === 0 ? undefined : new Set(plan.allowedSources);
-    this.webSockets = new WebSocketServer(websocketPath, this.output, stats, (fd) => this.close(fd));
+    this.webSockets = new WebSocketServer(websocketPath, this.output, stats, wire, (fd) => this.close(fd));
   }
 
   /** Listens on all ports of the plan. Throws a SystemError for the first that cannot be had. */
@@ -99,7 +101,7 @@ export class EpollServer {
         continue;
       }
       // The request of a WebSocket client mostly is there already: reading it before the socket is watched spares an event.
-      const count = isTcp ? 0 : receive(fd, this.buffer);
+      const count = isTcp ? 0 : this.wire.receive(fd, this.buffer);
       if (!loop.epoll.add(fd, epollIn)) {
         const errno = lastErrno();
         closeDescriptor(fd);
@@ -129,13 +131,13 @@ export class EpollServer {
   private onTcp(fd: number, flags: number): void {
     const { stats } = this;
     if ((flags & epollOut) !== 0 && this.output.flush(fd) !== 'gone') return;
-    const count = receive(fd, this.buffer);
+    const count = this.wire.receive(fd, this.buffer);
     if (count > 0) {
       stats.tcpBytes += count;
       // On TCP a message is what one read brings: there are no borders in the stream.
       stats.tcpMessages++;
       if (this.output.send(fd, this.buffer, count) !== 'gone') return;
-    } else if (count < 0 && lastErrno() === errnos.EAGAIN) {
+    } else if (count < 0 && this.wire.errno() === errnos.EAGAIN) {
       return;
     }
     stats.closed(stats.tcp);
@@ -144,14 +146,14 @@ export class EpollServer {
 
   private onWebSocket(fd: number, flags: number): void {
     if ((flags & epollOut) !== 0 && this.webSockets.flush(fd)) return;
-    const count = receive(fd, this.buffer);
+    const count = this.wire.receive(fd, this.buffer);
     if (count > 0) this.webSockets.received(fd, this.buffer, count);
-    else if (count === 0 || lastErrno() !== errnos.EAGAIN) this.webSockets.ended(fd);
+    else if (count === 0 || this.wire.errno() !== errnos.EAGAIN) this.webSockets.ended(fd);
   }
 
   private close(fd: number): void {
     this.table.set(fd, states.none);
     this.output.forget(fd);
-    closeDescriptor(fd);
+    this.wire.close(fd);
   }
 }

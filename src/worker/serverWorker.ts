@@ -6,6 +6,7 @@ import type { CommandReader, WorkerChannel } from './channel.js';
 import { Loop } from './loop.js';
 import { EpollServer } from './server.js';
 import { ownCpuMicroseconds, Stats } from './stats.js';
+import { plainWire } from './wire.js';
 
 export type ServerConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'server' }>;
 
@@ -15,7 +16,7 @@ export function runEpollServer(configuration: ServerConfiguration, channel: Work
   const nofile = setNofile(plan.nofile);
   const loop = new Loop();
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
-  const server = new EpollServer(plan, websocketPath, loop, stats);
+  const server = new EpollServer(plan, websocketPath, loop, stats, plainWire);
   listen(server, channel);
   let openBefore = 0;
   const report = () => channel.send(stats.message(performance.now(), ownCpuMicroseconds()));

@@ -31,12 +31,10 @@ export class WebSocketClient implements MessageHandler {
     this.owner = owner;
   }
 
-  /** Sends the request. True: go on; the owner was told when it failed. */
-  begin(fd: number, request: HandshakeRequest): boolean {
+  /** Sends the request. The owner is told when that fails. */
+  begin(fd: number, request: HandshakeRequest): void {
     const bytes = this.handshake.prepare(fd, request);
-    if (this.output.send(fd, bytes, bytes.length) !== 'gone') return true;
-    this.owner?.fail(fd, 'handshake');
-    return true;
+    if (this.output.send(fd, bytes, bytes.length) === 'gone') this.owner?.fail(fd, 'handshake');
   }
 
   received(fd: number, bytes: Buffer, length: number, isHandshake: boolean): void {

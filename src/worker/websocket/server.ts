@@ -1,7 +1,7 @@
-import { finishSending } from '../../linux/syscalls.js';
 import { ConnectionTable } from '../connectionTable.js';
 import type { Output } from '../output.js';
 import type { Stats } from '../stats.js';
+import type { Wire } from '../wire.js';
 import { closePayload, frame, headerBytes, opcodes, writeHeader } from './frames.js';
 import { endOfHead, maximumHeadBytes } from './head.js';
 import { MessageReader, type MessageHandler } from './messages.js';
@@ -33,6 +33,7 @@ export class WebSocketServer implements MessageHandler {
     path: string,
     private readonly output: Output,
     private readonly stats: Stats,
+    private readonly wire: Wire,
     private readonly closeDescriptor: (fd: number) => void,
   ) {
     this.handshake = new ServerHandshake(path);
@@ -62,7 +63,7 @@ export class WebSocketServer implements MessageHandler {
   /** The socket can be written again. False: it is broken and was not closed yet. */
   flush(fd: number): boolean {
     const outcome = this.output.flush(fd);
-    if (outcome === 'sent' && this.table.get(fd) === states.closing) finishSending(fd);
+    if (outcome === 'sent' && this.table.get(fd) === states.closing) this.wire.finishSending(fd);
     return outcome !== 'gone';
   }
 
@@ -161,7 +162,7 @@ export class WebSocketServer implements MessageHandler {
     this.deadlines.set(fd, performance.now() + patienceMs);
     const outcome = this.output.send(fd, bytes, bytes.length);
     if (outcome === 'gone') this.drop(fd);
-    else if (outcome === 'sent') finishSending(fd);
+    else if (outcome === 'sent') this.wire.finishSending(fd);
   }
 
   private sendGathered(fd: number): boolean {
