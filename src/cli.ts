@@ -5,7 +5,7 @@ import { host } from './cli/host.js';
 import { run } from './cli/run.js';
 import { runs } from './cli/runs.js';
 import { version } from './core/version.js';
-import { guardOutput, print } from './cli/output.js';
+import { guardOutput, print, printError } from './cli/output.js';
 
 const commands: Record<string, (args: string[]) => Promise<number>> = { run, check, host, runs };
 
@@ -41,13 +41,13 @@ main(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     if (error instanceof HumanError) {
-      process.stderr.write(`c10m: ${error.message}\n`);
-      if (error.remedy !== undefined) process.stderr.write(`      ${error.remedy}\n`);
+      printError(`c10m: ${error.message}\n`);
+      if (error.remedy !== undefined) printError(`      ${error.remedy}\n`);
       process.exitCode = error.exitCode;
       return;
     }
     // A defect of ours: the stack helps whoever mends it.
-    process.stderr.write(`c10m: internal error\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    printError(`c10m: internal error\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     process.exitCode = exitCodes.internal;
   },
 );

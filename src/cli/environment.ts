@@ -8,6 +8,7 @@ import { type ConnectOptions, connectHost } from '../transport/transport.js';
 import type { CommandValues } from './commandList.js';
 import { addressOf } from './savedHosts.js';
 import { terminalPrompts } from './prompts.js';
+import { printError } from './output.js';
 
 /** Where runs are kept without `--runs`: `$XDG_DATA_HOME/c10m/runs`, or `~/.local/share/c10m/runs`. */
 export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.env): string {
@@ -18,7 +19,7 @@ export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.en
 /** What a controller needs, from the options of a command; `progress` also goes to the log that `--verbose` prints. */
 export function dependenciesOf(values: CommandValues<'host'>, signal: AbortSignal, progress: (text: string) => void = () => undefined): ControllerDependencies {
   const log = (line: string) => {
-    if (values.verbose === true) process.stderr.write(`${line}\n`);
+    if (values.verbose === true) printError(`${line}\n`);
   };
   return controllerDependencies({
     runsDirectory: values.runs,

@@ -1,4 +1,5 @@
 import { exitCodes, HumanError } from '../core/errors.js';
+import { plainLine, restoreCommands } from '../core/foreignText.js';
 import { specFromInput } from '../core/profile.js';
 import { restoreReportSchema, type RestoreReport } from '../protocol/commands.js';
 import { parse } from 'valibot';
@@ -10,7 +11,7 @@ import { addressOf, addSavedHost, readSavedHosts, removeSavedHost } from './save
 import { laptopEnvironment } from '../transport/environment.js';
 import { listAliases, resolveHost } from '../transport/ssh/config.js';
 import { table } from './table.js';
-import { print } from './output.js';
+import { print, printError } from './output.js';
 
 /** `c10m host list|show|add|remove|test|restore`. */
 export async function host(args: string[]): Promise<number> {
@@ -33,7 +34,7 @@ export async function host(args: string[]): Promise<number> {
       const resolved = resolveHost(addressOf(name), { environment: laptopEnvironment() });
       const lines = Object.entries(resolved.keys).flatMap(([key, value]) => (typeof value === 'string' ? [value] : value).map((one) => `${key} ${one}\n`));
       show(resolved.keys, lines.join(''));
-      for (const problem of resolved.problems) process.stderr.write(`c10m: ${problem.file}, line ${problem.line}: ${problem.text}\n`);
+      for (const problem of resolved.problems) printError(`c10m: ${problem.file}, line ${problem.line}: ${problem.text}\n`);
       return exitCodes.done;
     }
     case 'add':
@@ -84,6 +85,7 @@ function knownHosts(): { name: string; source: string }[] {
 export function restoreText(report: RestoreReport): string {
   if (report.runs.length === 0) return 'No dead run has left anything behind.\n';
   const rows = report.keys.map((key) => [key.key, `was ${key.original}`, `set to ${key.ours}`, `now ${key.now ?? 'unreadable'}`, key.outcome]);
-  const commands = report.commands.length === 0 ? '' : `To do it by hand:\n${report.commands.map((command) => `  ${command}\n`).join('')}`;
-  return `Runs: ${report.runs.join(', ')}. Processes ended: ${report.processesEnded}.\n${table(rows)}${commands}`;
+  const lines = restoreCommands(report);
+  const commands = lines.length === 0 ? '' : `To do it by hand:\n${lines.map((command) => `  ${command}\n`).join('')}`;
+  return `Runs: ${plainLine(report.runs.join(', '))}. Processes ended: ${report.processesEnded}.\n${table(rows)}${commands}`;
 }

@@ -1,6 +1,6 @@
 import { formatThresholdValue } from '../core/figures/thresholds.js';
+import { htmlText } from '../core/foreignText.js';
 import { isTargetReached, judgeRun, verdictWord } from '../core/verdict.js';
-import { escapeHtml } from '../history/svgChart.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
 
@@ -21,11 +21,11 @@ export function junitText(summary: Summary, spec: RunSpec): string {
     ]),
   ];
   const failures = cases.filter(([, failure]) => failure !== undefined).length;
-  const suite = escapeHtml(spec.name ?? `c10m ${spec.host} ${spec.protocol}`);
+  const suite = htmlText(spec.name ?? `c10m ${spec.host} ${spec.protocol}`);
   const lines = cases.map(([name, failure]) =>
     failure === undefined
-      ? `    <testcase classname="${suite}" name="${escapeHtml(name)}"/>`
-      : `    <testcase classname="${suite}" name="${escapeHtml(name)}"><failure message="${escapeHtml(failure)}"/></testcase>`,
+      ? `    <testcase classname="${suite}" name="${htmlText(name)}"/>`
+      : `    <testcase classname="${suite}" name="${htmlText(name)}"><failure message="${htmlText(failure)}"/></testcase>`,
   );
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites tests="${cases.length}" failures="${failures}">\n  <testsuite name="${suite}" tests="${cases.length}" failures="${failures}" time="${summary.elapsedSeconds.toFixed(3)}">\n${lines.join('\n')}\n  </testsuite>\n</testsuites>\n`;
 }

@@ -1,4 +1,5 @@
 import { HumanError } from '../core/errors.js';
+import { plainLine } from '../core/foreignText.js';
 import { firstWall } from '../core/walls/plannedWalls.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { orderText } from '../core/orderText.js';
@@ -11,7 +12,7 @@ import type { RunHandle } from '../run/runHandle.js';
 import type { RunState } from '../run/runState.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
 import type { RunView } from './plainView.js';
-import { print } from './output.js';
+import { drawScreen } from './output.js';
 import { fitted, redrawn, wrap } from './screen.js';
 
 const barWidth = 40;
@@ -107,8 +108,8 @@ export class LiveView implements RunView {
 
   private draw(): void {
     const size = terminalSize();
-    const lines = fitted(this.lines(), size);
-    print(redrawn(this.drawn, lines, size.columns));
+    const lines = fitted(this.lines().map(plainLine), size);
+    drawScreen(redrawn(this.drawn, lines, size.columns));
     this.drawn = lines;
   }
 

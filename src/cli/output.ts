@@ -1,3 +1,5 @@
+import { plainText } from '../core/foreignText.js';
+
 /** Why our output cannot be written any more. */
 interface OutputError {
   code?: string;
@@ -24,8 +26,18 @@ export function onOutputClosed(stop: () => void): void {
   if (isClosed) stop();
 }
 
-/** Writes to standard output. */
+/** Writes to standard output. Controls in it are shown, not obeyed. */
 export function print(text: string): void {
+  drawScreen(plainText(text));
+}
+
+/** Writes to standard error, in the same way. */
+export function printError(text: string): void {
+  process.stderr.write(plainText(text));
+}
+
+/** Writes to standard output what moves the cursor. What others said must have been made harmless before it was put in. */
+export function drawScreen(text: string): void {
   if (isClosed) return;
   try {
     process.stdout.write(text);
@@ -42,6 +54,6 @@ function fail(error: OutputError): void {
     onClosed?.();
   } else if (!isTold) {
     isTold = true;
-    process.stderr.write(`c10m: The output cannot be written: ${error.message}. The run goes on and is saved.\n`);
+    printError(`c10m: The output cannot be written: ${error.message}. The run goes on and is saved.\n`);
   }
 }

@@ -1,4 +1,5 @@
 import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { plainLine, settingCommand } from '../core/foreignText.js';
 import { exitCodes, HumanError, messageOf } from '../core/errors.js';
 import { wallText } from '../core/figures/resultTexts.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
@@ -15,7 +16,7 @@ import { parseCommand, specFrom } from './options.js';
 import { obeyLines } from './orders.js';
 import { PlainView } from './plainView.js';
 import { summaryText } from './summaryText.js';
-import { onOutputClosed, print } from './output.js';
+import { onOutputClosed, print, printError } from './output.js';
 import { canRedraw } from './screen.js';
 
 /** `c10m run`: one run from the plan to the summary. Returns its exit code. */
@@ -45,16 +46,15 @@ export async function run(args: string[]): Promise<number> {
   const stop = () => requestStop(controller, abort);
   view?.begin(controller, stop);
   onOutputClosed(stop);
-  const releaseOrders =
-    values.orders === true ? obeyLines(process.stdin, controller, stop, (text) => process.stderr.write(`c10m: ${text}\n`)) : () => undefined;
+  const releaseOrders = values.orders === true ? obeyLines(process.stdin, controller, stop, (text) => printError(`c10m: ${text}\n`)) : () => undefined;
   try {
     const summary = await controller.start(abort.signal);
     view?.end();
     if (values.junit !== undefined) writeJunit(values.junit, junitText(summary, spec));
     if (!json) print(summaryText(controller.state, controller.directory));
-    for (const line of problemLines(summary, spec)) process.stderr.write(`c10m: ${line}\n`);
+    for (const line of problemLines(summary, spec)) printError(`c10m: ${line}\n`);
     const unsaved = notSaved(controller);
-    if (unsaved !== undefined) process.stderr.write(`c10m: ${unsaved.message}\n      ${unsaved.remedy ?? ''}\n`);
+    if (unsaved !== undefined) printError(`c10m: ${unsaved.message}\n      ${unsaved.remedy ?? ''}\n`);
     // What is worse for the host comes first.
     const { exitCode } = judgeRun(summary, spec);
     return exitCode === exitCodes.done ? (unsaved?.exitCode ?? exitCode) : exitCode;
@@ -71,7 +71,7 @@ export async function run(args: string[]): Promise<number> {
 
 /** Written once before anything begins, so that a path that cannot be written is told at once. */
 function metricsFileOf(path: string, run: string, hostName: string): MetricsFile {
-  const file = new MetricsFile(path, { run, host: hostName }, (text) => process.stderr.write(`c10m: ${text}\n`));
+  const file = new MetricsFile(path, { run, host: hostName }, (text) => printError(`c10m: ${text}\n`));
   try {
     file.create();
   } catch (error) {
@@ -100,8 +100,14 @@ function writeJunit(path: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (error) {
-    process.stderr.write(`c10m: ${path} could not be written: ${messageOf(error)}. The run itself is saved.\n`);
+    printError(`c10m: ${path} could not be written: ${messageOf(error)}. The run itself is saved.\n`);
   }
+}
+
+function byHand({ key, original }: { key: string; original: string }): string {
+  // A run over several hosts names the host before the key.
+  const command = settingCommand(key.slice(key.lastIndexOf(' ') + 1), original);
+  return command === undefined ? '' : ` Set it with: ${command}`;
 }
 
 /** What stderr says of a run that is not simply done. */
@@ -116,9 +122,7 @@ function problemLines(summary: Awaited<ReturnType<RunHandle['start']>>, spec: Ru
     lines.push('It is not known that the host was restored. Look, and restore it, with: c10m host restore');
   for (const key of summary.keys)
     if (key.outcome === 'refused')
-      lines.push(
-        `${key.key} could not be put back: it is ${key.now ?? 'unreadable'}, it was ${key.original}. Set it with: sysctl -w '${key.key}=${key.original}'`,
-      );
+      lines.push(`${plainLine(key.key)} could not be put back: it is ${plainLine(key.now ?? 'unreadable')}, it was ${plainLine(key.original)}.${byHand(key)}`);
   for (const threshold of summary.thresholds)
     if (!threshold.passed) lines.push(`The threshold ${threshold.expression} does not hold: it is ${formatThresholdValue(threshold)}.`);
   return lines;
@@ -136,7 +140,7 @@ function followSignals(controller: RunHandle, abort: AbortController): () => voi
     count++;
     if (count === 1) abort.abort();
     else if (count === 2)
-      process.stderr.write(
+      printError(
         `\nc10m: The run is ${controller.state.phase ?? 'starting'}; the host is being put back. Once more leaves it to the host, which ends the run by itself.\n`,
       );
     else process.exit(exitCodes.interrupted);

@@ -1,5 +1,5 @@
 import type { Comparison, Difference } from '../protocol/comparison.js';
-import { escapeHtml } from './svgChart.js';
+import { htmlText, markdownText } from '../core/foreignText.js';
 
 /** A table of a report: its title, its head and its rows, all as text. */
 export interface ReportTable {
@@ -41,14 +41,14 @@ function verdictText(verdict: string | undefined, change: number | null | undefi
 }
 
 export function markdownTable({ title, head, rows }: ReportTable): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
-  return `## ${title}\n\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}\n`;
+  const line = (cells: readonly string[]) => `| ${cells.map(markdownText).join(' | ')} |`;
+  return `## ${markdownText(title)}\n\n${[line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)].join('\n')}\n`;
 }
 
 export function htmlTable({ title, head, rows }: ReportTable): string {
   const cells = (row: readonly string[]) =>
-    row.map((cell, index) => (index === 0 ? `<th scope="row">${escapeHtml(cell)}</th>` : `<td>${escapeHtml(cell)}</td>`)).join('');
-  return `<h2>${escapeHtml(title)}</h2><table><thead><tr>${head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('')}</tr></thead><tbody>${rows
+    row.map((cell, index) => (index === 0 ? `<th scope="row">${htmlText(cell)}</th>` : `<td>${htmlText(cell)}</td>`)).join('');
+  return `<h2>${htmlText(title)}</h2><table><thead><tr>${head.map((cell) => `<th scope="col">${htmlText(cell)}</th>`).join('')}</tr></thead><tbody>${rows
     .map((row) => `<tr>${cells(row)}</tr>`)
     .join('')}</tbody></table>`;
 }

@@ -1,4 +1,5 @@
 import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
+import { htmlText, markdownText } from '../core/foreignText.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { metrics } from '../core/figures/metrics.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
@@ -9,7 +10,7 @@ import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
 import type { SavedRun } from '../protocol/result.js';
 import { comparisonTables, htmlTable, markdownTable, type ReportTable } from './comparisonReport.js';
-import { type Chart, escapeHtml, svgChart } from './svgChart.js';
+import { type Chart, svgChart } from './svgChart.js';
 
 /** A run with its samples, as read from the store. */
 export interface ReportedRun {
@@ -123,10 +124,9 @@ function endsOf({ run }: ReportedRun): number {
 }
 
 function markdownOf(reported: ReportedRun): string {
-  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
-  const rows = (lines: readonly (readonly string[])[]) => lines.map((line) => `| ${line.map(cell).join(' | ')} |`).join('\n');
+  const rows = (lines: readonly (readonly string[])[]) => lines.map((line) => `| ${line.map(markdownText).join(' | ')} |`).join('\n');
   const ledger = reported.run.summary?.ledger;
-  return `# ${titleOf(reported.run)}\n\n| | |\n|---|---|\n${rows(resultRows(reported))}\n${
+  return `# ${markdownText(titleOf(reported.run))}\n\n| | |\n|---|---|\n${rows(resultRows(reported))}\n${
     ledger === null || ledger === undefined
       ? ''
       : `\n## Where each byte goes\n\n| Object | Bytes | Per end | Share |\n|---|---|---|---|\n${rows(ledgerRows(ledger, endsOf(reported)))}\n`
@@ -233,7 +233,7 @@ th{font-weight:600}td.number{text-align:right;font-variant-numeric:tabular-nums}
 function htmlReport(runs: readonly ReportedRun[], tables: readonly ReportTable[]): string {
   const title = runs.length === 1 ? titleOf(runs[0]!.run) : `Comparison of ${runs.length} runs`;
   const sections = runs.map((reported) => {
-    const rows = resultRows(reported).map(([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);
+    const rows = resultRows(reported).map(([name, value]) => `<tr><th scope="row">${htmlText(name)}</th><td>${htmlText(value)}</td></tr>`);
     const ledger = reported.run.summary?.ledger;
     const ledgerTable =
       ledger === null || ledger === undefined
@@ -244,17 +244,17 @@ function htmlReport(runs: readonly ReportedRun[], tables: readonly ReportTable[]
           )
             .map(
               ([object, ...cells]) =>
-                `<tr><th scope="row">${escapeHtml(object)}</th>${cells.map((cell) => `<td class="number">${escapeHtml(cell)}</td>`).join('')}</tr>`,
+                `<tr><th scope="row">${htmlText(object)}</th>${cells.map((cell) => `<td class="number">${htmlText(cell)}</td>`).join('')}</tr>`,
             )
             .join('')}</tbody></table>`;
-    return `<section><h2>${escapeHtml(titleOf(reported.run))}</h2><table><tbody>${rows.join('')}</tbody></table>${ledgerTable}</section>`;
+    return `<section><h2>${htmlText(titleOf(reported.run))}</h2><table><tbody>${rows.join('')}</tbody></table>${ledgerTable}</section>`;
   });
   const charts = reportCharts(runs).map(svgChart);
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>C10M: ${escapeHtml(title)}</title>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>C10M: ${htmlText(title)}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <style>${style}</style></head>
-<body><main><h1>${escapeHtml(title)}</h1>${tables.map(htmlTable).join('\n')}${sections.join('\n')}<h2>Over time</h2>${charts.length === 0 ? '<p>No samples.</p>' : charts.join('\n')}
+<body><main><h1>${htmlText(title)}</h1>${tables.map(htmlTable).join('\n')}${sections.join('\n')}<h2>Over time</h2>${charts.length === 0 ? '<p>No samples.</p>' : charts.join('\n')}
 <p>Made by C10M. An end is one of the two sockets of a connection; a pair is both.</p></main></body></html>
 `;
 }

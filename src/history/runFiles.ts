@@ -1,4 +1,5 @@
 import { closeSync, createReadStream, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { harmless, parseForeign } from '../core/foreignText.js';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
@@ -52,8 +53,11 @@ export function readRunFile(directory: string): SavedRun {
       remedy: 'It was written by another program or a later version.',
     });
   }
-  const { summary, spec } = result.output;
-  return summary === undefined ? result.output : { ...result.output, summary: judgedSummary(summary, spec) };
+  // The spec is run again as it is written; it is cleaned where it leaves.
+  const { spec } = result.output;
+  const run = harmless({ ...result.output, spec: undefined });
+  if (run === undefined) throw new HumanError(`${runFileName} in ${directory} is nested too deep to be a run.`, { code: 'usage' });
+  return { ...run, spec, ...(run.summary === undefined ? {} : { summary: judgedSummary(run.summary, spec) }) };
 }
 
 /** A run of hours has tens of megabytes: fewer turns of the event loop than with the default of 64 KiB. */
@@ -84,12 +88,8 @@ export async function readEvents(directory: string, onEvent: (event: RunEvent) =
 const isSurelySample = quickCheck(sampleSchema);
 
 function parseEvent(line: string): RunEvent | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    if (isSurelySample(value)) return value as RunEvent;
-    const result = v.safeParse(runEventSchema, value);
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined;
-  }
+  const value = parseForeign(line);
+  if (isSurelySample(value)) return value as RunEvent;
+  const result = v.safeParse(runEventSchema, value);
+  return result.success ? result.output : undefined;
 }

@@ -1,3 +1,4 @@
+import { htmlText } from '../core/foreignText.js';
 /** One line of a chart. `values` beside the chart's `x`; null is a gap. */
 export interface ChartLine {
   label: string;
@@ -23,10 +24,6 @@ const top = 10;
 /** Points of a line: more than the pixels there are cannot be seen. */
 const maximumPoints = 1_600;
 
-export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
-}
-
 /** A line chart as inline SVG that follows the colours of the page. Minimum and maximum of each bucket are kept, so no spike is lost. */
 export function svgChart(chart: Chart): string {
   const all = chart.lines.flatMap((line) => line.values.filter((value): value is number => value !== null));
@@ -39,7 +36,7 @@ export function svgChart(chart: Chart): string {
   const yOf = (value: number) => top + (1 - value / maximum) * (height - top - bottom);
   const grid = [0, 0.25, 0.5, 0.75, 1].map((share) => {
     const y = yOf(maximum * share).toFixed(1);
-    return `<line x1="${left}" x2="${width - 10}" y1="${y}" y2="${y}" class="grid"/><text x="${left - 6}" y="${y}" dy="4" text-anchor="end">${escapeHtml(chart.format(maximum * share))}</text>`;
+    return `<line x1="${left}" x2="${width - 10}" y1="${y}" y2="${y}" class="grid"/><text x="${left - 6}" y="${y}" dy="4" text-anchor="end">${htmlText(chart.format(maximum * share))}</text>`;
   });
   const ticks = [0, 0.25, 0.5, 0.75, 1].map(
     (share) => `<text x="${xOf(lastX * share).toFixed(1)}" y="${height - 8}" text-anchor="middle">${(lastX * share).toFixed(lastX < 20 ? 1 : 0)} s</text>`,
@@ -50,9 +47,9 @@ export function svgChart(chart: Chart): string {
   );
   const legend = chart.lines.map(
     (line) =>
-      `<span><svg width="26" height="8" aria-hidden="true"><line x1="0" x2="26" y1="4" y2="4" stroke="${line.color}" stroke-width="2"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/></svg> ${escapeHtml(line.label)}</span>`,
+      `<span><svg width="26" height="8" aria-hidden="true"><line x1="0" x2="26" y1="4" y2="4" stroke="${line.color}" stroke-width="2"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/></svg> ${htmlText(line.label)}</span>`,
   );
-  return `<figure><figcaption>${escapeHtml(chart.title)}</figcaption><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(textOf(chart))}">${grid.join('')}${ticks.join('')}${lines.join('')}</svg><div class="legend">${legend.join(' ')}</div></figure>`;
+  return `<figure><figcaption>${htmlText(chart.title)}</figcaption><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${htmlText(textOf(chart))}">${grid.join('')}${ticks.join('')}${lines.join('')}</svg><div class="legend">${legend.join(' ')}</div></figure>`;
 }
 
 /** The text that stands for the chart. */

@@ -78,7 +78,7 @@ export const hostRunSchema = v.object({
 });
 export type HostRun = v.InferOutput<typeof hostRunSchema>;
 
-/** What `restore` found and did. `commands` are plain `sysctl -w` lines that a person may paste instead. */
+/** What `restore` found and did. */
 export const restoreReportSchema = v.object({
   runs: v.array(v.string()),
   keys: v.array(
@@ -91,7 +91,6 @@ export const restoreReportSchema = v.object({
     }),
   ),
   processesEnded: v.number(),
-  commands: v.array(v.string()),
   complete: v.boolean(),
 });
 export type RestoreReport = v.InferOutput<typeof restoreReportSchema>;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { boundedLine } from '../core/foreignText.js';
 import { posix } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import type { HostShell } from './hostShell.js';
@@ -32,7 +33,7 @@ export async function inspectHost(
   const result = await shell.run(inspectScript(digests, nodeDirectories, wantsSudo));
   const found = parseInspection(result.stdout);
   if (found === undefined) {
-    const said = `${result.stdout} ${result.stderr}`.trim().replace(/\s+/g, ' ').slice(0, 300);
+    const said = boundedLine(`${result.stdout} ${result.stderr}`.trim().replace(/\s+/g, ' '), 300);
     throw new HumanError(`The account on ${name} runs no commands${said === '' ? '' : ` (it says: ${said})`}.`, {
       code: 'unsupported',
       remedy: 'Its login shell must be a real shell, and no ForceCommand may be in force. Use another account.',
@@ -121,8 +122,11 @@ export async function deploy(shell: HostShell, payload: Payload, base: string, w
 }
 
 function notWritten(name: string, base: string, why: string): HumanError {
-  return new HumanError(`The agent could not be put into ${base} on ${name}: ${why.trim().slice(0, 300) || 'no reason was given'}. Nothing of it is used.`, {
-    code: 'unsupported',
-    remedy: 'Check the free space and the rights of that directory.',
-  });
+  return new HumanError(
+    `The agent could not be put into ${base} on ${name}: ${boundedLine(why.trim(), 300) || 'no reason was given'}. Nothing of it is used.`,
+    {
+      code: 'unsupported',
+      remedy: 'Check the free space and the rights of that directory.',
+    },
+  );
 }

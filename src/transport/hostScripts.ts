@@ -1,4 +1,5 @@
 import { shellQuoted } from './quote.js';
+import { boundedLine } from '../core/foreignText.js';
 import { minimumNodeMajor } from './runtime.js';
 
 /**
@@ -186,7 +187,7 @@ function markedLines(stdout: string): string[] | undefined {
   const lines = stdout.split('\n').map((line) => line.replace(/\r$/, ''));
   const first = lines.lastIndexOf(begin);
   const last = lines.lastIndexOf(end);
-  return first === -1 || last < first ? undefined : lines.slice(first + 1, last);
+  return first === -1 || last < first ? undefined : lines.slice(first + 1, last).map((line) => boundedLine(line));
 }
 
 /** Makes the directories of an upload, and removes what interrupted uploads left more than a day ago. */

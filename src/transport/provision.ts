@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { boundedLine } from '../core/foreignText.js';
 import { stat } from 'node:fs/promises';
 import { HumanError } from '../core/errors.js';
 import type { DeployOptions } from './deploy.js';
@@ -40,7 +41,7 @@ export async function installNode(
 }
 
 function notInstalled(name: string, base: string, why: string): HumanError {
-  return new HumanError(`Node could not be installed in ${base} on ${name}: ${why.trim().slice(0, 300) || 'no reason was given'}. Nothing of it is used.`, {
+  return new HumanError(`Node could not be installed in ${base} on ${name}: ${boundedLine(why.trim(), 300) || 'no reason was given'}. Nothing of it is used.`, {
     code: 'unsupported',
     remedy: 'Check the free space there (180 MB are needed), or install Node on the host.',
   });

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { boundedLine, parseForeign } from '../core/foreignText.js';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
 import type { ControllerCommand } from '../protocol/commands.js';
@@ -25,6 +26,9 @@ interface PendingRequest {
 
 /** Last lines of stderr that go into the reason of a close: enough for the head of a stack. */
 const keptErrorLines = 5;
+
+/** Of a line that is no message, so many characters are shown: enough to know it. */
+const shownNoise = 2_000;
 
 /** Speaks the relay's protocol over three streams. Owns the streams from its construction on. */
 export class StreamRelayChannel implements RelayChannel {
@@ -102,7 +106,7 @@ export class StreamRelayChannel implements RelayChannel {
 
   private receive(line: string): void {
     if (line === '') return;
-    const value = parseJson(line);
+    const value = parseForeign(line);
     const reply = v.safeParse(replySchema, value);
     if (reply.success) {
       this.answer(reply.output);
@@ -126,13 +130,14 @@ export class StreamRelayChannel implements RelayChannel {
 
   private receiveError(line: string): void {
     if (line === '') return;
-    this.errorLines.push(line.slice(0, 500));
+    this.errorLines.push(boundedLine(line, 500));
     if (this.errorLines.length > keptErrorLines) this.errorLines.shift();
     this.noise(line);
   }
 
   private noise(line: string): void {
-    for (const listener of [...this.noiseListeners]) listener(line);
+    const shown = boundedLine(line, shownNoise);
+    for (const listener of [...this.noiseListeners]) listener(shown);
   }
 
   private finish(reason: string): void {
@@ -153,12 +158,4 @@ function linkLost(reason: string): HumanError {
 
 function cancelled(): HumanError {
   return new HumanError('Cancelled.', { code: 'cancelled' });
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
-import { l10n, window, type LogOutputChannel } from 'vscode';
+import { l10n, type LogOutputChannel } from 'vscode';
 import { HumanError, messageOf } from '../core/errors.js';
+import { showError } from './messages.js';
 
 /**
  * Shows an error once: the sentence and the remedy of a HumanError, or, for a defect of ours, that the log has the details.
@@ -13,10 +14,10 @@ export function reportError(log: LogOutputChannel, error: unknown): void {
       return;
     }
     log.error(error.text);
-    void window.showErrorMessage(error.text, showLog).then((choice) => choice === showLog && log.show());
+    void showError(error.text, showLog).then((choice) => choice === showLog && log.show());
     return;
   }
   log.error(error instanceof Error ? error : String(error));
   const message = messageOf(error);
-  void window.showErrorMessage(l10n.t('C10M failed unexpectedly: {0}', message), showLog).then((choice) => choice === showLog && log.show());
+  void showError(l10n.t('C10M failed unexpectedly: {0}', message), showLog).then((choice) => choice === showLog && log.show());
 }

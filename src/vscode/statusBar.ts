@@ -1,4 +1,5 @@
 import { l10n, MarkdownString, StatusBarAlignment, window, Disposable } from 'vscode';
+import { markdownText, messageText } from '../core/foreignText.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import { commandIds } from './ids.js';
 import type { LiveRun } from './runs/liveRun.js';
@@ -18,7 +19,7 @@ export function registerStatusBar(runs: LiveRuns): Disposable {
     const { last, phases } = run.view.run;
     const held = last === undefined ? 0 : Math.min(last.established.server, last.established.client);
     const phase = phases.at(-1)?.phase ?? l10n.t('connecting');
-    item.text = `$(pulse) ${last === undefined ? phase : `${formatCount(held)} ${phase}`}`;
+    item.text = `$(pulse) ${last === undefined ? messageText(phase) : `${formatCount(held)} ${phase}`}`;
     item.tooltip = tooltip(run, phase);
     item.accessibilityInformation = { label: l10n.t('C10M run: {0}, {1} connections', phase, formatCount(held)) };
     item.show();
@@ -45,16 +46,12 @@ function tooltip(run: LiveRun, phase: string): MarkdownString {
   }
   for (const wall of walls) rows.push([l10n.t('Wall'), wall.title]);
   const markdown = new MarkdownString(undefined, true);
-  markdown.appendMarkdown(`**${escapeMarkdown(run.title)}**\n\n| | |\n|---|---|\n`);
-  for (const [label, value] of rows) markdown.appendMarkdown(`| ${escapeMarkdown(label)} | ${escapeMarkdown(value)} |\n`);
+  markdown.appendMarkdown(`**${markdownText(run.title)}**\n\n| | |\n|---|---|\n`);
+  for (const [label, value] of rows) markdown.appendMarkdown(`| ${markdownText(label)} | ${markdownText(value)} |\n`);
   // Only these two commands may be run from the tooltip.
   markdown.isTrusted = { enabledCommands: [commandIds.stop, commandIds.openDashboard] };
   markdown.appendMarkdown(
     `\n[$(graph-line) ${l10n.t('Open Dashboard')}](command:${commandIds.openDashboard}) · [$(debug-stop) ${l10n.t('Stop')}](command:${commandIds.stop})`,
   );
   return markdown;
-}
-
-function escapeMarkdown(text: string): string {
-  return text.replace(/[\\`*_{}[\]()#+\-.!|<>$]/g, '\\$&');
 }

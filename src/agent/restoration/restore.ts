@@ -16,7 +16,7 @@ export async function closeAbandoned(run: RunDirectory, sysctls: SysctlFiles): P
 
 /** Puts back what dead runs left on this host, or tells what it would do. Runs that live are left alone. */
 export async function restoreHost(state: StateDirectory, dryRun: boolean, sysctls = new SysctlFiles()): Promise<RestoreReport> {
-  const report: RestoreReport = { runs: [], keys: [], processesEnded: 0, commands: [], complete: true };
+  const report: RestoreReport = { runs: [], keys: [], processesEnded: 0, complete: true };
   for (const run of state.runs()) {
     if (conditionOfRun(run) !== 'abandoned') continue;
     report.runs.push(run.runId);
@@ -49,6 +49,5 @@ function addPlannedKeys(report: RestoreReport, run: RunDirectory, sysctls: Sysct
           ? 'restored'
           : 'changedByOthers';
     report.keys.push({ ...entry, now, outcome });
-    if (outcome === 'wouldRestore') report.commands.push(`sysctl -w ${entry.key}='${entry.original.replace(/\s+/g, ' ')}'`);
   }
 }

@@ -1,7 +1,11 @@
 import { HumanError } from '../../core/errors.js';
+import { boundedLine } from '../../core/foreignText.js';
 import type { Identity } from './identities.js';
 import type { Secrets } from './secrets.js';
 import type { SshSettings } from './settings.js';
+
+/** Of what a server asks, so many characters are shown: more than any dialog has room for. */
+const shownPrompt = 2_000;
 
 /** One attempt, in the shape in which ssh2 takes it. */
 export type Attempt =
@@ -137,8 +141,8 @@ export class Authenticator {
         (this.cancelled
           ? undefined
           : await this.secrets.ask({
-              title: [`Log in to ${this.settings.name}`, name, instructions].filter((part) => part !== '').join(': '),
-              prompt: prompt.trim() === '' ? 'Answer' : prompt.trim(),
+              title: boundedLine([`Log in to ${this.settings.name}`, name.trim(), instructions.trim()].filter((part) => part !== '').join(': '), shownPrompt),
+              prompt: prompt.trim() === '' ? 'Answer' : boundedLine(prompt.trim(), shownPrompt),
               kind: isPassword ? 'password' : 'answer',
               echo: echo === true,
             }));

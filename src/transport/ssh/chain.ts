@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { HumanError } from '../../core/errors.js';
+import { boundedLine } from '../../core/foreignText.js';
 import { throwIfCancelled } from '../cancellation.js';
 import type { LaptopEnvironment } from '../environment.js';
 import { resolveHost, type ConfigSources } from './config.js';
@@ -108,7 +109,7 @@ function forward(through: Link, to: SshSettings, via: SshSettings): Promise<Dupl
     void through.closed.then((reason) => fail(reason));
     through.client.forwardOut('127.0.0.1', 0, to.hostName, to.port, (error, channel) => {
       if (error !== undefined) {
-        fail(error.message);
+        fail(boundedLine(error.message, 300));
         return;
       }
       // A host that ends its side is gone; the jump host would keep the other half open for ever.
@@ -141,7 +142,7 @@ function runProxyCommand(command: string, environment: LaptopEnvironment, log: (
     windowsVerbatimArguments: windows,
     windowsHide: true,
   });
-  child.stderr.on('data', (chunk: Buffer) => log(`ProxyCommand: ${chunk.toString('utf8').trim().slice(0, 1_000)}`));
+  child.stderr.on('data', (chunk: Buffer) => log(`ProxyCommand: ${boundedLine(chunk.toString('utf8').trim(), 1_000)}`));
   const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
   child.once('error', (error) => stream.destroy(new Error(`the ProxyCommand could not be started: ${error.message}`)));
   child.once('exit', (code) => {

@@ -2,6 +2,7 @@ import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HumanError, messageOf } from '../../core/errors.js';
 import type { Prompts } from '../contract.js';
+import { shellQuoted } from '../quote.js';
 import {
   fingerprint,
   keyTypesOnFile,
@@ -118,7 +119,7 @@ export function identityOf(settings: SshSettings): HostIdentity {
 function changedKey(name: string, key: Buffer, expected: readonly KnownHost[]): HumanError {
   const onFile = expected.map((entry) => `${fingerprint(entry.key)} (${entry.file}, line ${entry.line})`).join(', ');
   const files = [...new Set(expected.map((entry) => entry.file))];
-  const commands = files.map((file) => `ssh-keygen -R '${name}' -f '${file}'`).join(' && ');
+  const commands = files.map((file) => `ssh-keygen -R ${shellQuoted(name)} -f ${shellQuoted(file)}`).join(' && ');
   return new HumanError(
     `The host key of ${name} has changed: on file is ${typeOfKey(key)} ${onFile}, the host shows ${fingerprint(key)}. ` +
       'Somebody may be listening in, or the host was set up anew. Nothing was sent to it.',

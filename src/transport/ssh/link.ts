@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { HumanError } from '../../core/errors.js';
+import { boundedLine } from '../../core/foreignText.js';
 import { cancelledError } from '../cancellation.js';
 import type { Prompts } from '../contract.js';
 import { offeredAlgorithms } from './algorithms.js';
@@ -99,14 +100,17 @@ class Handshake {
       client.on('error', (error: Error & { level?: string }) => {
         // A key that cannot be used is one attempt less, not the end.
         if (error.level === 'agent') {
-          options.log(`${this.settings.name}: ${error.message}`);
+          options.log(`${this.settings.name}: ${boundedLine(error.message, 2_000)}`);
           return;
         }
         this.failure ??= error;
-        reason = error.level === 'client-timeout' ? 'The host no longer answers: the link was lost.' : `The SSH connection was lost: ${error.message}.`;
+        reason =
+          error.level === 'client-timeout'
+            ? 'The host no longer answers: the link was lost.'
+            : `The SSH connection was lost: ${boundedLine(error.message, 300)}.`;
         fail(this.explain());
       });
-      client.on('banner', (message) => options.log(`${this.settings.name} says: ${message.trim().slice(0, 2_000)}`));
+      client.on('banner', (message) => options.log(`${this.settings.name} says: ${boundedLine(message.trim(), 2_000)}`));
       client.on('change password', () => {
         const { user, hostName } = this.settings;
         fail(new HumanError(`The password of ${user}@${hostName} has expired.`, { code: 'accessRefused', remedy: 'Log in with ssh once to set a new one.' }));
@@ -217,7 +221,7 @@ class Handshake {
     }
     if (error?.message.includes('no matching') === true) {
       return unreachable(
-        `${where} and C10M have no common algorithm (${error.message}).`,
+        `${where} and C10M have no common algorithm (${boundedLine(error.message, 300)}).`,
         'Allow a newer one on the host, or add the old one to ssh_config, such as KexAlgorithms +diffie-hellman-group14-sha1.',
       );
     }
@@ -228,7 +232,7 @@ class Handshake {
       });
     }
     return unreachable(
-      `${where} closed the connection before it was made${error === undefined ? '' : ` (${error.message})`}.`,
+      `${where} closed the connection before it was made${error === undefined ? '' : ` (${boundedLine(error.message, 300)})`}.`,
       'Check that an SSH server runs there, and its log.',
     );
   }

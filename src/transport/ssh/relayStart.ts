@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { boundedLine } from '../../core/foreignText.js';
 import type { ClientChannel } from 'ssh2';
 import { HumanError } from '../../core/errors.js';
 import { LineSplitter } from '../../protocol/lines.js';
@@ -90,7 +91,7 @@ class RelayStart {
           else if (line === readyMark) {
             this.ready = true;
             settle(() => resolve({ input: channel, output: this.output, errors: this.errors, ended, end: () => endChannel(channel) }));
-          } else if (this.said.length < 20) this.said.push(line.slice(0, 500));
+          } else if (this.said.length < 20) this.said.push(boundedLine(line, 500));
         },
         (beginning) => this.errors.write(`a line of the relay was too long and was dropped: ${beginning}\n`),
       );
@@ -124,7 +125,7 @@ class RelayStart {
   }
 
   private explainFailure(code: number | undefined): Error {
-    const said = [this.errorText, ...this.said].join(' ').trim().replace(/\s+/g, ' ').slice(0, 400);
+    const said = boundedLine([this.errorText, ...this.said].join(' ').trim().replace(/\s+/g, ' '), 400);
     if (this.privilege !== 'none') return new PrivilegeRefused(said === '' ? `sudo ended with code ${code ?? 'unknown'}` : said);
     if (code === undefined) return new HumanError('The connection to the host was lost while the agent was started.', { code: 'unreachable' });
     return new HumanError(`The agent could not be started on the host (code ${code}${said === '' ? '' : `: ${said}`}).`, { code: 'unsupported' });

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { boundedLine } from '../../core/foreignText.js';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientChannel, SFTPWrapper } from 'ssh2';
@@ -85,7 +86,7 @@ export class SshShell implements HostShell {
     source.destroy();
     const { code, stderr } = await result;
     if (code !== 0) {
-      throw new HumanError(`The file ${file.to} could not be written on the host: ${stderr.trim().slice(0, 300) || `code ${code}`}.`, {
+      throw new HumanError(`The file ${file.to} could not be written on the host: ${boundedLine(stderr.trim(), 300) || `code ${code}`}.`, {
         code: 'unsupported',
         remedy: 'Check the free space and the rights of that directory.',
       });

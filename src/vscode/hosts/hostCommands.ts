@@ -12,6 +12,7 @@ import { reportError } from '../reportError.js';
 import { restoreHost } from './restoreHost.js';
 import type { SavedHost } from '../settings.js';
 import type { CheckRun } from '../runs/startRun.js';
+import { showInformation } from '../messages.js';
 
 export interface HostCommandDependencies {
   registry: HostRegistry;
@@ -54,7 +55,7 @@ export function registerHostCommands(dependencies: HostCommandDependencies): Dis
       const undo = l10n.t('Undo');
       const text = l10n.t('{0} was removed. Nothing was changed on the host, and its runs stay.', saved.name);
       const also = forgotten > 0 ? ` ${l10n.t('The passwords kept for it were forgotten.')}` : '';
-      const choice = await window.showInformationMessage(text + also, undo);
+      const choice = await showInformation(text + also, undo);
       if (choice === undo) await registry.save(saved);
     }),
     guarded(commandIds.testHost, async (given) => {
@@ -90,7 +91,7 @@ async function testHost({ check, tree, log }: HostCommandDependencies, host: Kno
     tree.showTest(host.target, result);
     for (const line of hostLines(result.facts, result.plan)) log.info(`${name}: ${line}`);
     const start = l10n.t('Start Run');
-    const choice = await window.showInformationMessage(`${name}: ${hostLines(result.facts, result.plan).join('. ')}.`, start);
+    const choice = await showInformation(`${name}: ${hostLines(result.facts, result.plan).join('. ')}.`, start);
     if (choice === start) await commands.executeCommand(commandIds.startOnHost, host);
   } catch (error) {
     if (!(error instanceof HumanError && error.code === 'cancelled'))

@@ -1,4 +1,5 @@
 import { EventEmitter, l10n, MarkdownString, ThemeIcon, TreeItem, window, type Disposable, type TreeDataProvider, type TreeView } from 'vscode';
+import { markdownText } from '../../core/foreignText.js';
 import { formatBytes, formatCount } from '../../core/units.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan } from '../../protocol/plan.js';
@@ -57,7 +58,7 @@ export class HostsTree implements TreeDataProvider<KnownHost>, Disposable {
       );
       item.tooltip = new MarkdownString(
         hostLines(test.facts, test.plan)
-          .map((line) => `- ${line.replace(/[\\`*_[\]<>|]/g, '\\$&')}`)
+          .map((line) => `- ${markdownText(line)}`)
           .join('\n'),
       );
     }

@@ -1,6 +1,8 @@
 import { l10n, window } from 'vscode';
+import { messageText } from '../../core/foreignText.js';
 import type { KeptSecrets } from './keptSecrets.js';
 import type { ConfirmQuestion, HostKeyQuestion, Prompts, SecretQuestion } from '../../transport/transport.js';
+import { askModal } from '../messages.js';
 
 /** How the transport asks in VS Code. Secrets are kept only when the user says so, in SecretStorage and nowhere else. */
 export function vscodePrompts(host: string, secrets: KeptSecrets): Prompts {
@@ -21,12 +23,12 @@ async function confirmHostKey(question: HostKeyQuestion): Promise<boolean> {
     ...(question.note === undefined ? [] : [question.note]),
     l10n.t('Compare the fingerprint with what the owner of the host tells you. Nothing was sent to the host so far.'),
   ].join('\n\n');
-  const choice = await window.showWarningMessage(l10n.t('Do you trust the host {0}?', question.name), { modal: true, detail }, accept);
+  const choice = await askModal(l10n.t('Do you trust the host {0}?', question.name), { detail }, accept);
   return choice === accept;
 }
 
 async function confirm(question: ConfirmQuestion): Promise<boolean> {
-  return (await window.showWarningMessage(question.title, { modal: true, detail: question.detail }, question.accept)) === question.accept;
+  return (await askModal(question.title, { detail: question.detail }, question.accept)) === question.accept;
 }
 
 async function askSecret(host: string, secrets: KeptSecrets, offered: Set<string>, question: SecretQuestion): Promise<string | undefined> {
@@ -41,12 +43,17 @@ async function askSecret(host: string, secrets: KeptSecrets, offered: Set<string
     // It was offered and refused: a wrong secret must not be kept.
     await secrets.drop(host, name);
   }
-  const value = await window.showInputBox({ title: question.title, prompt: question.prompt, password: !question.echo, ignoreFocusOut: true });
+  const value = await window.showInputBox({
+    title: messageText(question.title),
+    prompt: messageText(question.prompt),
+    password: !question.echo,
+    ignoreFocusOut: true,
+  });
   if (value === undefined || !storable || value === '') return value;
   const keep = l10n.t('Remember');
   const once = l10n.t('Only This Time');
   const choice = await window.showQuickPick([once, keep], {
-    title: question.title,
+    title: messageText(question.title),
     placeHolder: l10n.t("Keep it in VS Code's secret storage?"),
     ignoreFocusOut: true,
   });

@@ -1,12 +1,14 @@
 import { l10n, ProgressLocation, window, type LogOutputChannel } from 'vscode';
+import { restoreCommands } from '../../core/foreignText.js';
 import type { RestoreReport } from '../../protocol/commands.js';
 import type { Connect } from './connect.js';
+import { askModal, showInformation, showWarning } from '../messages.js';
 
 /** Puts back what a dead run left behind on a host, after showing what that is. */
 export async function restoreHost(target: string, name: string, connect: Connect, log: LogOutputChannel): Promise<void> {
   const found = await restore(target, name, connect, true);
   if (found.runs.length === 0 && found.keys.length === 0) {
-    void window.showInformationMessage(l10n.t('{0} is as it was found: no run left anything behind.', name));
+    void showInformation(l10n.t('{0} is as it was found: no run left anything behind.', name));
     return;
   }
   const accept = l10n.t('Restore');
@@ -15,16 +17,16 @@ export async function restoreHost(target: string, name: string, connect: Connect
     ...found.keys.map((key) => `${key.key}: ${key.now ?? '–'} → ${key.original} (${key.outcome})`),
     l10n.t('Only settings that still hold the value of C10M are put back.'),
   ].join('\n');
-  if ((await window.showWarningMessage(l10n.t('Put {0} back as it was?', name), { modal: true, detail }, accept)) !== accept) return;
+  if ((await askModal(l10n.t('Put {0} back as it was?', name), { detail }, accept)) !== accept) return;
   const done = await restore(target, name, connect, false);
   for (const key of done.keys) log.info(`${name}: ${key.key} ${key.outcome}, now ${key.now ?? '–'}`);
   if (done.complete) {
-    void window.showInformationMessage(l10n.t('{0} was put back as it was.', name));
+    void showInformation(l10n.t('{0} was put back as it was.', name));
     return;
   }
-  for (const command of done.commands) log.warn(`${name}: ${command}`);
+  for (const command of restoreCommands(done)) log.warn(`${name}: ${command}`);
   const showLog = l10n.t('Show Log');
-  const choice = await window.showWarningMessage(l10n.t('{0} could not be restored completely. The log has the commands that do it by hand.', name), showLog);
+  const choice = await showWarning(l10n.t('{0} could not be restored completely. The log has the commands that do it by hand.', name), showLog);
   if (choice === showLog) log.show();
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { htmlText } from '../../core/foreignText.js';
 import { Uri, type Webview } from 'vscode';
 
 /** A page that loads the dashboard bundle and nothing else: no inline script or style, no network. */
@@ -8,12 +9,12 @@ export function panelHtml(webview: Webview, assets: Uri, title: string, language
   const style = webview.asWebviewUri(Uri.joinPath(assets, 'main.css')).toString();
   const policy = `default-src 'none'; img-src ${webview.cspSource} data: blob:; style-src ${webview.cspSource}; font-src ${webview.cspSource}; script-src 'nonce-${nonce}';`;
   return `<!DOCTYPE html>
-<html lang="${escapeHtml(language)}">
+<html lang="${htmlText(language)}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
+<title>${htmlText(title)}</title>
 <link rel="stylesheet" href="${style}">
 </head>
 <body>
@@ -21,8 +22,4 @@ export function panelHtml(webview: Webview, assets: Uri, title: string, language
 <script type="module" nonce="${nonce}" src="${script}"></script>
 </body>
 </html>`;
-}
-
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -9,6 +9,7 @@ import { commandIds } from '../ids.js';
 import { reportError } from '../reportError.js';
 import { runTitle } from '../panels/runView.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
+import { showInformation } from '../messages.js';
 
 export interface HistoryCommandDependencies {
   store: RunStore;
@@ -77,7 +78,7 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
       if (env.remoteName === undefined) await commands.executeCommand('revealFileInOS', Uri.joinPath(path, 'run.json'));
       else {
         await env.clipboard.writeText(path.fsPath);
-        void window.showInformationMessage(l10n.t('The path is on the clipboard: {0}', path.fsPath));
+        void showInformation(l10n.t('The path is on the clipboard: {0}', path.fsPath));
       }
     }),
     onRuns(commandIds.exportRun, async ([run]) => {
@@ -93,7 +94,7 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
       if (folder === undefined) return;
       const target = Uri.joinPath(folder, `c10m-${run.id}`);
       store.exportDirectory(run.id, target.fsPath);
-      void window.showInformationMessage(l10n.t('The run was exported to {0}', target.fsPath));
+      void showInformation(l10n.t('The run was exported to {0}', target.fsPath));
     }),
     onRuns(commandIds.exportReport, (runs) => exportReport(store, runs)),
     onRuns(commandIds.compareRuns, async (runs) => {
@@ -184,7 +185,7 @@ async function exportReport(store: RunStore, runs: readonly RunItem[]): Promise<
   );
   await workspace.fs.writeFile(target, Buffer.from(report));
   const open = l10n.t('Open');
-  void window.showInformationMessage(l10n.t('The report was written to {0}', target.fsPath), open).then(async (answer) => {
+  void showInformation(l10n.t('The report was written to {0}', target.fsPath), open).then(async (answer) => {
     if (answer === open) await (choice.format === 'html' ? env.openExternal(target) : window.showTextDocument(target));
   });
   return target.fsPath;

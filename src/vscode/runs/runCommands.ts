@@ -12,6 +12,7 @@ import type { PlanDocuments } from './planDocument.js';
 import { reportError } from '../reportError.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
 import { askForSpec, confirmPlan, type CheckRun } from './startRun.js';
+import { showInformation } from '../messages.js';
 
 export interface RunCommandDependencies {
   registry: HostRegistry;
@@ -98,7 +99,7 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
       const undo = l10n.t('Undo');
       const text = undos.length === 1 ? l10n.t('The run was deleted.') : l10n.t('{0} runs were deleted.', undos.length);
       // Not awaited by the caller: the message may stay for minutes.
-      void window.showInformationMessage(text, undo).then((choice) => {
+      void showInformation(text, undo).then((choice) => {
         if (choice !== undo) return;
         for (const restore of undos.reverse()) restore();
         tree.refresh();

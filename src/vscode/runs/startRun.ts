@@ -12,6 +12,7 @@ import type { PlanDocuments } from './planDocument.js';
 import { commandLines, globalChanges, planLines } from './planItems.js';
 import { runTitle } from '../panels/runView.js';
 import { settings } from '../settings.js';
+import { askModal } from '../messages.js';
 
 /** Probes a host and plans a run on it; changes nothing. */
 export type CheckRun = (spec: RunSpec, progress: (text: string) => void, signal: AbortSignal) => Promise<{ facts: HostFacts; plan: Plan }>;
@@ -104,7 +105,7 @@ export async function confirmPlan(spec: RunSpec, { check, plans }: { check: Chec
   if (changes === undefined) return true;
   const accept = l10n.t('Change and Start');
   const detail = l10n.t('These settings hold for the whole host, not only for this run. They are put back when it ends.\n\n{0}', changes);
-  return (await window.showWarningMessage(l10n.t('Change kernel settings of {0}?', checked.facts.hostname), { modal: true, detail }, accept)) === accept;
+  return (await askModal(l10n.t('Change kernel settings of {0}?', checked.facts.hostname), { detail }, accept)) === accept;
 }
 
 function hostItem(host: KnownHost): Choice<string> {
