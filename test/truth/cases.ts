@@ -1,0 +1,5 @@
+import { countCases } from './countCases.js';
+import type { TruthCase } from './checks.js';
+
+/** All cases; a file for each kind of figure. */
+export const truthCases: readonly TruthCase[] = [...countCases];
