@@ -3,7 +3,9 @@ import * as v from 'valibot';
 import { toPlainError } from '../core/errors.js';
 import { orderCommandSchemas } from '../protocol/commands.js';
 import type { RunEvent } from '../protocol/events.js';
-import { encodeLine, LineSplitter, parseLine } from '../protocol/lines.js';
+import { LineSplitter } from '../files/lines.js';
+import { patience } from '../files/sleep.js';
+import { encodeLine, parseLine } from '../protocol/lines.js';
 
 /** What a relay writes to the supervisor's socket: what it follows from, then the controller's orders as they came. */
 export const supervisorCommandSchema = v.variant('type', [
@@ -61,8 +63,7 @@ export class Attachments {
           socket.end();
         }),
     );
-    const timer = new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref());
-    await Promise.race([Promise.all(closing), timer]);
+    await Promise.race([Promise.all(closing), patience(1_000)]);
     for (const socket of this.sockets) socket.destroy();
   }
 
@@ -75,7 +76,7 @@ export class Attachments {
     // The relay went away in the middle of a line.
     socket.on('error', () => undefined);
     const splitter = new LineSplitter((line) => this.receive(socket, line));
-    socket.on('data', (chunk: Buffer) => splitter.push(chunk));
+    socket.on('data', (chunk: Buffer) => splitter.write(chunk));
   }
 
   private receive(socket: Socket, line: string): void {

@@ -1,5 +1,7 @@
 import { connect, type Socket } from 'node:net';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import { LineSplitter } from '../files/lines.js';
+import { sleep } from '../files/sleep.js';
+import { encodeLine } from '../protocol/lines.js';
 import { closeAbandoned } from './restoration/restore.js';
 import { readEvents } from './spool.js';
 import { conditionOfRun, type RunDirectory } from './stateDirectory.js';
@@ -64,7 +66,7 @@ export class Follower {
       }
       const splitter = new LineSplitter((line) => this.pass(line));
       socket.on('data', (chunk: Buffer) => {
-        splitter.push(chunk);
+        splitter.write(chunk);
         // A slow link: the supervisor must feel it, not our memory.
         const output = this.output as NodeJS.WritableStream & { writableNeedDrain?: boolean };
         if (output.writableNeedDrain === true) {
@@ -89,17 +91,17 @@ export class Follower {
 
   /** No supervisor answers: reads what the spool has, and closes the run when nobody else is left to do it. */
   private async readOn(): Promise<void> {
-    for (const { seq, line } of readEvents(this.run.spoolPath).events) if (seq >= this.nextSeq) this.pass(line);
+    for (const { seq, line } of readEvents(this.run.spoolPath)) if (seq >= this.nextSeq) this.pass(line);
     if (this.isOver) return;
     const condition = conditionOfRun(this.run);
     if (condition === 'running') {
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      await sleep(retryMs);
       return;
     }
     if (condition === 'abandoned') {
       await closeAbandoned(this.run, new SysctlFiles());
     }
-    for (const { seq, line } of readEvents(this.run.spoolPath).events) if (seq >= this.nextSeq) this.pass(line);
+    for (const { seq, line } of readEvents(this.run.spoolPath)) if (seq >= this.nextSeq) this.pass(line);
     this.isOver = true;
   }
 

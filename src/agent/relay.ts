@@ -3,7 +3,9 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { HumanError, toPlainError } from '../core/errors.js';
 import { controllerCommandSchema, type ControllerCommand, type HostRun } from '../protocol/commands.js';
-import { encodeLine, LineSplitter, parseLine } from '../protocol/lines.js';
+import { LineSplitter } from '../files/lines.js';
+import { sleep } from '../files/sleep.js';
+import { encodeLine, parseLine } from '../protocol/lines.js';
 import { unshareCommand } from '../linux/netns.js';
 import { isAlive } from '../linux/process.js';
 import { Follower } from './follower.js';
@@ -41,7 +43,7 @@ export class Relay {
       (beginning) => process.stderr.write(`a command was too long and was dropped: ${beginning}\n`),
     );
     return new Promise((resolve) => {
-      input.on('data', (chunk: Buffer) => splitter.push(chunk));
+      input.on('data', (chunk: Buffer) => splitter.write(chunk));
       input.on('end', () => resolve());
       input.on('error', () => resolve());
       // The controller went away.
@@ -140,7 +142,7 @@ export class Relay {
         child.kill('SIGKILL');
         throw new HumanError(`The supervisor could not be started: ${failure ?? 'it took too long'}. ${readTail(run.logPath)}`.trim());
       }
-      await new Promise((resolve) => setTimeout(resolve, startPollMs));
+      await sleep(startPollMs);
     }
     child.unref();
   }
@@ -165,7 +167,7 @@ export class Relay {
     if (run.readOrder() === undefined) return null;
     // The supervisor has said its last word, but may still be closing its files.
     for (const deadline = performance.now() + endTimeoutMs; conditionOfRun(run) === 'running' && isComplete(run.spoolPath) && performance.now() < deadline;) {
-      await new Promise((resolve) => setTimeout(resolve, startPollMs));
+      await sleep(startPollMs);
     }
     const condition = conditionOfRun(run);
     if (condition === 'running') throw new HumanError(`The run ${runId} has not ended.`, { code: 'usage', remedy: 'Stop it first.' });

@@ -6,7 +6,7 @@ import { HumanError } from '../core/errors.js';
 import { planSchema } from '../protocol/plan.js';
 import { runSpecSchema } from '../protocol/spec.js';
 import { isAlive } from '../linux/process.js';
-import { writeDurably } from './files.js';
+import { replaceFile } from '../files/durableFile.js';
 import { Journal } from './restoration/journal.js';
 import { outerFactsSchema } from './outerFacts.js';
 import { isComplete } from './spool.js';
@@ -62,7 +62,7 @@ export class RunDirectory {
   }
 
   writeOrder(order: RunOrder): void {
-    writeDurably(join(this.path, 'spec.json'), JSON.stringify(order));
+    replaceFile(join(this.path, 'spec.json'), JSON.stringify(order));
   }
 
   readState(): RunState | undefined {
@@ -70,7 +70,7 @@ export class RunDirectory {
   }
 
   writeState(state: RunState): void {
-    writeDurably(join(this.path, 'state.json'), JSON.stringify(state));
+    replaceFile(join(this.path, 'state.json'), JSON.stringify(state));
   }
 
   remove(): void {

@@ -16,7 +16,7 @@ import { collectFacts, readBootId } from './probe.js';
 import { RampControl, type EarlyEnd } from './load/rampControl.js';
 import { withRoom, type Room } from './load/room.js';
 import { RunStory } from './runStory.js';
-import { sleep } from './sleep.js';
+import { sleep } from '../files/sleep.js';
 import type { RunDirectory, RunOrder, RunState } from './stateDirectory.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
 import { applyTuning } from './restoration/tuning.js';
@@ -95,7 +95,7 @@ export class Supervisor {
     const { phase } = this.story;
     if (this.abort.signal.aborted || phase === 'draining' || phase === 'restoring' || (phase !== undefined && isFinal(phase))) return;
     this.end = end;
-    this.abort.abort();
+    this.abort.abort(new HumanError('Stopped.', { code: 'cancelled' }));
   }
 
   /** Ends the run for something that nobody foresaw. When it is ending already, the guardian does the rest. */
@@ -248,7 +248,7 @@ export class Supervisor {
     this.story.emit({ type: 'summary', summary: this.story.summarise({ ...this.end, hostRestored, keys }) });
     const deadline = performance.now() + fullDiskMs;
     while (!this.story.spool.isFlushed && this.attachments?.isFollowed !== true && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, lockPollMs));
+      await sleep(lockPollMs);
     }
     this.state.ended = hostRestored;
     this.saveState();
@@ -260,7 +260,7 @@ export class Supervisor {
 
   /** A worker that died took connections with it: the others have a moment to tell how many. */
   private async countLosses(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, statsIntervalMs));
+    await sleep(statsIntervalMs);
     this.control?.takeSample();
   }
 

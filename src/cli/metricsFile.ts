@@ -1,6 +1,6 @@
-import { renameSync, writeFileSync } from 'node:fs';
 import { messageOf } from '../core/errors.js';
 import { openMetricsText } from '../core/figures/openMetrics.js';
+import { replaceFile } from '../files/durableFile.js';
 import type { Sample } from '../protocol/events.js';
 
 /** Rewrites a file with the figures of each sample, for the textfile collector of node_exporter: written beside it, then renamed. */
@@ -31,8 +31,6 @@ export class MetricsFile {
   }
 
   private rewrite(sample: Sample | null): void {
-    const temporary = `${this.path}.${process.pid}.tmp`;
-    writeFileSync(temporary, openMetricsText(sample, this.labels));
-    renameSync(temporary, this.path);
+    replaceFile(this.path, openMetricsText(sample, this.labels), { mode: 0o666, isDurable: false });
   }
 }

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { nearest } from '../core/nearest.js';
 import { HumanError } from '../core/errors.js';
+import { patience } from '../files/sleep.js';
 import { parseBytes, parseCount, parseDuration } from '../core/units.js';
 import type { Phase } from '../protocol/events.js';
 import { phaseReached } from '../run/phaseReached.js';
@@ -94,7 +95,7 @@ export async function giveOrder(order: Order, run: RunHandle, stop: () => void):
       stop();
       return;
     case 'wait':
-      return 'phase' in order ? phaseReached(run, order.phase) : new Promise((resolve) => setTimeout(resolve, order.seconds * 1000).unref());
+      return 'phase' in order ? phaseReached(run, order.phase) : patience(order.seconds * 1000);
   }
 }
 

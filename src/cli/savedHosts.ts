@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
+import { replaceFile } from '../files/durableFile.js';
 
 /** Names for `user@name:port` that a person gave with `c10m host add`, in `$XDG_CONFIG_HOME/c10m/hosts.json`. No secret is ever in it. */
 const savedHostsSchema = v.record(v.pipe(v.string(), v.regex(/^[\w.-]{1,100}$/)), v.object({ address: v.string() }));
@@ -45,7 +46,7 @@ export function removeSavedHost(name: string, path = savedHostsPath()): void {
 
 function write(hosts: SavedHosts, path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writeFileSync(path, `${JSON.stringify(hosts, undefined, 2)}\n`, { mode: 0o600 });
+  replaceFile(path, `${JSON.stringify(hosts, undefined, 2)}\n`);
 }
 
 /** What a name means: the address of a saved host, or the name itself. */

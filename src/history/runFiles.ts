@@ -1,29 +1,16 @@
-import { closeSync, createReadStream, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { harmless, parseForeign } from '../core/foreignText.js';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
 import { judgedSummary } from '../core/figures/summary.js';
-import { LineSplitter } from '../protocol/lines.js';
+import { readLinesInSteps } from '../files/lines.js';
 import { type RunEvent, runEventSchema, sampleSchema } from '../protocol/events.js';
 import { quickCheck } from '../protocol/quickCheck.js';
 import { type SavedRun, savedRunSchema } from '../protocol/result.js';
 
 export const runFileName = 'run.json';
 export const eventsFileName = 'events.ndjson';
-
-/** Writes a file so that a reader sees the old or the new text whole: a temporary file, fsync, rename. */
-export function writeWhole(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  const file = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
-}
 
 /** `run.json` of a run's directory. Throws a HumanError that says why it is not one. */
 export function readRunFile(directory: string): SavedRun {
@@ -60,28 +47,22 @@ export function readRunFile(directory: string): SavedRun {
   return { ...run, spec, ...(run.summary === undefined ? {} : { summary: judgedSummary(run.summary, spec) }) };
 }
 
-/** A run of hours has tens of megabytes: fewer turns of the event loop than with the default of 64 KiB. */
-const chunkBytes = 1024 * 1024;
-
 /** All events of a run in order. A torn last line and lines that are no event are counted, not thrown. */
 export async function readEvents(directory: string, onEvent: (event: RunEvent) => void): Promise<{ unreadableLines: number }> {
   let unreadableLines = 0;
-  const splitter = new LineSplitter(
-    (line) => {
-      if (line.trim() === '') return;
-      const event = parseEvent(line);
-      if (event === undefined) unreadableLines++;
-      else onEvent(event);
-    },
-    () => unreadableLines++,
-  );
+  const onLine = (line: string): void => {
+    if (line.trim() === '') return;
+    const event = parseEvent(line);
+    if (event === undefined) unreadableLines++;
+    else onEvent(event);
+  };
   try {
-    for await (const chunk of createReadStream(join(directory, eventsFileName), { highWaterMark: chunkBytes }) as AsyncIterable<Buffer>) splitter.push(chunk);
+    const { isTorn, overlong } = await readLinesInSteps(join(directory, eventsFileName), onLine);
+    return { unreadableLines: unreadableLines + overlong + (isTorn ? 1 : 0) };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { unreadableLines };
+    throw error;
   }
-  splitter.end();
-  return { unreadableLines };
 }
 
 /** Nearly all lines of a long run are samples. */

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import { highestStage } from '../core/figures/summary.js';
 import { judgeRun, type RunVerdict } from '../core/verdict.js';
+import { replaceFile } from '../files/durableFile.js';
 import type { SavedRun } from '../protocol/result.js';
-import { readRunFile, runFileName, writeWhole } from './runFiles.js';
+import { readRunFile, runFileName } from './runFiles.js';
 import { runIdPattern } from './runId.js';
 
 /** What a list shows of a run without reading its events. */
@@ -92,7 +93,7 @@ export function listRuns(directory: string): RunListEntry[] {
   }
   if (changed || Object.keys(known).length !== names.length) {
     try {
-      writeWhole(join(directory, indexFileName), JSON.stringify({ format: indexFormat, entries } satisfies IndexFile));
+      replaceFile(join(directory, indexFileName), JSON.stringify({ format: indexFormat, entries } satisfies IndexFile));
     } catch {
       // A read-only store is listed all the same, only slower.
     }

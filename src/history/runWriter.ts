@@ -1,10 +1,12 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../core/errors.js';
+import { AppendLog } from '../files/appendLog.js';
+import { replaceFile } from '../files/durableFile.js';
 import type { RunEvent } from '../protocol/events.js';
 import { encodeLine } from '../protocol/lines.js';
 import type { SavedRun } from '../protocol/result.js';
-import { eventsFileName, runFileName, writeWhole } from './runFiles.js';
+import { eventsFileName, runFileName } from './runFiles.js';
 
 /** Events that wait for room on the disk: those of about twelve hours. */
 const maximumWaitingBytes = 64 * 1024 * 1024;
@@ -14,14 +16,10 @@ const maximumWaitingBytes = 64 * 1024 * 1024;
  * event and at the end; until then `problem` says why.
  */
 export class RunWriter {
-  /** Why something is not on the disk; undefined: all is. */
-  problem: string | undefined;
-  private file: number | undefined;
-  /** What is not written yet, in order; the first may have been written in part. */
-  private readonly waiting: Buffer[] = [];
-  private waitingBytes = 0;
+  private readonly events: AppendLog;
+  private isOpen = true;
   private unsaved: SavedRun | undefined;
-  private isCut = false;
+  private saveFailure: string | undefined;
 
   /** Makes the directory, or continues the run that is in it. Throws what node:fs throws when it cannot be made or written. */
   constructor(
@@ -30,38 +28,33 @@ export class RunWriter {
   ) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeRun(directory, run);
-    this.file = openSync(join(directory, eventsFileName), 'a', 0o600);
+    this.events = new AppendLog(join(directory, eventsFileName), { maximumWaitingBytes, whenFull: 'refuseNewest' });
+  }
+
+  /** Why something is not on the disk; undefined: all is. */
+  get problem(): string | undefined {
+    return this.events.problem ?? this.saveFailure;
   }
 
   /** Appends an event to `events.ndjson`. */
   append(event: RunEvent): void {
-    if (this.file === undefined) return;
-    const line = Buffer.from(encodeLine(event));
-    // Order and whole lines count for more than the newest ones.
-    this.isCut ||= this.waitingBytes + line.length > maximumWaitingBytes;
-    if (!this.isCut) {
-      this.waiting.push(line);
-      this.waitingBytes += line.length;
-    }
-    this.flush();
+    if (!this.isOpen) return;
+    this.events.append(encodeLine(event));
+    this.saveAgain();
   }
 
-  /** Writes `run.json` anew (a temporary file, then renamed). */
+  /** Writes `run.json` anew. */
   save(run: SavedRun): void {
     this.unsaved = run;
-    this.flush();
+    if (this.isOpen) this.events.flush();
+    this.saveAgain();
   }
 
   close(): void {
-    if (this.file === undefined) return;
-    this.flush();
-    try {
-      fsyncSync(this.file);
-    } catch (error) {
-      this.problem ??= messageOf(error);
-    }
-    closeSync(this.file);
-    this.file = undefined;
+    if (!this.isOpen) return;
+    this.saveAgain();
+    this.events.close();
+    this.isOpen = false;
   }
 
   /** Removes the directory of a run that never began. */
@@ -70,23 +63,19 @@ export class RunWriter {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private flush(): void {
+  /** The events come first: a run with its summary is taken for whole. */
+  private saveAgain(): void {
+    if (this.unsaved === undefined || !this.events.isFlushed) return;
     try {
-      for (let line = this.waiting[0]; line !== undefined && this.file !== undefined; line = this.waiting[0]) {
-        const written = writeSync(this.file, line);
-        this.waitingBytes -= written;
-        if (written < line.length) this.waiting[0] = line.subarray(written);
-        else this.waiting.shift();
-      }
-      if (this.unsaved !== undefined) writeRun(this.directory, this.unsaved);
+      writeRun(this.directory, this.unsaved);
       this.unsaved = undefined;
-      this.problem = this.isCut ? 'more events waited for room on the disk than memory may hold' : undefined;
+      this.saveFailure = undefined;
     } catch (error) {
-      this.problem = messageOf(error);
+      this.saveFailure = messageOf(error);
     }
   }
 }
 
 function writeRun(directory: string, run: SavedRun): void {
-  writeWhole(join(directory, runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
+  replaceFile(join(directory, runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
 }

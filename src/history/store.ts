@@ -1,9 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HumanError, messageOf } from '../core/errors.js';
+import { replaceFile } from '../files/durableFile.js';
 import type { RunEvent, Sample } from '../protocol/events.js';
 import type { SavedRun } from '../protocol/result.js';
-import { eventsFileName, readEvents, readRunFile, runFileName, writeWhole } from './runFiles.js';
+import { eventsFileName, readEvents, readRunFile, runFileName } from './runFiles.js';
 import { newRunId, runIdPattern } from './runId.js';
 import { listRuns, type RunListEntry } from './runIndex.js';
 import { RunWriter } from './runWriter.js';
@@ -98,7 +99,7 @@ export class RunStore {
       if (changes.name === undefined || changes.name.trim() === '') delete run.name;
       else run.name = changes.name.trim();
     }
-    writeWhole(join(this.pathOf(id), runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
+    replaceFile(join(this.pathOf(id), runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
     return run;
   }
 
@@ -138,7 +139,7 @@ export class RunStore {
     // Only the files of a run and of its parts: whatever else lies in a foreign directory stays there.
     if (existsSync(join(source, eventsFileName))) cpSync(join(source, eventsFileName), join(target, eventsFileName));
     importParts(join(source, partsName), join(target, partsName));
-    writeWhole(join(target, runFileName), `${JSON.stringify({ ...run, id }, undefined, 1)}\n`);
+    replaceFile(join(target, runFileName), `${JSON.stringify({ ...run, id }, undefined, 1)}\n`);
     return id;
   }
 }

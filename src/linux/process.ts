@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { networkNamespaceOf } from './netns.js';
 
 /** A process for good: a pid alone may have been given to another program since. `startTime` in clock ticks since boot. */
@@ -52,7 +53,7 @@ export async function waitForEnd(identities: readonly ProcessIdentity[], timeout
   const deadline = performance.now() + timeoutMs;
   let alive = identities.filter(isAlive);
   while (alive.length > 0 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(10);
     alive = alive.filter(isAlive);
   }
   return alive;

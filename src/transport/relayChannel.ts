@@ -5,7 +5,8 @@ import { HumanError } from '../core/errors.js';
 import type { ControllerCommand } from '../protocol/commands.js';
 import { replySchema, type Reply } from '../protocol/commands.js';
 import { runEventSchema, type RunEvent } from '../protocol/events.js';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import { LineSplitter } from '../files/lines.js';
+import { encodeLine } from '../protocol/lines.js';
 import type { RelayChannel } from './contract.js';
 
 /** A relay that runs somewhere, as three streams and its end. */
@@ -46,8 +47,8 @@ export class StreamRelayChannel implements RelayChannel {
       (beginning) => this.noise(`a line of the relay was too long and was dropped: ${beginning}…`),
     );
     const errors = new LineSplitter((line) => this.receiveError(line), undefined, 64 * 1024);
-    streams.output.on('data', (chunk: Buffer) => output.push(chunk));
-    streams.errors.on('data', (chunk: Buffer) => errors.push(chunk));
+    streams.output.on('data', (chunk: Buffer) => output.write(chunk));
+    streams.errors.on('data', (chunk: Buffer) => errors.write(chunk));
     // A write after the other side went away is reported by `ended`; without a listener it would end this process.
     for (const stream of [streams.input, streams.output, streams.errors]) stream.on('error', () => undefined);
     void streams.ended.then((reason) => {

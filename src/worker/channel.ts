@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import * as v from 'valibot';
-import { encodeLine, LineSplitter } from '../protocol/lines.js';
+import { LineSplitter } from '../files/lines.js';
+import { encodeLine } from '../protocol/lines.js';
 import { workerCommandSchema, type WorkerCommand, type WorkerMessage } from '../protocol/worker.js';
 
 const standardOutput = 1;
@@ -44,7 +45,7 @@ export class CommandReader {
   }
 
   push(bytes: Buffer): void {
-    this.lines.push(bytes);
+    this.lines.write(bytes);
   }
 }
 

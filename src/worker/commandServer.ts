@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
+import { sleep } from '../files/sleep.js';
 import { setNofile } from '../linux/limits.js';
 import type { ServerWorkerPlan } from '../protocol/plan.js';
 import type { CommandReader, WorkerChannel } from './channel.js';
@@ -92,7 +93,7 @@ class CommandServer {
         this.watch();
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, readyPollMs));
+      await sleep(readyPollMs);
     }
     await this.end();
     throw new HumanError(

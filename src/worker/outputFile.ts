@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { LineSplitter } from '../protocol/lines.js';
+import { LineSplitter } from '../files/lines.js';
 
 /** What is kept of each stream of the user's server; the rest is dropped with a note. */
 const maximumFileBytes = 1024 * 1024;
@@ -24,7 +24,7 @@ export class OutputFile {
   }
 
   push(bytes: Buffer): void {
-    this.splitter.push(bytes);
+    this.splitter.write(bytes);
     if (this.fd === undefined || this.isClosed || this.written >= maximumFileBytes) return;
     const part = bytes.subarray(0, maximumFileBytes - this.written);
     writeSync(this.fd, part);

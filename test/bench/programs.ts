@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { encodeLine, LineSplitter } from '../../src/protocol/lines.js';
+import { LineSplitter } from '../../src/files/lines.js';
+import { encodeLine } from '../../src/protocol/lines.js';
 import type { WorkerCommand } from '../../src/protocol/worker.js';
 
 /** Longest wait for one step of a run: 190,000 connections of the slowest pair take 40 s. */
@@ -21,7 +22,7 @@ type Child = ChildProcessByStdio<Writable, Readable, null>;
 function start(command: string, args: readonly string[], onLine: (line: string) => void): { child: Child; ended: Promise<void> } {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = new LineSplitter(onLine);
-  child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+  child.stdout.on('data', (chunk: Buffer) => lines.write(chunk));
   child.stdin.on('error', () => undefined);
   return { child, ended: new Promise((resolve) => child.on('close', () => resolve())) };
 }

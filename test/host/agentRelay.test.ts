@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { relayMessageSchema, type ControllerCommand, type Reply, type RestoreReport } from '../../src/protocol/commands.js';
 import type { RunEvent } from '../../src/protocol/events.js';
-import { encodeLine, LineSplitter } from '../../src/protocol/lines.js';
+import { LineSplitter } from '../../src/files/lines.js';
+import { encodeLine } from '../../src/protocol/lines.js';
 import { specFor } from './faults/remoteRun.js';
 
 const agentPath = resolve('dist/host/agent.cjs');
@@ -26,7 +27,7 @@ function openRelay(t: TestContext, state: string) {
     if (message.type === 'reply') replies.get(message.id)?.(message);
     else events.push(message);
   });
-  child.stdout.on('data', (chunk: Buffer) => splitter.push(chunk));
+  child.stdout.on('data', (chunk: Buffer) => splitter.write(chunk));
   const send = (command: ControllerCommand) => child.stdin.write(encodeLine(command));
   const request = (build: (id: number) => ControllerCommand): Promise<Reply> => {
     const id = nextId++;

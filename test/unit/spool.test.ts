@@ -3,7 +3,8 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { isComplete, readEvents, readRunEvents, Spool, type WriteAt } from '../../src/agent/spool.js';
+import type { Write } from '../../src/files/durableFile.js';
+import { isComplete, readEvents, readRunEvents, Spool } from '../../src/agent/spool.js';
 
 let directory: string;
 let path: string;
@@ -17,10 +18,10 @@ const line = (text: string) => ({ type: 'log', level: 'info', text }) as const;
 const texts = (lines: string[]) => lines.map((entry) => (JSON.parse(entry) as { text: string }).text);
 
 /** A disk that takes `room` more bytes and then fails like a full one. */
-function disk(room: { bytes: number }): WriteAt {
-  return (fd, bytes, position) => {
+function disk(room: { bytes: number }): Write {
+  return (fd, bytes) => {
     if (room.bytes <= 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-    const count = writeSync(fd, bytes, 0, Math.min(bytes.length, room.bytes), position);
+    const count = writeSync(fd, bytes, 0, Math.min(bytes.length, room.bytes));
     room.bytes -= count;
     return count;
   };
@@ -49,7 +50,7 @@ test('a successor goes on with the next number, after a torn last line too', () 
   const second = new Spool(path, () => 0);
   assert.equal(second.append(line('b')).seq, 2);
   second.close();
-  assert.deepEqual(texts(readEvents(path).events.map((event) => event.line)), ['a', 'b']);
+  assert.deepEqual(texts(readEvents(path).map((event) => event.line)), ['a', 'b']);
 });
 
 test('a full disk is told once, loses nothing, leaves no torn line, and the file catches up in order', () => {
@@ -68,7 +69,7 @@ test('a full disk is told once, loses nothing, leaves no torn line, and the file
   assert.deepEqual(texts(spool.linesFrom(1)), ['a', 'b', 'c', 'd']);
   room.bytes = 1_000_000;
   spool.append(line('e'));
-  assert.deepEqual(texts(readEvents(path).events.map((event) => event.line)), ['a', 'b', 'c', 'd', 'e']);
+  assert.deepEqual(texts(readEvents(path).map((event) => event.line)), ['a', 'b', 'c', 'd', 'e']);
   spool.close();
 });
 

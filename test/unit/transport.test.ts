@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { LineSplitter } from '../../src/protocol/lines.js';
+import { LineSplitter } from '../../src/files/lines.js';
 import { consentFile, Consents } from '../../src/transport/consents.js';
 import { kindOfHost, requireBase } from '../../src/transport/deploy.js';
 import { laptopEnvironment, runOwner, type LaptopEnvironment } from '../../src/transport/environment.js';
@@ -228,7 +228,7 @@ test('NDJSON: the lines are the same however the bytes are cut, and any bytes on
         const splitter = new LineSplitter((line) => found.push(line));
         let from = 0;
         for (const cut of [...cuts.filter((at) => at < bytes.length).sort((a, b) => a - b), bytes.length]) {
-          splitter.push(bytes.subarray(from, cut));
+          splitter.write(bytes.subarray(from, cut));
           from = cut;
         }
         assert.deepEqual(found, lines);

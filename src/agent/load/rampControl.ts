@@ -15,7 +15,7 @@ import { judgeGuard, readGuard } from './rampGuard.js';
 import type { RunStory } from '../runStory.js';
 import { Sampler } from './sampler.js';
 import { totalsOf } from './totals.js';
-import { sleep } from '../sleep.js';
+import { sleep } from '../../files/sleep.js';
 import type { WorkerPool } from './workerPool.js';
 
 /**

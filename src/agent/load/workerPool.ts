@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { HumanError } from '../../core/errors.js';
+import { sleep } from '../../files/sleep.js';
 import { readOutOfMemoryKills } from '../../linux/procfs.js';
 import { identityOf, type ProcessIdentity } from '../../linux/process.js';
 import type { RunEventBody } from '../../protocol/events.js';
@@ -101,7 +102,7 @@ export class WorkerPool {
       const started = waiting.splice(0, atOnce - late);
       for (const begin of started) begin();
       if (started.length > 0) this.reportProcesses();
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(10, signal);
     }
   }
 

@@ -4,7 +4,8 @@ import { setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
 import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../../linux/process.js';
-import { encodeLine, LineSplitter, parseLine } from '../../protocol/lines.js';
+import { LineSplitter } from '../../files/lines.js';
+import { encodeLine, parseLine } from '../../protocol/lines.js';
 import { workerMessageSchema, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../protocol/worker.js';
 
 /** Weight 110 of 1024 in the scheduler: a hundred busy workers on two cores still leave sshd a sixth of a core at once. */
@@ -51,8 +52,8 @@ export class Worker {
     }
     const output = new LineSplitter((line) => this.receive(line, onMessage));
     const errors = new LineSplitter((line) => this.keepLine(line), undefined, 64 * 1024);
-    this.child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-    this.child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+    this.child.stdout.on('data', (chunk: Buffer) => output.write(chunk));
+    this.child.stderr.on('data', (chunk: Buffer) => errors.write(chunk));
     // A write after its end is reported by the end itself.
     this.child.stdin.on('error', () => undefined);
     this.ended = new Promise((resolve) => {

@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { SummaryBuilder } from '../../core/figures/summary.js';
 import { isFinal } from '../../core/phases.js';
+import { sleep } from '../../files/sleep.js';
 import { tryLockFile } from '../../linux/hostCalls.js';
 import { findRunProcesses, signalProcess, waitForEnd, type ProcessIdentity } from '../../linux/process.js';
 import type { KeyOutcome, Phase, RunEvent } from '../../protocol/events.js';
@@ -73,7 +74,7 @@ async function lockRun(run: RunDirectory): Promise<() => void> {
     return () => undefined;
   }
   const deadline = performance.now() + killTimeoutMs;
-  while (!tryLockFile(fd) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, lockPollMs));
+  while (!tryLockFile(fd) && performance.now() < deadline) await sleep(lockPollMs);
   return () => closeSync(fd);
 }
 

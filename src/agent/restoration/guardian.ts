@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { networkNamespaceOf } from '../../linux/netns.js';
 import { identityOf, isAlive, signalProcess, waitForEnd, type ProcessIdentity } from '../../linux/process.js';
-import { LineSplitter, parseLine } from '../../protocol/lines.js';
+import { LineSplitter } from '../../files/lines.js';
+import { parseLine } from '../../protocol/lines.js';
 import { closeRun } from './cleanup.js';
 import type { RunDirectory } from '../stateDirectory.js';
 import type { SysctlFiles } from './sysctlFiles.js';
@@ -59,7 +60,7 @@ export class Guardian {
           resolve();
         }
       });
-      input.on('data', (chunk: Buffer) => splitter.push(chunk));
+      input.on('data', (chunk: Buffer) => splitter.write(chunk));
       input.on('end', () => act('The supervisor on the host was killed.'));
       input.on('error', () => act('The supervisor on the host was killed.'));
       this.timer = setInterval(() => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { sameValue } from '../../core/plan/sysctls.js';
 import { keyOutcomeSchema, type KeyOutcome } from '../../protocol/events.js';
-import { writeDurably } from '../files.js';
+import { replaceFile } from '../../files/durableFile.js';
 import type { SysctlFiles } from './sysctlFiles.js';
 
 const journalSchema = v.object({
@@ -92,7 +92,7 @@ export class Journal {
   }
 
   private save(): void {
-    writeDurably(this.path, JSON.stringify(this.content));
+    replaceFile(this.path, JSON.stringify(this.content));
   }
 }
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { HumanError } from '../../core/errors.js';
 import { boundedLine } from '../../core/foreignText.js';
+import { sleep } from '../../files/sleep.js';
 import { throwIfCancelled } from '../cancellation.js';
 import type { LaptopEnvironment } from '../environment.js';
 import { resolveHost, type ConfigSources } from './config.js';
@@ -91,7 +91,7 @@ async function openWithAttempts(settings: SshSettings, sock: Duplex | undefined,
       const again = sock === undefined && error instanceof HumanError && error.code === 'unreachable' && attempt < settings.connectionAttempts;
       if (!again) throw error;
       // As OpenSSH: one attempt a second.
-      await delay(1_000, undefined, { signal: options.signal }).catch(() => throwIfCancelled(options.signal));
+      await sleep(1_000, options.signal).catch(() => throwIfCancelled(options.signal));
     }
   }
 }

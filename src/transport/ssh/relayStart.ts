@@ -2,7 +2,8 @@ import { PassThrough } from 'node:stream';
 import { boundedLine } from '../../core/foreignText.js';
 import type { ClientChannel } from 'ssh2';
 import { HumanError } from '../../core/errors.js';
-import { LineSplitter } from '../../protocol/lines.js';
+import { LineSplitter } from '../../files/lines.js';
+import { patience } from '../../files/sleep.js';
 import { loginShellCommand, shellQuoted } from '../quote.js';
 import type { RelayStreams } from '../relayChannel.js';
 import type { Link } from './link.js';
@@ -79,7 +80,7 @@ class RelayStart {
           this.errors.end();
           if (code !== undefined) resolveEnded(`The agent's relay on the host ended with code ${code}.`);
           // No code means that the link, or the session on the host, is gone: the former knows better why.
-          else void Promise.race([this.link.closed, wait(500)]).then((reason) => resolveEnded(reason ?? 'The session on the host was ended from outside.'));
+          else void Promise.race([this.link.closed, patience(500)]).then((reason) => resolveEnded(reason ?? 'The session on the host was ended from outside.'));
         });
       });
       channel.on('error', () => undefined);
@@ -95,7 +96,7 @@ class RelayStart {
         },
         (beginning) => this.errors.write(`a line of the relay was too long and was dropped: ${beginning}\n`),
       );
-      channel.on('data', (chunk: Buffer) => splitter.push(chunk));
+      channel.on('data', (chunk: Buffer) => splitter.write(chunk));
       startTimer();
     });
   }
@@ -137,8 +138,4 @@ function endChannel(channel: ClientChannel): void {
   channel.end();
   const timer = setTimeout(() => channel.close(), 2_000);
   channel.once('close', () => clearTimeout(timer));
-}
-
-function wait(milliseconds: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds, undefined));
 }

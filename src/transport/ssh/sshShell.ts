@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { boundedLine } from '../../core/foreignText.js';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientChannel, SFTPWrapper } from 'ssh2';
 import { HumanError, messageOf } from '../../core/errors.js';
+import { patience, sleep } from '../../files/sleep.js';
 import { cancelledError, throwIfCancelled } from '../cancellation.js';
 import type { HostShell, ShellResult, Upload } from '../hostShell.js';
 import { loginShellCommand, shellQuoted } from '../quote.js';
@@ -112,7 +112,7 @@ export class SshShell implements HostShell {
       const closed = new Promise((resolve) => sftp.once('close', resolve));
       sftp.end();
       // The next channel may only be opened when this one is gone.
-      await Promise.race([closed, this.link.closed, delay(2_000, undefined, { ref: false })]);
+      await Promise.race([closed, this.link.closed, patience(2_000)]);
     }
   }
 
@@ -213,7 +213,7 @@ export async function openChannel(link: Link, command: string, signal: AbortSign
           remedy: 'Its SSH server may forbid commands for this account, or allow no more sessions (MaxSessions).',
         });
       }
-      await delay(50 * attempt);
+      await sleep(50 * attempt);
     }
   }
 }

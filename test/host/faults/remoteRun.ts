@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { relayMessageSchema, type ControllerCommand, type HostRun, type Reply } from '../../../src/protocol/commands.js';
 import type { RunEvent, Summary } from '../../../src/protocol/events.js';
-import { encodeLine, LineSplitter } from '../../../src/protocol/lines.js';
+import { LineSplitter } from '../../../src/files/lines.js';
+import { encodeLine } from '../../../src/protocol/lines.js';
 import { runSpecSchema, type RunSpec, type RunSpecInput } from '../../../src/protocol/spec.js';
 import type { TestHost } from '../support/host.js';
 
@@ -140,7 +141,7 @@ export class RemoteRun {
     this.closed = false;
     const splitter = new LineSplitter((line) => this.receive(line));
     child.stdout.on('data', (chunk: Buffer) => {
-      if (child === this.child) splitter.push(chunk);
+      if (child === this.child) splitter.write(chunk);
     });
     child.stderr.on('data', (chunk: Buffer) => (this.stderr = (this.stderr + chunk.toString()).slice(-2_000)));
     child.stdin.on('error', () => undefined);

@@ -2,7 +2,8 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
-import { encodeLine, LineSplitter } from '../../../src/protocol/lines.js';
+import { LineSplitter } from '../../../src/files/lines.js';
+import { encodeLine } from '../../../src/protocol/lines.js';
 import { workerMessageSchema, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../../src/protocol/worker.js';
 
 const entry = fileURLToPath(new URL('../../../src/worker.ts', import.meta.url));
@@ -24,7 +25,7 @@ export class WorkerProcess {
       if (message.type === 'stats') this.stats = message;
       else this.messages.push(message);
     });
-    this.child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
+    this.child.stdout.on('data', (chunk: Buffer) => lines.write(chunk));
     this.child.stdin.on('error', () => undefined);
     this.child.on('exit', (code) => (this.exitCode = code));
     this.send(configuration);
