@@ -8,6 +8,7 @@ import { probedKeys } from '../core/plan/sysctls.js';
 import { hostFactsSchema, type HostFacts, type SysctlFact } from '../protocol/facts.js';
 import { couldSetNofile, readNofile } from '../linux/hostCalls.js';
 import { bringLoopbackUp, unshareCommand } from '../linux/netns.js';
+import { tunObstacle } from '../linux/tun.js';
 import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readText } from '../linux/procfs.js';
 import { collectOuterFacts, outerFactsSchema, type OuterFacts } from './outerFacts.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
@@ -16,9 +17,10 @@ import { SysctlFiles } from './restoration/sysctlFiles.js';
 const probeTimeoutMs = 20_000;
 
 /**
- * Reads the facts of this process's namespaces; `lo` should be up. Changes nothing (a raised limit of its own is put back).
+ * Reads the facts of this process's namespaces; `lo` should be up. Changes nothing (a raised limit of its own is put back). `isolated`: the
+ * network namespace is the run's own, so that a device may be tried in it.
  */
-export async function collectFacts(outer: OuterFacts, sysctls = new SysctlFiles()): Promise<HostFacts> {
+export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls = new SysctlFiles()): Promise<HostFacts> {
   const meminfo = parseMeminfo(readText('/proc/meminfo') ?? '');
   const nofile = readNofile();
   const openLimit = Number(sysctls.read('fs.nr_open') ?? nofile.hard);
@@ -40,6 +42,7 @@ export async function collectFacts(outer: OuterFacts, sysctls = new SysctlFiles(
     nofile: { ...nofile, raisable: openLimit > nofile.hard && couldSetNofile(openLimit) ? openLimit : nofile.hard },
     filesInUse: readFileNumbers().used,
     namespace: outer.namespace,
+    ...(isolated ? { tun: probeTun() } : {}),
     slabReadable: readText('/proc/slabinfo') !== undefined,
     conntrack: conntrack === undefined ? null : { count: conntrack.used, maximum: conntrack.limit },
     sysctls: Object.fromEntries(probedKeys.map((key) => [key, probeSysctl(sysctls, key, outer)])),
@@ -71,6 +74,11 @@ async function isTracked(): Promise<boolean> {
   } finally {
     server.close();
   }
+}
+
+function probeTun(): NonNullable<HostFacts['tun']> {
+  const reason = tunObstacle();
+  return reason === undefined ? { available: true } : { available: false, reason };
 }
 
 export function readBootId(): string {
@@ -136,7 +144,7 @@ function readBeginning(path: string, maximumBytes: number): string {
 export async function probeMain(outerText: string, isolated: boolean, print: (text: string) => void): Promise<void> {
   if (isolated) bringLoopbackUp();
   const outer = v.parse(outerFactsSchema, JSON.parse(outerText));
-  print(`${JSON.stringify(await collectFacts(outer))}\n`);
+  print(`${JSON.stringify(await collectFacts(outer, isolated))}\n`);
 }
 
 /** Facts as they will hold for a run: read by a short-lived child inside a namespace like the run's. */

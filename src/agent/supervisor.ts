@@ -17,6 +17,7 @@ import { RampControl, type EarlyEnd } from './load/rampControl.js';
 import { withRoom, type Room } from './load/room.js';
 import { RunStory } from './runStory.js';
 import { sleep } from '../files/sleep.js';
+import { prepareStatelessNamespace } from './statelessNamespace.js';
 import type { RunDirectory, RunOrder, RunState } from './stateDirectory.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
 import { applyTuning } from './restoration/tuning.js';
@@ -140,7 +141,7 @@ export class Supervisor {
     this.story.enter('deploying');
     this.story.enter('tuning');
     if (spec.tuning === 'apply' && (await this.tune(plan)) && this.order.plan === undefined) {
-      facts = await collectFacts(this.order.outer, this.sysctls);
+      facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
       plan = planRun(spec, facts);
       this.story.emit({ type: 'plan', plan });
     }
@@ -173,7 +174,7 @@ export class Supervisor {
   }
 
   private async probe(): Promise<HostFacts> {
-    const facts = await collectFacts(this.order.outer, this.sysctls);
+    const facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
     this.story.emit({ type: 'facts', facts });
     if (this.order.spec.isolation === 'netns' && !this.options.isolated && this.order.plan === undefined) {
       const { reason } = facts.namespace;
@@ -197,6 +198,7 @@ export class Supervisor {
   }
 
   private async startWorkers(plan: Plan, facts: HostFacts): Promise<RampControl> {
+    if (plan.client === 'stateless') prepareStatelessNamespace();
     this.story.enter('starting', `${plan.serverWorkers.length} server and ${plan.clientWorkers.length} client workers`);
     this.pool = new WorkerPool({
       runId: this.order.runId,

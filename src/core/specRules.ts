@@ -1,9 +1,9 @@
 import type { RunSpec } from '../protocol/spec.js';
 import { HumanError } from './errors.js';
 import { parseThreshold } from './figures/thresholds.js';
-import { lastPort } from './plan/layout.js';
+import { largestStatelessMessageBytes, lastPort } from './plan/layout.js';
 import { fieldTable, type FieldProblem, type SpecInput } from './specInput.js';
-import { formatCount } from './units.js';
+import { formatBytes, formatCount } from './units.js';
 
 /** Rules between the fields of a spec, which no schema of one field can say. A new rule is one entry. */
 const rules: ((spec: RunSpec) => FieldProblem[])[] = [
@@ -24,6 +24,36 @@ const rules: ((spec: RunSpec) => FieldProblem[])[] = [
             path: ['firstPort'],
             message: `${formatCount(ports)} ports from ${firstPort} on do not fit below ${lastPort + 1}.`,
             remedy: 'Ask for fewer ports or a lower first port.',
+          },
+        ]
+      : [],
+  ({ client, isolation }) =>
+    client === 'stateless' && isolation === 'host'
+      ? [
+          {
+            path: ['isolation'],
+            message: "A client without sockets needs a network namespace of the run's own.",
+            remedy: 'Leave out the isolation "host", or use the client "sockets".',
+          },
+        ]
+      : [],
+  ({ client, clientHosts }) =>
+    client === 'stateless' && clientHosts.length > 0
+      ? [
+          {
+            path: ['clientHosts'],
+            message: 'A client without sockets runs on the host of the server.',
+            remedy: 'Leave out the client hosts, or use the client "sockets".',
+          },
+        ]
+      : [],
+  ({ client, traffic }) =>
+    client === 'stateless' && traffic !== undefined && traffic.bytes > largestStatelessMessageBytes
+      ? [
+          {
+            path: ['traffic'],
+            message: `A client without sockets sends messages of at most ${formatBytes(largestStatelessMessageBytes)}.`,
+            remedy: 'Send less at a time, or use the client "sockets".',
           },
         ]
       : [],

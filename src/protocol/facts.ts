@@ -37,6 +37,8 @@ export const hostFactsSchema = v.object({
   /** Isolation that can be had: own network namespace as root, through a user namespace, or none (with the reason). */
   namespace: v.object({ kind: v.picklist(['netns', 'userns', 'none']), reason: v.optional(v.string()) }),
   slabReadable: v.boolean(),
+  /** Whether a TUN device can be made in the namespace of the run (tried); absent where it was not asked. */
+  tun: v.optional(v.object({ available: v.boolean(), reason: v.optional(v.string()) })),
   conntrack: v.nullable(v.object({ count: v.number(), maximum: v.number() })),
   sysctls: v.record(v.string(), sysctlFactSchema),
   /** TCP ports that something listens on in the namespace of the run (all of them when the isolation is `host`). */

@@ -57,12 +57,25 @@ export const clientTargetSchema = v.object({
 });
 export type ClientTarget = v.InferOutput<typeof clientTargetSchema>;
 
+/** A client without sockets: raw packets through a TUN device of its own. All addresses are IPv4, in ranges for benchmarks (RFC 2544). */
+export const statelessPlanSchema = v.object({
+  device: v.string(),
+  /** Address of the device, and the prefix that is routed to it. */
+  deviceAddress: v.string(),
+  prefixLength: natural,
+  /** Source of the first connections; each further 64,000 to one port use the next address. */
+  firstSource: v.string(),
+});
+export type StatelessPlan = v.InferOutput<typeof statelessPlanSchema>;
+
 export const clientWorkerPlanSchema = v.object({
   id: v.string(),
   protocol: protocolSchema,
   targets: v.array(clientTargetSchema),
   connections: natural,
   nofile: natural,
+  /** Absent: the client has sockets. */
+  stateless: v.optional(statelessPlanSchema),
 });
 export type ClientWorkerPlan = v.InferOutput<typeof clientWorkerPlanSchema>;
 
@@ -73,6 +86,8 @@ export const planSchema = v.object({
   connections: natural,
   protocol: protocolSchema,
   engine: engineSchema,
+  /** `stateless`: the clients have no sockets, so all figures are of server ends. */
+  client: v.optional(v.picklist(['sockets', 'stateless']), 'sockets'),
   /** netns: as root; userns: through a user namespace; host: the host's own namespace. */
   isolation: v.picklist(['netns', 'userns', 'host']),
   serverWorkers: v.array(serverWorkerPlanSchema),

@@ -68,6 +68,13 @@ export const specFields = {
     flag: { name: 'protocol', value: 'P' },
     inDialog: true,
   }),
+  client: field(v.optional(v.picklist(['sockets', 'stateless']), 'sockets'), {
+    group: 'connections',
+    title: 'client',
+    description: "What holds the clients' side. Without sockets there twice as many connections fit, and all figures are of server ends.",
+    choices: { sockets: 'a socket for each connection', stateless: 'raw packets and nine bytes a connection, for the ceiling of the server' },
+    flag: { name: 'client', value: 'C' },
+  }),
   engine: field(engineSchema, {
     group: 'server',
     title: 'server',

@@ -37,7 +37,7 @@ export class Bursts implements EchoUser, ConnectionObserver {
 
   constructor(
     private readonly exchange: Exchange,
-    private readonly open: DescriptorList,
+    private readonly open: Pick<DescriptorList, 'length' | 'has' | 'snapshot'>,
     private readonly stats: Stats,
     private readonly report: (message: WorkerMessage) => void,
   ) {}

@@ -16,7 +16,7 @@ import { plainWire } from './wire.js';
 export type ClientConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'client' }>;
 
 /** The histogram is encoded this often only: it takes a millisecond. */
-const histogramPeriodMs = 1_000;
+export const histogramPeriodMs = 1_000;
 
 /** Runs a client until it is told to stop or its supervisor is gone. */
 export async function runClient(configuration: ClientConfiguration, channel: WorkerChannel, reader: CommandReader): Promise<WorkerRun> {
@@ -69,12 +69,13 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
   };
 }
 
-async function makeTraffic(
+/** The steady traffic of a client; undefined where none was asked for. */
+export async function makeTraffic(
   { traffic, plan }: ClientConfiguration,
   exchange: Exchange,
   loop: Loop,
   stats: Stats,
-  client: EpollClient,
+  client: Pick<EpollClient, 'lose'>,
 ): Promise<SteadyTraffic | undefined> {
   if (traffic === undefined) return undefined;
   // Loaded only here: the histogram's library takes memory that an idle experiment should not pay for.

@@ -40,7 +40,7 @@ export class Exchange {
   private frames = Buffer.alloc(0);
 
   constructor(
-    private readonly output: Output,
+    private readonly output: Pick<Output, 'send'>,
     private readonly stats: Stats,
     private readonly isWebSocket: (fd: number) => boolean,
   ) {}

@@ -238,3 +238,49 @@ describe('planDistributed', () => {
     assert.throws(() => planDistributed(specFromInput({ connections: 10, host: 's' }), hostFacts(), [client('a', '10.0.0.2')]), HumanError);
   });
 });
+
+describe('a client without sockets', () => {
+  const stateless = (input: SpecInput, facts = hostFacts()) => plan({ client: 'stateless', ...input }, facts);
+
+  it('holds about twice as many, of server ends only', () => {
+    const [with_, without] = [plan({ connections: 'max' }, limitedFacts()), stateless({ connections: 'max' }, limitedFacts())];
+    const ratio = without.largestFit.afterTuning / with_.largestFit.afterTuning;
+    assert.ok(ratio > 1.9 && ratio < 2.1, `${ratio}`);
+    assert.equal(without.clientWorkers.length, 1, 'one client for two cores');
+    assert.equal(wallOf(without, 'epollWatches')?.at, 5_491_511, 'one watch a connection');
+  });
+
+  it('ten million need about 41.5 GB and a key', () => {
+    const made = stateless({ connections: '10M' }, hostFacts({ overrides: { memory: { totalBytes: 64 * gibibyte, availableBytes: 62 * gibibyte } } }));
+    assert.equal(made.connections, 10_000_000);
+    assert.ok(Math.abs(made.predicted.totalBytes / 41.9e9 - 1) < 0.02, `${made.predicted.totalBytes}`);
+    assert.ok(made.sysctls.some(({ key }) => key === 'fs.epoll.max_user_watches'));
+  });
+
+  it('gives each client every port, all addresses in ranges for benchmarks', () => {
+    const made = stateless({ connections: '100k', protocol: 'both' }, limitedFacts({ overrides: { cores: 8 } }));
+    assert.equal(made.clientWorkers.length, 4);
+    assert.equal(new Set(made.clientWorkers.map(({ stateless }) => stateless?.device)).size, 4);
+    for (const worker of made.serverWorkers) assert.equal(worker.address, '198.18.0.1');
+    const total = made.clientWorkers.reduce((sum, { connections }) => sum + connections, 0);
+    assert.equal(total, made.connections);
+  });
+
+  it('cannot begin without a device or a namespace, and says so', () => {
+    for (const overrides of [
+      { tun: { available: false, reason: '/dev/net/tun cannot be opened (ENOENT)' } },
+      { namespace: { kind: 'none' as const, reason: 'unshare: Operation not permitted' } },
+    ]) {
+      const made = stateless({ connections: '10k' }, hostFacts({ overrides }));
+      assert.equal(made.connections, 0);
+      assert.match(wallOf(made, 'tunDevice')?.evidence ?? '', /ENOENT|not permitted/);
+    }
+  });
+
+  const refused: [string, SpecInput][] = [
+    ['in the namespace of the host', { isolation: 'host' }],
+    ['on other hosts', { clientHosts: ['web2'] }],
+    ['with large messages', { traffic: { every: '1s', bytes: 20_000 } }],
+  ];
+  for (const [name, input] of refused) it(`is refused ${name}`, () => assert.throws(() => stateless({ connections: 10, ...input }), HumanError));
+});

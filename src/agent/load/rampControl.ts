@@ -55,7 +55,12 @@ export class RampControl {
     },
   ) {
     const { plan, facts, pool } = run;
-    this.sampler = new Sampler(pool, { cores: availableParallelism(), guardBytes: plan.guardBytes, isTracked: facts.conntrack !== null });
+    this.sampler = new Sampler(pool, {
+      cores: availableParallelism(),
+      guardBytes: plan.guardBytes,
+      isTracked: facts.conntrack !== null,
+      isStateless: plan.client === 'stateless',
+    });
     this.recogniser = new WallRecogniser(plan, facts);
     this.halfOpen = new HalfOpenWatch(plan.engine);
   }

@@ -29,11 +29,10 @@ export function withRoom(plan: Plan, room: Room): Plan {
     const server = serverOfPort.get(target.port);
     if (server === undefined) return 0;
     const tuple = tupleOf(target);
-    const shares = [
-      spareOf(server) / targetsOfServer.get(server.id)!,
-      spareOf(client) / client.targets.length,
-      (perTuple - plannedOfTuple.get(tuple)!) / targetsOfTuple.get(tuple)!,
-    ];
+    const ofServer = spareOf(server) / targetsOfServer.get(server.id)!;
+    // Without sockets there are neither descriptors nor ports to run out of.
+    if (client.stateless !== undefined) return Math.max(0, Math.floor(ofServer));
+    const shares = [ofServer, spareOf(client) / client.targets.length, (perTuple - plannedOfTuple.get(tuple)!) / targetsOfTuple.get(tuple)!];
     return Math.max(0, Math.floor(Math.min(...shares)));
   };
   return {

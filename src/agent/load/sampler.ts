@@ -51,7 +51,7 @@ export class Sampler {
 
   constructor(
     private readonly pool: WorkerPool,
-    private readonly options: { cores: number; guardBytes: number; isTracked: boolean },
+    private readonly options: { cores: number; guardBytes: number; isTracked: boolean; isStateless: boolean },
   ) {}
 
   /** Taken when the workers are ready and hold no connection. */
@@ -109,7 +109,7 @@ export class Sampler {
       lost: totals.lost,
       messagesLost: totals.messagesLost,
       connectRate: perSecond(totals.opened, previous.totals.opened),
-      ledger: computeLedger(this.baseline ?? reading, reading, totals.established),
+      ledger: this.ledger(reading, totals),
       memory: {
         availableBytes: reading.meminfo.MemAvailable ?? 0,
         totalBytes: reading.meminfo.MemTotal ?? 0,
@@ -165,6 +165,13 @@ export class Sampler {
     return this.livingWorkers()
       .filter((worker) => worker.role === role)
       .flatMap((worker) => worker.pids);
+  }
+
+  /** Clients without sockets have no ends: the bytes are those of the server's ends, and there are no pairs. */
+  private ledger(reading: MemoryReading, { established }: Totals): Sample['ledger'] {
+    const { isStateless } = this.options;
+    const ledger = computeLedger(this.baseline ?? reading, reading, isStateless ? { ...established, client: 0 } : established);
+    return isStateless ? { ...ledger, bytesPerPair: null } : ledger;
   }
 
   private livingWorkers(): Worker[] {

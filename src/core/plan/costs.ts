@@ -54,6 +54,9 @@ export function bytesPerConnection(engine: Engine, protocol: ConnectionProtocol,
   );
 }
 
+/** State of one connection in a client without sockets: one byte and two sequence numbers (see `worker/stateless/client.ts`). */
+export const statelessBytesPerConnection = 9;
+
 /** The memory that must stay free, without pinned inodes: 10 % of it, at least 512 MiB, at most 8 GiB, so that sshd and the shell keep answering. */
 export function guardBytesFor(totalBytes: number): number {
   return Math.min(8 * 1024 ** 3, Math.max(0.1 * totalBytes, 512 * 1024 ** 2));

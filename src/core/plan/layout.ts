@@ -155,6 +155,49 @@ export function layClients(limits: Limits, targets: readonly ClientTarget[], cor
   return workers.map((worker, index) => ({ id: `client-${index + 1}`, ...worker }));
 }
 
+/** Ranges for benchmarks between hosts (RFC 2544, section C.2.2); they exist in the run's own namespace only. */
+export const statelessServerAddress = '198.18.0.1';
+/** Each client without sockets has 4,096 addresses of 198.19.0.0/16 for itself. */
+const statelessPrefixLength = 20;
+const maximumStatelessClients = 16;
+
+/**
+ * Clients without sockets: one for two cores, since the servers need as much CPU. Every client has a share of every port.
+ */
+export function layStatelessClients(ports: readonly ServerPort[], cores: number): ClientWorkerPlan[] {
+  const protocols = [...new Set(ports.map(({ protocol }) => protocol))];
+  const perProtocol = Math.max(1, Math.floor(Math.min(maximumStatelessClients, cores / 2) / protocols.length));
+  return protocols
+    .flatMap((protocol) => {
+      const mine = ports.filter((port) => port.protocol === protocol);
+      const shares = mine.map(({ connections }) => balancedShares(connections, perProtocol));
+      return Array.from({ length: perProtocol }, (_value, client) => ({
+        protocol,
+        targets: mine.map(({ port }, index): ClientTarget => {
+          return { source: null, address: statelessServerAddress, port, protocol, connections: shares[index]![client]! };
+        }),
+      }));
+    })
+    .map(({ protocol, targets }, index) => ({
+      id: `client-${index + 1}`,
+      protocol,
+      targets,
+      connections: sumOf(targets),
+      nofile: statelessNofile,
+      stateless: {
+        device: `c10m${index}`,
+        deviceAddress: `198.19.${index * 16}.1`,
+        prefixLength: statelessPrefixLength,
+        firstSource: `198.19.${index * 16}.2`,
+      },
+    }));
+}
+
+/** Bytes of one message at most where the client has no sockets: it has no retransmission and no congestion control. */
+export const largestStatelessMessageBytes = 16_384;
+/** Descriptors of a client that has one device and no sockets. */
+const statelessNofile = 1_024;
+
 export function sumOf(parts: readonly { connections: number }[]): number {
   return parts.reduce((sum, part) => sum + part.connections, 0);
 }

@@ -8,8 +8,10 @@ import {
   layCommandServer,
   layPorts,
   layServers,
+  layStatelessClients,
   layTargets,
   maximumSources,
+  statelessServerAddress,
   type ServerPort,
   splitByProtocol,
   workerCount,
@@ -22,6 +24,7 @@ const loopback = '127.0.0.1';
 /** The plan of a run whose server and clients share one host. Throws a HumanError (usage) when the spec cannot be planned at all. */
 export function planRun(spec: RunSpec, facts: HostFacts): Plan {
   requireCommand(spec);
+  if (spec.client === 'stateless') return planStateless(spec, facts);
   const draft = draftOf(spec, facts, { server: true, client: true }, maximumSources);
   const { limits, connections, isolation } = draft;
   const taken = new Set(isolation === 'host' ? facts.listeningPorts : []);
@@ -29,6 +32,16 @@ export function planRun(spec: RunSpec, facts: HostFacts): Plan {
   const { serverWorkers, ports } = layServerSide(spec, limits, connections, facts.cores, perPort, taken, { address: loopback, allowedSources: [] });
   const targets = layTargets(limits.perTuple, ports, loopback, (index) => (index === 0 ? null : `127.0.0.${index + 1}`));
   return finishPlan(spec, facts, draft, serverWorkers, layClients(limits, targets, facts.cores));
+}
+
+/** The plan of a run whose clients have no sockets: only the server's ends are on the host. */
+function planStateless(spec: RunSpec, facts: HostFacts): Plan {
+  const draft = draftOf(spec, facts, { server: true, client: false }, 1);
+  const { serverWorkers, ports } = layServerSide(spec, draft.limits, draft.connections, facts.cores, Number.POSITIVE_INFINITY, new Set(), {
+    address: statelessServerAddress,
+    allowedSources: [],
+  });
+  return finishPlan(spec, facts, draft, serverWorkers, layStatelessClients(ports, facts.cores));
 }
 
 /** The server workers with their ports. `perPort`: what one port can take from the run's clients. */

@@ -1,7 +1,7 @@
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan, PlannedSysctl, PlannedWall } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import { bytesPerConnection, bytesPerWorker, type Ends, pinnedBytesPerSocket, workerBytes } from './costs.js';
+import { bytesPerConnection, bytesPerWorker, type Ends, pinnedBytesPerSocket, statelessBytesPerConnection, workerBytes } from './costs.js';
 import { acceptQueue, firstPorts, splitByProtocol } from './layout.js';
 import { type Limits, limitsOf } from './limits.js';
 import { type ConnectionNeeds, largestFitOf, peakOf, planWalls } from '../walls/plannedWalls.js';
@@ -26,7 +26,8 @@ export interface Draft {
 }
 
 export function draftOf(spec: RunSpec, facts: HostFacts, ends: Ends, sources: number): Draft {
-  const severalHosts = ends.server !== ends.client;
+  const isStateless = spec.client === 'stateless';
+  const severalHosts = ends.server !== ends.client && !isStateless;
   const isolation = spec.isolation === 'host' || severalHosts || facts.namespace.kind === 'none' ? 'host' : facts.namespace.kind;
   const needs = needsOf(spec, ends, sources, isolation);
   const narrow = limitsOf(spec, facts, false);
@@ -43,7 +44,9 @@ export function draftOf(spec: RunSpec, facts: HostFacts, ends: Ends, sources: nu
 
 function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['isolation']): ConnectionNeeds {
   const protocols = splitByProtocol(spec.protocol, 2);
-  const bytes = protocols.reduce((sum, [protocol, share]) => sum + bytesPerConnection(spec.engine, protocol, ends) * share, 0) / 2;
+  const bytes =
+    protocols.reduce((sum, [protocol, share]) => sum + bytesPerConnection(spec.engine, protocol, ends) * share, 0) / 2 +
+    (spec.client === 'stateless' ? statelessBytesPerConnection : 0);
   const sockets = (ends.server ? 1 : 0) + (ends.client ? 1 : 0);
   const queuedBytes = spec.traffic === undefined ? 0 : sockets * (spec.traffic.bytes + bufferOverheadBytes);
   return {
@@ -70,6 +73,7 @@ export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, server
     connections,
     protocol: spec.protocol,
     engine: spec.engine,
+    client: spec.client,
     isolation: draft.isolation,
     serverWorkers,
     clientWorkers,

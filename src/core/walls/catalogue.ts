@@ -47,6 +47,11 @@ export const wallCatalogue = {
   cpu: { title: 'All cores are busy', remedy: 'Lower --rate or use more cores: the count is not limited by this, only the speed.' },
   serverAccept: { title: 'The server accepts too slowly', remedy: 'Accept in batches or in more processes, or lower --rate.' },
   serverRefusing: { title: 'The server refuses or closes connections', remedy: 'Look at the output of the server, which is kept with the run.' },
+  tunDevice: {
+    title: 'No TUN device',
+    remedy:
+      'Give the run /dev/net/tun (modprobe tun; in a container --device /dev/net/tun) and CAP_NET_ADMIN in a network namespace of its own, or use --client sockets.',
+  },
   missingCapability: { title: 'A privilege is missing', remedy: 'Run as root, or give the agent CAP_SYS_RESOURCE and CAP_NET_ADMIN.' },
   readOnlySysctl: { title: 'A kernel key cannot be written', remedy: 'Set the key where it is writable: outside of the container, or with --isolation host.' },
   unknown: { title: 'Unknown', remedy: 'Export the run and look at its counters; the cause is none of the limits that C10M knows.' },

@@ -63,6 +63,7 @@ export function planWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs
     ...memoryWalls(facts, limits, needs),
     ...queueWalls(spec, facts, limits, needs),
   ];
+  if (spec.client === 'stateless') walls.push(...deviceWalls(facts));
   walls.push(...readOnlyWalls(spec, facts, walls));
   return sortWalls(walls);
 }
@@ -130,6 +131,14 @@ function portWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): Pl
     walls.push(plannedWall('missingCapability', 0, 0, `port ${needs.firstPort} needs root or CAP_NET_BIND_SERVICE (ports from ${unprivileged} on are free)`));
   }
   return walls;
+}
+
+/** A client without sockets needs a device of its own, in a namespace of its own. */
+function deviceWalls(facts: HostFacts): PlannedWall[] {
+  if (facts.namespace.kind === 'none')
+    return [plannedWall('tunDevice', 0, 0, `no network namespace of the run's own: ${facts.namespace.reason ?? 'unknown reason'}`)];
+  if (facts.tun?.available !== false) return [];
+  return [plannedWall('tunDevice', 0, 0, facts.tun.reason ?? 'no TUN device can be made')];
 }
 
 function hostWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {

@@ -23,7 +23,7 @@ export class WebSocketClient implements MessageHandler {
   private owner: WebSocketClientOwner | undefined;
 
   constructor(
-    private readonly output: Output,
+    private readonly output: Pick<Output, 'send'>,
     private readonly onMessage: (fd: number, bytes: number) => void,
   ) {}
 
