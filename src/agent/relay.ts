@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { HumanError, toPlainError } from '../core/errors.js';
-import { controllerCommandSchema, type ControllerCommand, type HostRun } from '../protocol/commands.js';
+import { controllerCommandSchema, type HostRun, type ReceivedCommand } from '../protocol/commands.js';
 import { LineSplitter } from '../files/lines.js';
 import { sleep } from '../files/sleep.js';
 import { encodeLine, parseLine } from '../protocol/lines.js';
@@ -17,8 +17,8 @@ import { isComplete } from './spool.js';
 import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateDirectory.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
 
-type StartCommand = Extract<ControllerCommand, { type: 'start' }>;
-type OrderCommand = Extract<ControllerCommand, { type: 'set' | 'burst' | 'removeAll' | 'prove' | 'stop' | 'heartbeat' }>;
+type StartCommand = Extract<ReceivedCommand, { type: 'start' }>;
+type OrderCommand = Extract<ReceivedCommand, { type: 'set' | 'burst' | 'removeAll' | 'prove' | 'stop' }>;
 
 /** In the order of `agent.cjs supervise`: stdin, stdout, stderr, the host's lock. */
 export const supervisorLockFd = 3;
@@ -29,6 +29,8 @@ const endTimeoutMs = 10_000;
 /** Speaks with one controller over stdin and stdout. Ends with stdin; runs live on. */
 export class Relay {
   private follower: Follower | undefined;
+  private starting: Promise<unknown> = Promise.resolve();
+  private stopping: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly state: StateDirectory,
@@ -36,7 +38,7 @@ export class Relay {
     private readonly output: NodeJS.WritableStream,
   ) {}
 
-  /** Resolves at the end of the input. */
+  /** Resolves at the end of the input, once a stop that was asked for has reached the run. */
   serve(input: NodeJS.ReadableStream): Promise<void> {
     const splitter = new LineSplitter(
       (line) => void this.receive(line),
@@ -44,10 +46,11 @@ export class Relay {
     );
     return new Promise((resolve) => {
       input.on('data', (chunk: Buffer) => splitter.write(chunk));
-      input.on('end', () => resolve());
-      input.on('error', () => resolve());
+      const end = () => void this.stopping.then(resolve);
+      input.on('end', end);
+      input.on('error', end);
       // The controller went away.
-      this.output.on('error', () => resolve());
+      this.output.on('error', end);
     });
   }
 
@@ -61,20 +64,23 @@ export class Relay {
     const command = parsed.output;
     try {
       const value = await this.obey(command);
-      if (value !== undefined && 'id' in command) this.write({ type: 'reply', id: command.id, ok: true, value });
+      if (value !== undefined && 'id' in command && command.id !== undefined) this.write({ type: 'reply', id: command.id, ok: true, value });
     } catch (error) {
       if (!(error instanceof HumanError)) process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-      if ('id' in command) this.write({ type: 'reply', id: command.id, ok: false, error: toPlainError(error) });
+      if ('id' in command && command.id !== undefined) this.write({ type: 'reply', id: command.id, ok: false, error: toPlainError(error) });
     }
   }
 
   /** Undefined: the supervisor answers itself. */
-  private async obey(command: ControllerCommand): Promise<unknown> {
+  private async obey(command: ReceivedCommand): Promise<unknown> {
     switch (command.type) {
       case 'probe':
         return probeHost(this.agentPath, command.isolation);
-      case 'start':
-        return this.start(command);
+      case 'start': {
+        const starting = this.start(command);
+        this.starting = starting.catch(() => undefined);
+        return starting;
+      }
       case 'attach':
         return this.attach(command.runId, command.fromSeq);
       case 'forget':
@@ -83,6 +89,11 @@ export class Relay {
         return this.list();
       case 'restore':
         return restoreHost(this.state, command.dryRun);
+      case 'heartbeat':
+        this.follower?.send({ type: 'heartbeat' });
+        return null;
+      case 'stop':
+        return this.passOnStop(command);
       default:
         this.passOn(command);
         return undefined;
@@ -97,9 +108,9 @@ export class Relay {
     try {
       lock = this.lock(command.spec.waitForHost);
       lock?.describe(command.runId, command.owner, process.pid);
-      const { runId, owner, spec, plan } = command;
-      run.writeOrder({ runId, owner, spec, ...(plan === undefined ? {} : { plan }), startedAt: new Date().toISOString(), outer });
-      // A plan over several hosts says where it must live.
+      const { runId, owner, spec, plan, role } = command;
+      run.writeOrder({ runId, owner, spec, role, ...(plan === undefined ? {} : { plan }), startedAt: new Date().toISOString(), outer });
+      // The plan says where it must live.
       const isolation = plan?.isolation ?? spec.isolation;
       const kind = isolation === 'host' || outer.namespace.kind === 'none' ? undefined : outer.namespace.kind;
       await this.spawnSupervisor(run, kind, lock);
@@ -190,8 +201,15 @@ export class Relay {
     });
   }
 
+  /** A run that is being started is stopped as soon as it can be: nobody may be left to ask for it again. */
+  private async passOnStop(command: OrderCommand): Promise<void> {
+    const passing = this.starting.then(() => this.passOn(command));
+    this.stopping = passing.catch(() => undefined);
+    await passing;
+  }
+
   private passOn(command: OrderCommand): void {
-    if (this.follower?.send(command) === true || command.type === 'heartbeat') return;
+    if (this.follower?.send(command) === true) return;
     throw new HumanError('No run is attached that takes orders.', { code: 'usage' });
   }
 

@@ -20,6 +20,7 @@ export const runOrderSchema = v.object({
   startedAt: v.string(),
   spec: runSpecSchema,
   plan: v.optional(planSchema),
+  role: v.optional(v.picklist(['whole', 'server', 'client']), 'whole'),
   outer: outerFactsSchema,
 });
 export type RunOrder = v.InferOutput<typeof runOrderSchema>;

@@ -1,6 +1,7 @@
 import { exitCodes, HumanError, messageOf } from '../core/errors.js';
 import { isFinal } from '../core/phases.js';
 import { planRun } from '../core/plan/plan.js';
+import { changesSince } from '../core/plan/planCheck.js';
 import { firstWall } from '../core/walls/plannedWalls.js';
 import { identityOf, type ProcessIdentity } from '../linux/process.js';
 import { bringLoopbackUp, networkNamespaceOf } from '../linux/netns.js';
@@ -117,7 +118,7 @@ export class Supervisor {
       spec,
     });
     this.story.enter('probing');
-    const lock = await this.lockHost();
+    const { lock, waited } = await this.lockHost();
     this.guardian = new GuardianLink({
       agentPath: this.options.agentPath,
       run: this.run,
@@ -135,17 +136,40 @@ export class Supervisor {
     if (this.options.isolated) bringLoopbackUp();
     let facts = await this.probe();
     this.story.enter('planning');
-    let plan = this.order.plan ?? planRun(spec, facts);
-    this.story.emit({ type: 'plan', plan });
+    let plan = this.settlePlan(facts, waited);
     if (plan.connections === 0) this.refuse(plan);
     this.story.enter('deploying');
     this.story.enter('tuning');
-    if (spec.tuning === 'apply' && (await this.tune(plan)) && this.order.plan === undefined) {
+    const refused = spec.tuning === 'apply' ? await this.tune(plan) : [];
+    if (refused.length > 0 && this.order.role === 'whole') {
       facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
       plan = planRun(spec, facts);
-      this.story.emit({ type: 'plan', plan });
+      this.story.emit({ type: 'plan', plan, reason: `These settings could not be changed: ${refused.join(', ')}.` });
     }
     await (await this.startWorkers(plan, facts)).conduct();
+  }
+
+  /**
+   * The plan that was shown is the one that runs, or none. Where another run had the host when it was made, it is made anew, and shown. What one host
+   * of several does cannot be planned here.
+   */
+  private settlePlan(facts: HostFacts, waited: boolean): Plan {
+    const { spec, plan: confirmed, role } = this.order;
+    if (confirmed !== undefined && role !== 'whole') {
+      this.story.emit({ type: 'plan', plan: confirmed });
+      return confirmed;
+    }
+    const now = planRun(spec, facts);
+    if (confirmed === undefined || waited) {
+      this.story.emit({ type: 'plan', plan: now, ...(waited ? { reason: 'Another run used the host when the plan was made.' } : {}) });
+      return now;
+    }
+    this.story.emit({ type: 'plan', plan: confirmed });
+    const changes = changesSince(confirmed, now);
+    if (changes.length === 0) return confirmed;
+    throw new HumanError(`The host is no longer as it was when the run was planned: ${changes.join('; ')}. Nothing was changed.`, {
+      remedy: 'Look at a new plan and start the run again.',
+    });
   }
 
   /** The first wall stands at nothing: told before anything is changed or started. */
@@ -157,10 +181,11 @@ export class Supervisor {
     throw new HumanError(`Not one connection fits. ${title}: ${evidence}.`, { remedy });
   }
 
-  private async lockHost(): Promise<HostLock> {
+  private async lockHost(): Promise<{ lock: HostLock; waited: boolean }> {
     const path = lockPath(process.env);
     let lock = this.options.lockFd === undefined ? undefined : HostLock.inherited(path, this.options.lockFd);
-    for (let waited = false; lock === undefined; waited = true) {
+    let waited = false;
+    for (; lock === undefined; waited = true) {
       const result = HostLock.tryAcquire(path);
       if (result instanceof HostLock) lock = result;
       else {
@@ -170,13 +195,13 @@ export class Supervisor {
     }
     lock.describe(this.order.runId, this.order.owner, process.pid);
     this.lock = lock;
-    return lock;
+    return { lock, waited };
   }
 
   private async probe(): Promise<HostFacts> {
     const facts = await collectFacts(this.order.outer, this.options.isolated, this.sysctls);
     this.story.emit({ type: 'facts', facts });
-    if (this.order.spec.isolation === 'netns' && !this.options.isolated && this.order.plan === undefined) {
+    if (this.order.spec.isolation === 'netns' && !this.options.isolated && this.order.role === 'whole') {
       const { reason } = facts.namespace;
       this.story.log(
         'warn',
@@ -186,15 +211,15 @@ export class Supervisor {
     return facts;
   }
 
-  /** True when a key was refused, so that the plan must be made again with what really holds. */
-  private async tune(plan: Plan): Promise<boolean> {
-    if (plan.sysctls.length === 0) return false;
+  /** Returns the keys that were refused: the plan must be made again with what really holds. */
+  private async tune(plan: Plan): Promise<string[]> {
+    if (plan.sysctls.length === 0) return [];
     const journalOf = { path: this.run.journalPath, runId: this.order.runId, bootId: this.state.bootId };
     const { applied, journal } = applyTuning(plan.sysctls, this.sysctls, journalOf);
     this.journal = journal;
     for (const key of applied) this.story.emit({ type: 'tuning', ...key });
     await sleep(0, this.abort.signal);
-    return applied.some((key) => key.outcome === 'refused');
+    return applied.filter(({ outcome }) => outcome === 'refused').map(({ key }) => key);
   }
 
   private async startWorkers(plan: Plan, facts: HostFacts): Promise<RampControl> {
@@ -210,7 +235,7 @@ export class Supervisor {
       onProcesses: (identities) => this.saveProcesses(identities),
     });
     this.orders = new Orders(this.pool, (event) => this.story.emit(event));
-    await this.pool.start(this.order.plan ?? withRoom(plan, this.roomOf(facts)), this.abort.signal);
+    await this.pool.start(this.order.role === 'whole' ? withRoom(plan, this.roomOf(facts)) : plan, this.abort.signal);
     const { pool, orders } = this;
     const { signal } = this.abort;
     this.control = new RampControl({ story: this.story, spec: this.order.spec, plan, facts, pool, orders, signal, stop: (end) => this.stop(end) });

@@ -1,10 +1,11 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { version } from '../core/version.js';
-import type { ControllerDependencies } from '../run/observedRun.js';
+import { HostPool } from '../run/hostPool.js';
+import type { RunDependencies } from '../run/run.js';
 import { RunStore } from '../history/store.js';
 import { runOwner } from '../transport/environment.js';
-import { type ConnectOptions, connectHost } from '../transport/transport.js';
+import { connectHost } from '../transport/transport.js';
 import type { CommandValues } from './commandList.js';
 import { addressOf } from './savedHosts.js';
 import { terminalPrompts } from './prompts.js';
@@ -16,51 +17,38 @@ export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.en
   return join(data !== undefined && data !== '' ? data : join(homedir(), '.local', 'share'), 'c10m', 'runs');
 }
 
-/** What a controller needs, from the options of a command; `progress` also goes to the log that `--verbose` prints. */
-export function dependenciesOf(values: CommandValues<'host'>, signal: AbortSignal, progress: (text: string) => void = () => undefined): ControllerDependencies {
+/** What a run needs, and the way to let go of the hosts it has reached. */
+export interface TerminalDependencies extends RunDependencies {
+  pool: HostPool;
+}
+
+/** What a run needs, from the options of a command; `progress` also goes to the log that `--verbose` prints. */
+export function dependenciesOf(values: CommandValues<'host'>, progress: (text: string) => void = () => undefined): TerminalDependencies {
   const log = (line: string) => {
     if (values.verbose === true) printError(`${line}\n`);
   };
-  return controllerDependencies({
-    runsDirectory: values.runs,
-    acceptNewHostKeys: values['accept-new'] === true,
-    sudo: values.sudo,
-    provisionNode: values['provision-node'],
-    log,
-    progress: (text) => {
-      log(text);
-      progress(text);
-    },
-    signal,
-  });
-}
-
-interface TerminalOptions {
-  runsDirectory: string | undefined;
-  acceptNewHostKeys: boolean;
-  sudo?: ConnectOptions['sudo'];
-  provisionNode?: ConnectOptions['provisionNode'];
-  log: (line: string) => void;
-  progress: (text: string) => void;
-  signal: AbortSignal;
-}
-
-/** What a controller needs, for a terminal. */
-function controllerDependencies(options: TerminalOptions): ControllerDependencies {
+  const prompts = terminalPrompts({ acceptNewHostKeys: values['accept-new'] === true });
+  const pool = new HostPool((name, { signal, progress: report }) =>
+    connectHost(addressOf(name), {
+      payloadDirectory: join(__dirname, 'host'),
+      prompts,
+      signal,
+      log,
+      progress: report,
+      sudo: values.sudo,
+      provisionNode: values['provision-node'],
+    }),
+  );
+  const report = (text: string) => {
+    log(text);
+    progress(text);
+  };
   return {
-    connect: (name) =>
-      connectHost(addressOf(name), {
-        payloadDirectory: join(__dirname, 'host'),
-        prompts: terminalPrompts({ acceptNewHostKeys: options.acceptNewHostKeys }),
-        signal: options.signal,
-        log: options.log,
-        progress: options.progress,
-        sudo: options.sudo,
-        provisionNode: options.provisionNode,
-      }),
-    store: new RunStore(options.runsDirectory ?? defaultRunsDirectory()),
+    pool,
+    lease: (name) => pool.lease(name, report),
+    store: new RunStore(values.runs ?? defaultRunsDirectory()),
     version: version(),
     owner: runOwner(),
-    log: options.log,
+    log,
   };
 }

@@ -1,11 +1,13 @@
 import { exitCodes, HumanError } from '../core/errors.js';
 import { plainLine, restoreCommands } from '../core/foreignText.js';
 import { specFromInput } from '../core/profile.js';
-import { restoreReportSchema, type RestoreReport } from '../protocol/commands.js';
-import { parse } from 'valibot';
-import { RunController } from '../run/controller.js';
+import { type HostRun, hostRunSchema, restoreReportSchema, type RestoreReport } from '../protocol/commands.js';
+import { array, parse } from 'valibot';
+import { askHost } from '../run/askHost.js';
+import { Run } from '../run/run.js';
 import { factsText, planText } from './check.js';
 import { dependenciesOf } from './environment.js';
+import type { CommandValues } from './commandList.js';
 import { parseCommand } from './options.js';
 import { addressOf, addSavedHost, readSavedHosts, removeSavedHost } from './savedHosts.js';
 import { laptopEnvironment } from '../transport/environment.js';
@@ -13,13 +15,10 @@ import { listAliases, resolveHost } from '../transport/ssh/config.js';
 import { table } from './table.js';
 import { print, printError } from './output.js';
 
-/** `c10m host list|show|add|remove|test|restore`. */
+/** `c10m host list|show|add|remove|test|runs|restore`. */
 export async function host(args: string[]): Promise<number> {
   const { values, positionals } = parseCommand('host', args);
   const [action, name = 'local', address] = positionals;
-  const abort = new AbortController();
-  process.once('SIGINT', () => abort.abort());
-  const dependencies = dependenciesOf(values, abort.signal);
   const show = (value: unknown, text: string) => print(values.json === true ? `${JSON.stringify(value)}\n` : text);
   switch (action) {
     case 'list':
@@ -48,29 +47,49 @@ export async function host(args: string[]): Promise<number> {
       removeSavedHost(name);
       print(`${name} is forgotten.\n`);
       return exitCodes.done;
-    case 'test': {
-      const { facts, plan } = await new RunController(dependencies, specFromInput({ host: name, connections: 'max' })).check(abort.signal);
-      show({ facts, plan }, `${factsText(facts)}\n${planText(plan)}`);
-      return exitCodes.done;
-    }
-    case 'restore': {
-      const connection = await dependencies.connect(name);
-      try {
-        const relay = await connection.openRelay();
-        const report = parse(restoreReportSchema, await relay.request((id) => ({ type: 'restore', id, dryRun: values['dry-run'] === true }), abort.signal));
-        relay.close();
-        show(report, restoreText(report));
-        return report.complete ? exitCodes.done : exitCodes.notRestored;
-      } finally {
-        await connection.dispose();
-      }
-    }
+    case 'test':
+    case 'restore':
+    case 'runs':
+      return reachHost(action, name, values, show);
     default:
       throw new HumanError(`${action === undefined ? 'c10m host needs an action' : `"${action}" is not an action of c10m host`}.`, {
         code: 'usage',
-        remedy: 'Actions: list, add, remove, show, test, restore. Help: c10m host --help',
+        remedy: 'Actions: list, add, remove, show, test, runs, restore. Help: c10m host --help',
       });
   }
+}
+
+type Show = (value: unknown, text: string) => void;
+
+/** What needs the host itself. */
+async function reachHost(action: 'test' | 'restore' | 'runs', name: string, values: CommandValues<'host'>, show: Show): Promise<number> {
+  const abort = new AbortController();
+  process.once('SIGINT', () => abort.abort());
+  const dependencies = dependenciesOf(values);
+  try {
+    if (action === 'test') {
+      const { facts, plan } = await new Run(dependencies, specFromInput({ host: name, connections: 'max' })).plan(abort.signal);
+      show({ facts, plan }, `${factsText(facts)}\n${planText(plan)}`);
+      return exitCodes.done;
+    }
+    const lease = dependencies.lease(name);
+    if (action === 'runs') {
+      const runs = parse(array(hostRunSchema), await askHost(lease, (id) => ({ type: 'list', id }), abort.signal));
+      show(runs, hostRunsText(name, runs));
+      return exitCodes.done;
+    }
+    const report = parse(restoreReportSchema, await askHost(lease, (id) => ({ type: 'restore', id, dryRun: values['dry-run'] === true }), abort.signal));
+    show(report, restoreText(report));
+    return report.complete ? exitCodes.done : exitCodes.notRestored;
+  } finally {
+    await dependencies.pool.dispose();
+  }
+}
+
+function hostRunsText(name: string, runs: readonly HostRun[]): string {
+  if (runs.length === 0) return `${name} keeps no run: each was fetched.\n`;
+  const rows = runs.map((run) => [run.runId, run.state, run.startedAt, run.owner]);
+  return `${table([['run', 'state', 'started', 'by'], ...rows])}\nFollow or fetch one with: c10m runs follow ID --host ${name}\n`;
 }
 
 function knownHosts(): { name: string; source: string }[] {

@@ -4,12 +4,13 @@ import { firstWall } from '../core/walls/plannedWalls.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { orderText } from '../core/orderText.js';
 import { protocolRows } from '../core/figures/protocolRows.js';
-import { savingText, wallText } from '../core/figures/resultTexts.js';
+import { savingText } from '../core/figures/resultTexts.js';
+import { entryText } from '../core/run/line.js';
+import { phaseOf, type RunModel } from '../core/run/model.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Sample } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
-import type { RunHandle } from '../run/runHandle.js';
-import type { RunState } from '../run/runState.js';
+import type { Run } from '../run/run.js';
 import { giveOrder, OrderPrompt, parseOrder, type Order } from './orders.js';
 import type { RunView } from './plainView.js';
 import { drawScreen } from './output.js';
@@ -29,7 +30,7 @@ function terminalSize(): { columns: number; rows: number } {
 
 /** One screen part, redrawn in place, with keys to steer the run. */
 export class LiveView implements RunView {
-  private controller: RunHandle | undefined;
+  private run: Run | undefined;
   private stop: () => void = () => undefined;
   private drawn: string[] = [];
   private timer: NodeJS.Timeout | undefined;
@@ -47,10 +48,10 @@ export class LiveView implements RunView {
     this.draw();
   }
 
-  begin(controller: RunHandle, stop: () => void): void {
-    this.controller = controller;
+  begin(run: Run, stop: () => void): void {
+    this.run = run;
     this.stop = stop;
-    controller.onEvent((event) => {
+    run.onEvent((event) => {
       if (event.type === 'order' && event.state !== 'accepted') this.note = orderText(event);
     });
     this.timer = setInterval(() => this.draw(), redrawMs);
@@ -74,8 +75,8 @@ export class LiveView implements RunView {
   }
 
   private obey(key: string): void {
-    const { controller } = this;
-    if (controller === undefined) return;
+    const { run } = this;
+    if (run === undefined) return;
     // In raw mode Ctrl-C is a key: it goes the way of the signal.
     if (key === '\u0003') {
       process.kill(process.pid, 'SIGINT');
@@ -85,7 +86,7 @@ export class LiveView implements RunView {
       this.draw();
       return;
     }
-    const tenth = Math.max(1, Math.round((controller.state.plan?.connections ?? 0) / 10));
+    const tenth = Math.max(1, Math.round((run.model.plan?.connections ?? 0) / 10));
     const orders: Record<string, Order> = {
       q: { name: 'stop' },
       '+': { name: 'add', connections: tenth },
@@ -99,9 +100,9 @@ export class LiveView implements RunView {
 
   /** Gives an order; what is wrong with it is shown below the figures. */
   private order(of: () => Order): void {
-    const { controller } = this;
-    if (controller === undefined) return;
-    const give = async () => giveOrder(of(), controller, this.stop);
+    const { run } = this;
+    if (run === undefined) return;
+    const give = async () => giveOrder(of(), run, this.stop);
     this.note = '';
     give().catch((error: unknown) => (this.note = error instanceof HumanError ? error.text : String(error)));
   }
@@ -119,11 +120,12 @@ export class LiveView implements RunView {
   }
 
   private lines(): string[] {
-    const state = this.controller?.state;
-    const sample = state?.samples.at(-1);
-    if (state === undefined || state.phase === undefined) return [`  ${this.preparing || 'connecting'} …`];
-    const head = `  ${state.phase}  ${formatDuration((sample?.t ?? 0) / 1000)}  ${state.spec.host}  ${state.spec.protocol}  ${state.spec.engine}`;
-    if (sample === undefined) return [head, ...startingLines(state), ...(state.plan?.notes.map((note) => `  note: ${note}`) ?? [])];
+    const model = this.run?.model;
+    const phase = model === undefined ? undefined : phaseOf(model);
+    if (model === undefined || phase === undefined) return [`  ${this.preparing || 'connecting'} …`];
+    const sample = model.last;
+    const head = `  ${phase}  ${formatDuration((sample?.t ?? 0) / 1000)}  ${model.spec.host}  ${model.spec.protocol}  ${model.spec.engine}`;
+    if (sample === undefined) return [head, ...startingLines(model), ...(model.plan?.notes.map((note) => `  note: ${note}`) ?? [])];
     const { established, target, ledger, memory, cpu } = sample;
     const share = target === 0 ? 0 : Math.min(1, Math.min(established.server, established.client) / target);
     const bar = `${'█'.repeat(Math.round(share * barWidth))}${'·'.repeat(barWidth - Math.round(share * barWidth))}`;
@@ -133,24 +135,21 @@ export class LiveView implements RunView {
       .sort(([, a], [, b]) => b - a)
       .slice(0, 4)
       .map(([id, bytes]) => `${label.get(id) ?? id} ${formatBytes(bytes)}`);
-    const nextWall = state.plan === undefined ? undefined : firstWall(state.plan);
-    const messages = state.messages.flatMap((event) => {
-      if (event.type === 'wall') return [`wall: ${wallText(event.wall)}`];
-      return event.type === 'log' && event.level !== 'debug' ? [`${event.level}: ${event.text}`] : [];
-    });
+    const nextWall = model.plan === undefined ? undefined : firstWall(model.plan);
+    const messages = model.lines.filter(({ kind, level }) => kind !== 'phase' && kind !== 'order' && level !== 'debug').map(entryText);
     return [
       head,
       `  ${bar} ${(share * 100).toFixed(0)} %`,
       `  established   ${formatCount(established.server)} server, ${formatCount(established.client)} client of ${formatCount(target)}`,
       `  rate          ${formatRate(sample.connectRate)}   failed ${formatCount(sample.failed.total)}   lost ${formatCount(sample.lost)}`,
-      ...trafficLines(state.spec, sample),
+      ...trafficLines(model.spec, sample),
       `  bytes per end ${formatKilobytesPerEnd(ledger.bytesPerEnd)}   per pair ${formatKilobytesPerEnd(ledger.bytesPerPair)}`,
       `  memory        ${formatBytes(ledger.explainedBytes)} by the run, ${formatBytes(memory.availableBytes)} left (guard ${formatBytes(memory.guardBytes)})`,
       `  ledger        ${largest.join(', ')}`,
       `  cores busy    server ${cpu.server.toFixed(2)}, client ${cpu.client.toFixed(2)}, host ${cpu.host.toFixed(2)} of ${cpu.cores}`,
       `  next wall     ${nextWall === undefined ? 'none known' : `${nextWall.title} at ${formatCount(nextWall.atAfterTuning ?? 0)}`}`,
-      ...(state.unsaved === undefined ? [] : [`  NOT SAVED     ${savingText(state.unsaved)}`]),
-      ...(state.linkLost === undefined ? [] : [`  LINK LOST     ${state.linkLost}; the run goes on, coming back …`]),
+      ...(model.unsaved === undefined ? [] : [`  NOT SAVED     ${savingText(model.unsaved)}`]),
+      ...(model.linkLost === undefined ? [] : [`  LINK LOST     ${model.linkLost}; the run goes on, coming back …`]),
       ...messages.slice(-messagesShown).flatMap((text) => this.wrapped(text)),
       ...(this.note === '' ? [] : this.wrapped(this.note)),
       this.prompt.text === undefined ? '  keys          q stop   + - a tenth   b burst   x remove all   : any order' : `  order         ${this.prompt.text}▏`,
@@ -159,10 +158,10 @@ export class LiveView implements RunView {
 }
 
 /** How far the start of the workers has come: hundreds of them take a while. */
-function startingLines({ phase, plan, messages }: RunState): string[] {
-  if (phase !== 'starting' || plan === undefined) return [];
-  const ready = messages.filter((event) => event.type === 'worker' && event.role !== 'guardian' && event.state === 'ready').length;
-  return [`  workers ready ${formatCount(ready)} of ${formatCount(plan.serverWorkers.length + plan.clientWorkers.length)}`];
+function startingLines(model: RunModel): string[] {
+  const { plan, workersReady } = model;
+  if (phaseOf(model) !== 'starting' || plan === undefined) return [];
+  return [`  workers ready ${formatCount(workersReady)} of ${formatCount(plan.serverWorkers.length + plan.clientWorkers.length)}`];
 }
 
 /** Messages of each protocol, side by side as in 2014, once there were any. */

@@ -5,8 +5,7 @@ import { HumanError } from '../core/errors.js';
 import { patience } from '../files/sleep.js';
 import { parseBytes, parseCount, parseDuration } from '../core/units.js';
 import type { Phase } from '../protocol/events.js';
-import { phaseReached } from '../run/phaseReached.js';
-import type { RunHandle } from '../run/runHandle.js';
+import type { Run } from '../run/run.js';
 
 /** An order to a running run, as typed behind `:` or read from standard input with `--orders`. */
 export type Order =
@@ -16,6 +15,9 @@ export type Order =
   | { name: 'remove-all' | 'stop' }
   | { name: 'wait'; seconds: number }
   | { name: 'wait'; phase: Phase };
+
+/** What takes orders. */
+export type OrderedRun = Pick<Run, 'model' | 'reached' | 'set' | 'burst' | 'removeAll'>;
 
 /** How each order is written; the help shows the same. */
 const forms: Record<Order['name'], string> = {
@@ -76,8 +78,8 @@ export function parseOrder(text: string): Order {
 }
 
 /** Carries one order out; resolves when the host has taken it, a burst when its echoes are back. Rejects with a HumanError. */
-export async function giveOrder(order: Order, run: RunHandle, stop: () => void): Promise<void> {
-  const target = () => run.state.samples.at(-1)?.target ?? run.state.plan?.connections ?? 0;
+export async function giveOrder(order: Order, run: OrderedRun, stop: () => void): Promise<void> {
+  const target = () => run.model.last?.target ?? run.model.plan?.connections ?? 0;
   switch (order.name) {
     case 'target':
       return run.set({ target: order.connections });
@@ -95,7 +97,7 @@ export async function giveOrder(order: Order, run: RunHandle, stop: () => void):
       stop();
       return;
     case 'wait':
-      return 'phase' in order ? phaseReached(run, order.phase) : patience(order.seconds * 1000);
+      return 'phase' in order ? run.reached(order.phase) : patience(order.seconds * 1000);
   }
 }
 
@@ -103,9 +105,9 @@ export async function giveOrder(order: Order, run: RunHandle, stop: () => void):
  * Obeys one order a line, each after the one before, until the input ends; the run goes on without it. What is wrong with an
  * order is told by `complain` and changes nothing. Lines that begin with # are notes. Returns what lets go of the input.
  */
-export function obeyLines(input: Readable, run: RunHandle, stop: () => void, complain: (text: string) => void): () => void {
+export function obeyLines(input: Readable, run: OrderedRun, stop: () => void, complain: (text: string) => void): () => void {
   const lines = createInterface({ input });
-  let last: Promise<void> = phaseReached(run, 'ramping');
+  let last: Promise<void> = run.reached('ramping');
   let waiting = 0;
   lines.on('line', (line) => {
     if (line.trim() === '' || line.trimStart().startsWith('#')) return;

@@ -1,14 +1,15 @@
-import { savingText, wallText } from '../core/figures/resultTexts.js';
-import { orderText } from '../core/orderText.js';
+import { savingText } from '../core/figures/resultTexts.js';
+import { entryText } from '../core/run/line.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
-import type { RunHandle } from '../run/runHandle.js';
+import type { Run } from '../run/run.js';
+import type { RunListener } from '../run/runRecord.js';
 import { print } from './output.js';
 
 /** What a run shows while it goes on. */
 export interface RunView {
   /** What is being done before the first event: connecting, deploying. */
   progress(text: string): void;
-  begin(controller: RunHandle, stop: () => void): void;
+  begin(run: Run, stop: () => void): void;
   /** Puts the terminal back; may be called more than once. */
   end(): void;
 }
@@ -23,10 +24,11 @@ export class PlainView implements RunView {
     print(`${text}\n`);
   }
 
-  begin(controller: RunHandle): void {
-    controller.onEvent((event) => {
-      const line = this.lineOf(controller, event);
-      if (line !== undefined) print(`${line}\n`);
+  begin(run: Run): void {
+    run.onEvent((event, { line }) => {
+      const isPassedOver = line === undefined || line.level === 'debug' || (event.type === 'order' && event.state === 'accepted') || event.type === 'summary';
+      const text = this.textOf(event) ?? (isPassedOver ? undefined : entryText(line));
+      if (text !== undefined) print(`${text}\n`);
     });
   }
 
@@ -34,22 +36,19 @@ export class PlainView implements RunView {
     // Nothing to put back.
   }
 
-  private lineOf(controller: RunHandle, event: Parameters<Parameters<RunHandle['onEvent']>[0]>[0]): string | undefined {
+  /** What is shown beside the list of events, or instead of its line. */
+  private textOf(event: Parameters<RunListener>[0]): string | undefined {
     switch (event.type) {
       case 'link':
-        return controller.state.linkLost === undefined ? 'The link is back.' : `The link is lost (${controller.state.linkLost}); the run goes on without us.`;
+        return event.lost === undefined ? 'The link is back.' : `The link is lost (${event.lost}); the run goes on without us.`;
       case 'saving':
-        return savingText(controller.state.unsaved);
-      case 'phase':
-        return `${event.phase}${event.detail === undefined ? '' : `: ${event.detail}`}`;
-      case 'wall':
-        return `wall: ${wallText(event.wall)}`;
-      case 'log':
-        return event.level === 'debug' ? undefined : `${event.level}: ${event.text}`;
+        return savingText(event.problem);
       case 'plan':
-        return event.plan.notes.map((note) => `note: ${note}`).join('\n') || undefined;
-      case 'order':
-        return event.state === 'accepted' ? undefined : orderText(event);
+        return (
+          [...(event.reason === undefined ? [] : [`The run was planned anew: ${event.reason}`]), ...event.plan.notes.map((note) => `note: ${note}`)].join(
+            '\n',
+          ) || undefined
+        );
       case 'sample': {
         if (event.t - this.lastAt < secondsBetweenLines * 1000 && event.seq !== 1) return undefined;
         this.lastAt = event.t;

@@ -29,9 +29,7 @@ export async function runs(args: string[]): Promise<number> {
     case 'show': {
       const id = store.resolve(one());
       const run = store.read(id);
-      print(
-        values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, plan: run.plan, spec: run.spec, runId: id }, store.pathOf(id)),
-      );
+      print(values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, spec: run.spec, runId: id }, store.pathOf(id)));
       break;
     }
     case 'compare': {

@@ -4,14 +4,15 @@ import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle, wal
 import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { formatBytes, formatCount, formatCountOf, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
-import type { RunState } from '../run/runState.js';
+import type { RunModel } from '../core/run/model.js';
 import { judgeRun, verdictWord } from '../core/verdict.js';
 import { table } from './table.js';
 
 /** The table that ends a run in the terminal, and `c10m runs show`. */
-export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 'runId'>, directory: string): string {
+export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'>, directory: string): string {
   const { summary, spec } = state;
-  if (summary === undefined) return `The run ${state.runId} has no summary: its end was not seen.\n${directory}\n`;
+  if (summary === undefined)
+    return `The run ${state.runId} has no summary: its end was not seen. If its host still keeps it, fetch it with: c10m runs follow ${state.runId}\n${directory}\n`;
   const { established, connectRate, ledger } = summary;
   const rows: string[][] = [
     ['result', `${verdictWord(judgeRun(summary, spec).verdict)}${summary.reason === undefined ? '' : `: ${summary.reason}`}`],
@@ -56,7 +57,7 @@ export function summaryText(state: Pick<RunState, 'summary' | 'plan' | 'spec' | 
 }
 
 /** Where the bytes are, largest first. `byProtocol`: a column for each, in a run of both. */
-export function ledgerText(ledger: NonNullable<NonNullable<RunState['summary']>['ledger']>, byProtocol: Summary['byProtocol'] = {}): string {
+export function ledgerText(ledger: NonNullable<Summary['ledger']>, byProtocol: Summary['byProtocol'] = {}): string {
   const label = new Map(ledgerItems.map((item) => [item.id, item.label]));
   const total = ledger.explainedBytes;
   const parts = Object.values(byProtocol);

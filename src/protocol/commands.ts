@@ -11,9 +11,22 @@ import { runSpecSchema } from './spec.js';
 const id = v.pipe(v.number(), v.integer());
 const runId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z-]{1,64}$/));
 
+/** What a run is started with. */
+const startOrderSchema = v.object({
+  runId,
+  spec: runSpecSchema,
+  /** The plan that was shown: the host refuses one that no longer fits, and says what changed. Absent: the host plans, and says so by its event. */
+  plan: v.optional(planSchema),
+  /** What this host does in the run: all of it, or one side of a run over several hosts. */
+  role: v.optional(v.picklist(['whole', 'server', 'client']), 'whole'),
+  owner: v.string(),
+});
+export type StartOrder = v.InferOutput<typeof startOrderSchema>;
+
 /** Orders to a running run; the relay passes them on to the supervisor. */
 export const orderCommandSchemas = [
-  v.object({ type: v.literal('heartbeat') }),
+  /** The relay answers one with an `id` by itself: whoever waits for the run must notice a relay that hangs. */
+  v.object({ type: v.literal('heartbeat'), id: v.optional(id) }),
   v.object({
     type: v.literal('set'),
     id,
@@ -37,8 +50,8 @@ export const orderCommandSchemas = [
 export const controllerCommandSchema = v.variant('type', [
   /** Facts of this host. Reply: HostFacts. */
   v.object({ type: v.literal('probe'), id, isolation: v.picklist(['netns', 'host']) }),
-  /** Starts a supervisor and attaches to it from its first event. `plan` is given for a run over several hosts. Reply: {runId}. */
-  v.object({ type: v.literal('start'), id, runId, spec: runSpecSchema, plan: v.optional(planSchema), owner: v.string() }),
+  /** Starts a supervisor and attaches to it from its first event. Reply: {runId}. */
+  v.object({ type: v.literal('start'), id, ...startOrderSchema.entries }),
   /** Replays from `fromSeq` and follows. Reply: {runId}. */
   v.object({ type: v.literal('attach'), id, runId, fromSeq: v.pipe(v.number(), v.integer(), v.minValue(1)) }),
   /** The controller has saved every event: the host's copy may go. Only for runs that ended. */
@@ -49,7 +62,10 @@ export const controllerCommandSchema = v.variant('type', [
   v.object({ type: v.literal('restore'), id, dryRun: v.boolean() }),
   ...orderCommandSchemas,
 ]);
-export type ControllerCommand = v.InferOutput<typeof controllerCommandSchema>;
+/** As a controller writes it … */
+export type ControllerCommand = v.InferInput<typeof controllerCommandSchema>;
+/** … and as the relay reads it. */
+export type ReceivedCommand = v.InferOutput<typeof controllerCommandSchema>;
 
 /** An error in the shape in which it crosses a process boundary. `code` says why, as a stable word that programs may branch on. */
 export const plainErrorSchema = v.object({

@@ -209,7 +209,8 @@ export const helloSchema = v.object({
 });
 export const phaseEventSchema = v.object({ ...base, type: v.literal('phase'), phase: phaseSchema, detail: v.optional(v.string()) });
 export const factsEventSchema = v.object({ ...base, type: v.literal('facts'), facts: hostFactsSchema });
-export const planEventSchema = v.object({ ...base, type: v.literal('plan'), plan: planSchema });
+/** `reason`: why the run was planned anew, after what was shown before it began. */
+export const planEventSchema = v.object({ ...base, type: v.literal('plan'), plan: planSchema, reason: v.optional(v.string()) });
 export const wallEventSchema = v.object({ ...base, type: v.literal('wall'), wall: wallSchema });
 export const logSchema = v.object({
   ...base,

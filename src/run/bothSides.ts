@@ -2,9 +2,8 @@ import { describeProof, HalfOpenWatch } from '../core/walls/halfOpen.js';
 import { metWall } from '../core/walls/catalogue.js';
 import type { Phase, RunEvent, RunEventBody, Sample } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
-import type { Part } from './hostParts.js';
+import type { Part } from './combine.js';
 import { mergeSamples } from './mergeSamples.js';
-import type { RunState } from './runState.js';
 
 /** A host has told what was missed within this time: no more than its lease, a sample a second. */
 const catchUpMs = 1_500;
@@ -16,7 +15,7 @@ const hearingMs = 700;
 /** The run over several hosts whose sides are put together. */
 export interface SidedRun {
   readonly spec: RunSpec;
-  readonly state: Pick<RunState, 'walls'>;
+  walls(): readonly { id: string }[];
   /** The server's host first. */
   parts(): readonly Part[];
   /** Phase and target of the run as a whole. */
@@ -31,6 +30,7 @@ export class BothSides {
   private passingSince: number | undefined;
   /** Connections of the server in the sample before. */
   private lastServer = 0;
+  private timer: NodeJS.Timeout | undefined;
   private catchUp: { firstAt?: number } | undefined;
 
   constructor(private readonly run: SidedRun) {
@@ -51,10 +51,10 @@ export class BothSides {
     const { run } = this;
     const { phase, target } = run.now();
     const [server, ...clients] = run.parts();
-    if (server?.last === undefined || phase === undefined || phase === 'restoring') return;
+    if (server?.report.last === undefined || phase === undefined || phase === 'restoring') return;
     if (this.isCatchingUp() || this.isPassingToDrain(clients, phase)) return;
-    const known = clients.flatMap((part) => (part.last === undefined ? [] : [{ name: part.name, sample: part.last }]));
-    const merged = mergeSamples({ server: { name: server.name, sample: server.last }, clients: known });
+    const known = clients.flatMap((part) => (part.report.last === undefined ? [] : [{ name: part.name, sample: part.report.last }]));
+    const merged = mergeSamples({ server: { name: server.name, sample: server.report.last }, clients: known });
     const isFalling = merged.established.server < this.lastServer;
     this.lastServer = merged.established.server;
     const tell = () => {
@@ -66,9 +66,13 @@ export class BothSides {
       return;
     }
     // The server may see the end of the connections before the clients' hosts have told that they close them.
-    setTimeout(() => {
+    this.timer = setTimeout(() => {
       if (this.isStillHolding(clients)) tell();
     }, hearingMs);
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
   }
 
   private isStillHolding(clients: readonly Part[]): boolean {
@@ -86,7 +90,7 @@ export class BothSides {
 
   /** While some hosts close already and others still hold, a sample would be of neither phase. */
   private isPassingToDrain(clients: readonly Part[], phase: Phase): boolean {
-    const phases = clients.map((part) => part.controller.state.phase);
+    const phases = clients.map((part) => part.report.phase);
     const closing = phases.filter((one) => one === 'draining' || one === 'restoring').length;
     if (closing === 0) return false;
     if (phases.some((one) => one === 'holding' || one === 'ramping')) {
@@ -99,20 +103,20 @@ export class BothSides {
 
   /** What a host told last is still so: it is within reach, and its connections are not being closed. */
   private isWhole(): boolean {
-    const states = this.run.parts().map((part) => part.controller.state);
-    const isThere = ({ linkLost, phase }: RunState) => linkLost === undefined && (phase === 'ramping' || phase === 'holding');
-    return states.length === 1 + this.run.spec.clientHosts.length && states.every(isThere);
+    const parts = this.run.parts();
+    const isThere = ({ link, report }: Part) => link.state.is === 'following' && (report.phase === 'ramping' || report.phase === 'holding');
+    return parts.length === 1 + this.run.spec.clientHosts.length && parts.every(isThere);
   }
 
   private checkHalfOpen(sample: Sample, clients: readonly Part[]): void {
     const { run } = this;
-    const finding = this.halfOpen.observe(sample, run.state.walls.length > 0);
+    const finding = this.halfOpen.observe(sample, run.walls().length > 0);
     if (finding === undefined) return;
     if (finding === 'prove') {
       run.emit({ type: 'log', level: 'warn', text: describeProof(sample) });
       // A host that cannot be reached now proves nothing; the next samples say what is still missing.
-      for (const part of clients) part.controller.prove().catch(() => undefined);
-    } else if (!run.state.walls.some(({ id }) => id === finding.id)) {
+      for (const part of clients) part.link.request((id) => ({ type: 'prove', id })).catch(() => undefined);
+    } else if (!run.walls().some(({ id }) => id === finding.id)) {
       const at = Math.min(sample.established.server, sample.established.client);
       run.emit({ type: 'wall', wall: metWall(finding.id, at, finding.text) });
     }

@@ -1,12 +1,18 @@
 import { divide } from '../core/plan/division.js';
+import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
-import type { PartPlans } from './distributedPlan.js';
+
+/** The plan of each host of a run over several; `clients` in the order of the spec's `clientHosts`. */
+export interface PartPlans {
+  server: Plan;
+  clients: Plan[];
+}
 
 /** The server host holds until the clients are done and it is told so; its own lease still protects it. This is the longest hold there is. */
 const serverHoldSeconds = 7 * 86_400;
 
 /** The spec of one host's part. Host isolation: the hosts must reach each other. */
-export function partSpec(spec: RunSpec, host: string, changes: Partial<RunSpec> = {}): RunSpec {
+function partSpec(spec: RunSpec, host: string, changes: Partial<RunSpec> = {}): RunSpec {
   return { ...spec, host, clientHosts: [], isolation: 'host', thresholds: [], ...changes };
 }
 

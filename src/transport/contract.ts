@@ -65,12 +65,13 @@ export interface ConnectOptions {
 /** A host that was reached and equipped. */
 export interface HostConnection {
   readonly name: string;
-  readonly kind: 'local' | 'ssh';
   /**
    * Starts a relay on the host. May be called again after a relay or the link was lost: the link is then made anew, with the
-   * secrets that were already given, and a person is asked only if those no longer do.
+   * secrets that were already given, and a person is asked only if those no longer do. The signal gives up this attempt only.
    */
-  openRelay(): Promise<RelayChannel>;
+  openRelay(signal?: AbortSignal): Promise<RelayChannel>;
+  /** Ends the link while nothing uses it; what was given and found out is kept for the next `openRelay`. */
+  rest(): void;
   dispose(): Promise<void>;
 }
 

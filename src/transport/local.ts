@@ -37,7 +37,6 @@ export async function connectLocal(options: ConnectOptions): Promise<HostConnect
 
 class LocalConnection implements HostConnection {
   readonly name = 'local';
-  readonly kind = 'local';
   private readonly channels = new Set<RelayChannel>();
 
   constructor(
@@ -50,6 +49,10 @@ class LocalConnection implements HostConnection {
     this.channels.add(channel);
     channel.onClose(() => this.channels.delete(channel));
     return Promise.resolve(channel);
+  }
+
+  rest(): void {
+    // There is no link.
   }
 
   dispose(): Promise<void> {

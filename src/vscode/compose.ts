@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode';
 import { useTexts } from '../core/texts.js';
 import { RunStore } from '../history/store.js';
-import { newRun } from '../run/newRun.js';
+import { Run } from '../run/run.js';
 import { runOwner } from '../transport/environment.js';
-import { vscodeConnect } from './hosts/connect.js';
+import { vscodePool } from './hosts/connect.js';
 import { Comparisons } from './panels/comparisonPanel.js';
 import type { PanelDependencies } from './panels/dashboardPanel.js';
 import { Dashboards } from './panels/dashboards.js';
@@ -23,10 +23,10 @@ import { handlePanelRequest, registerRunCommands, startRun } from './runs/runCom
 import { RunningRuns } from './runs/runningRuns.js';
 import { RunsTree } from './runs/runsTree.js';
 import { SavedRunSource } from './runs/savedRun.js';
-import { runTitle } from './panels/runView.js';
+import { runTitle } from '../core/run/model.js';
 import { registerStatusBar } from './statusBar.js';
 import { sshAliases } from './hosts/sshAliases.js';
-import { checkWithProgress, type CheckRun } from './runs/startRun.js';
+import { planWithProgress, type PlanRun } from './runs/startRun.js';
 
 /** Builds every part and passes each what it needs. */
 export function createExtension(context: ExtensionContext): void {
@@ -37,12 +37,12 @@ export function createExtension(context: ExtensionContext): void {
   const running = new RunningRuns(join(storage, 'running'));
   const registry = new HostRegistry(process.platform === 'linux', sshAliases);
   const secrets = new KeptSecrets(context.secrets);
-  const connect = vscodeConnect(join(context.extensionPath, 'dist', 'host'), registry, secrets, log);
+  const pool = vscodePool(join(context.extensionPath, 'dist', 'host'), registry, secrets, log);
   const version = String((context.extension.packageJSON as { version: unknown }).version);
-  const createController: LiveRunsDependencies['createController'] = (spec, runId, progress, signal) =>
-    newRun({ connect: (name) => connect(name, progress, signal), store, version, owner: runOwner(), log: (line) => log.debug(line) }, spec, runId);
-  const check: CheckRun = (spec, progress, signal) => createController(spec, undefined, progress, signal).check(signal);
-  const live = new LiveRuns({ createController, running, log, runCommand: handlePanelRequest });
+  const createRun: LiveRunsDependencies['createRun'] = (spec, runId, progress) =>
+    new Run({ lease: (name) => pool.lease(name, progress), store, version, owner: runOwner(), log: (line) => log.debug(line) }, spec, runId);
+  const plan: PlanRun = (spec, progress, signal) => createRun(spec, undefined, progress).plan(signal);
+  const live = new LiveRuns({ createRun, running, log, runCommand: handlePanelRequest });
   const panelDependencies: PanelDependencies = {
     assets: Uri.joinPath(context.extensionUri, 'dist', 'dashboard'),
     icon: { light: Uri.joinPath(context.extensionUri, 'media', 'icon-light.svg'), dark: Uri.joinPath(context.extensionUri, 'media', 'icon-dark.svg') },
@@ -62,12 +62,14 @@ export function createExtension(context: ExtensionContext): void {
   const runsTree = new RunsTree(store, live, context.globalState);
   const comparisons = new Comparisons(store, panelDependencies, (request) => handlePanelRequest('', request));
   const plans = new PlanDocuments();
-  const runDependencies = { registry, store, live, tree: runsTree, dashboards, check, plans, log };
+  const runDependencies = { registry, store, live, tree: runsTree, dashboards, plan, plans, log };
   // Where a host stands in the settings must not travel to other machines with settings sync, and neither must the view of runs.
   context.globalState.setKeysForSync([]);
   context.subscriptions.push(
     log,
     registry,
+    // After the runs, which let go of their links first.
+    { dispose: () => void pool.dispose() },
     live,
     dashboards,
     hostsTree,
@@ -75,7 +77,7 @@ export function createExtension(context: ExtensionContext): void {
     registerStatusBar(live),
     live.onDidChange(() => void commands.executeCommand('setContext', contextKeys.running, live.all.length > 0)),
     live.onDidEnd(() => runsTree.refresh()),
-    ...registerHostCommands({ registry, tree: hostsTree, secrets, check, connect, log }),
+    ...registerHostCommands({ registry, tree: hostsTree, secrets, plan, pool, log }),
     comparisons,
     plans,
     ...registerRunCommands(runDependencies),
@@ -84,8 +86,8 @@ export function createExtension(context: ExtensionContext): void {
       log,
       run: (spec) => startRun(runDependencies, spec),
       check: async (spec, name) => {
-        const { plan, facts } = await checkWithProgress(spec, check);
-        await plans.show(name, plan, facts);
+        const planned = await planWithProgress(spec, plan);
+        await plans.show(name, planned.plan, planned.facts);
       },
       specOfRun: (runId) => store.read(runId ?? store.resolve('last')).spec,
     }),

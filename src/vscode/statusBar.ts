@@ -1,5 +1,6 @@
 import { l10n, MarkdownString, StatusBarAlignment, window, Disposable } from 'vscode';
 import { markdownText, messageText } from '../core/foreignText.js';
+import { phaseOf } from '../core/run/model.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../core/units.js';
 import { commandIds } from './ids.js';
 import type { LiveRun } from './runs/liveRun.js';
@@ -16,9 +17,9 @@ export function registerStatusBar(runs: LiveRuns): Disposable {
       item.hide();
       return;
     }
-    const { last, phases } = run.view.run;
+    const { last } = run.model;
     const held = last === undefined ? 0 : Math.min(last.established.server, last.established.client);
-    const phase = phases.at(-1)?.phase ?? l10n.t('connecting');
+    const phase = phaseOf(run.model) ?? l10n.t('connecting');
     item.text = `$(pulse) ${last === undefined ? messageText(phase) : `${formatCount(held)} ${phase}`}`;
     item.tooltip = tooltip(run, phase);
     item.accessibilityInformation = { label: l10n.t('C10M run: {0}, {1} connections', phase, formatCount(held)) };
@@ -30,9 +31,9 @@ export function registerStatusBar(runs: LiveRuns): Disposable {
 }
 
 function tooltip(run: LiveRun, phase: string): MarkdownString {
-  const { last, host, walls } = run.view.run;
+  const { last, walls, spec } = run.model;
   const rows: [string, string][] = [
-    [l10n.t('Host'), host === 'local' ? l10n.t('This machine') : host],
+    [l10n.t('Host'), spec.host === 'local' ? l10n.t('This machine') : spec.host],
     [l10n.t('Phase'), phase],
   ];
   if (last !== undefined) {

@@ -82,7 +82,7 @@ describe('output that cannot be written', { skip }, () => {
     makeRoom();
     assert.equal(code, 70, stderr);
     assert.match(stderr, /not saved whole in .*ENOSPC/);
-    const kept = join(home, 'state', 'runs', /runs\/(\d{8}-\d{6}-\w+), as one/.exec(stderr)?.[1] ?? '', 'events.ndjson');
+    const kept = join(home, 'state', 'runs', /runs follow (\d{8}-\d{6}-\w+)/.exec(stderr)?.[1] ?? '', 'events.ndjson');
     const last = readFileSync(kept, 'utf8').trimEnd().split('\n').at(-1)!;
     assert.equal((JSON.parse(last) as { summary: Summary }).summary.hostRestored, true);
   });

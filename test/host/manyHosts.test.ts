@@ -6,7 +6,8 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RunStore } from '../../src/history/store.js';
 import type { RunEvent } from '../../src/protocol/events.js';
-import { newRun } from '../../src/run/newRun.js';
+import { HostPool } from '../../src/run/hostPool.js';
+import { Run } from '../../src/run/run.js';
 import type { Prompts } from '../../src/transport/contract.js';
 import { connectHost } from '../../src/transport/transport.js';
 import { testEnvironment } from './support/attempt.js';
@@ -91,29 +92,33 @@ describe('one run over several hosts', { skip }, () => {
     const store = new RunStore(runs);
     const runId = store.list()[0]!.id;
     const abort = new AbortController();
-    const connect = (name: string) =>
+    const pool = new HostPool((name, { signal, progress }) =>
       connectHost(name, {
         payloadDirectory: join(import.meta.dirname, '..', '..', 'dist', 'host'),
         environment: testEnvironment(laptop),
         prompts: nobody,
-        signal: abort.signal,
+        signal,
         log: () => undefined,
-        progress: () => undefined,
-      });
-    const takeUp = () => newRun({ connect, store, version: 'test', owner: 'tester@laptop', log: () => undefined }, store.read(runId).spec, runId);
+        progress,
+      }),
+    );
+    const takeUp = () =>
+      new Run({ lease: (name) => pool.lease(name), store, version: 'test', owner: 'tester@laptop', log: () => undefined }, store.read(runId).spec, runId);
 
     // A window that is reloaded lets go of the run, as VS Code does it; nothing is ended by that.
     const second = takeUp();
-    const letGo = assert.rejects(second.reattach(abort.signal), { code: 'cancelled' });
+    const letGo = assert.rejects(second.resume(abort.signal), { code: 'cancelled' });
     let samples = 0;
     second.onEvent((event) => event.type === 'sample' && samples++);
     const known = (await store.events(runId)).filter(({ type }) => type === 'sample').length;
     while (samples < known + 2) await delay(50);
-    await second.detach();
+    second.detach();
     await letGo;
     assert.equal(store.read(runId).summary, undefined, 'its end is not written');
 
-    const summary = await takeUp().reattach(abort.signal);
+    const summary = await takeUp()
+      .resume(abort.signal)
+      .finally(() => pool.dispose());
     assert.deepEqual(
       [summary.verdict, summary.reason, summary.established, summary.hostRestored],
       ['finished', undefined, { server: 4_000, client: 4_000 }, true],

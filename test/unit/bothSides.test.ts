@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { specFromInput } from '../../src/core/profile.js';
 import type { Phase, RunEventBody } from '../../src/protocol/events.js';
 import { BothSides } from '../../src/run/bothSides.js';
-import type { Part } from '../../src/run/hostParts.js';
+import { newReport, type Part } from '../../src/run/combine.js';
 import { sample } from './builders/samples.js';
 
 interface HostState {
@@ -20,13 +20,17 @@ function begin(server: HostState, clients: readonly [HostState, HostState]) {
     ({
       name,
       role,
-      last: sample({ established: role === 'server' ? { server: connections, client: 0 } : { server: 0, client: connections } }),
-      controller: { state: { phase, linkLost }, prove: () => Promise.resolve(result.proofs++) },
+      report: {
+        ...newReport(),
+        phase,
+        last: sample({ established: role === 'server' ? { server: connections, client: 0 } : { server: 0, client: connections } }),
+      },
+      link: { state: { is: linkLost === undefined ? 'following' : 'lost' }, request: () => Promise.resolve(result.proofs++) },
     }) as unknown as Part;
   const parts = [part('server', 'server', server), part('a', 'client', clients[0]), part('b', 'client', clients[1])];
   const sides = new BothSides({
     spec: specFromInput({ host: 'server', clientHosts: ['a', 'b'], connections: 4_000 }),
-    state: { walls: [] },
+    walls: () => [],
     parts: () => parts,
     now: () => ({ phase: result.phase, target: 4_000 }),
     enter: (phase) => (result.phase = phase),
@@ -84,9 +88,9 @@ it('a server that sees the end before the hosts have told it waits for them', (t
     const clients: [HostState, HostState] = [holding(2_000), holding(2_000)];
     const run = begin(holding(4_000), clients);
     run.sides.sample();
-    run.parts[0]!.last = sample({ established: { server: 1_000, client: 0 } });
+    run.parts[0]!.report.last = sample({ established: { server: 1_000, client: 0 } });
     run.sides.sample();
-    for (const part of run.parts.slice(1)) part.controller.state.phase = later;
+    for (const part of run.parts.slice(1)) part.report.phase = later;
     t.mock.timers.tick(1_000);
     assert.deepEqual(counts(run.events), expected, title);
   }

@@ -86,7 +86,7 @@ test('a hostile run leaves by no report and no table with a control or with mark
   const reported = [{ run, samples: [] }];
   const html = reportText('html', reported);
   const markdown = reportText('md', reported);
-  for (const text of [html, markdown, table([[name, name]]), summaryText({ summary: run.summary, plan: run.plan, spec: run.spec, runId: 'r' }, '/x')])
+  for (const text of [html, markdown, table([[name, name]]), summaryText({ summary: run.summary, spec: run.spec, runId: 'r' }, '/x')])
     assert.doesNotMatch(text, controls);
   assert.doesNotMatch(html, /<script/);
   assert.doesNotMatch(markdown, /[^\\]<script|[^\\]\[x|\n# z/);

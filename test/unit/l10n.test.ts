@@ -7,7 +7,7 @@ import { planRun } from '../../src/core/plan/plan.js';
 import { specFromInput } from '../../src/core/profile.js';
 import { text, useTexts } from '../../src/core/texts.js';
 import { planLines } from '../../src/vscode/runs/planItems.js';
-import { runTitle } from '../../src/vscode/panels/runView.js';
+import { runTitle } from '../../src/core/run/model.js';
 import { hostFacts } from './builders/hostFacts.js';
 
 const root = join(import.meta.dirname, '..', '..');

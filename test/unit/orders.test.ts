@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
-import { obeyLines, OrderPrompt, parseOrder, type Order } from '../../src/cli/orders.js';
+import { obeyLines, type OrderedRun, OrderPrompt, parseOrder, type Order } from '../../src/cli/orders.js';
 import { HumanError } from '../../src/core/errors.js';
 import type { Phase } from '../../src/protocol/events.js';
-import type { ControllerEvent, RunHandle } from '../../src/run/runHandle.js';
+import { newModel } from '../../src/core/run/model.js';
+import { specFromInput } from '../../src/core/profile.js';
+import { sample } from './builders/samples.js';
 
 describe('orders to a running run', () => {
   const good: [text: string, order: Order][] = [
@@ -79,30 +81,22 @@ describe('orders to a running run', () => {
 /** Lets all microtasks and stream events pass. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-function fakeRun(): { run: RunHandle; given: string[]; enter: (phase: Phase) => void } {
+function fakeRun(): { run: OrderedRun; given: string[]; enter: (phase: Phase) => void } {
   const given: string[] = [];
-  const listeners = new Set<(event: ControllerEvent) => void>();
-  const state = { phase: undefined as Phase | undefined, samples: [{ target: 1_000 }], plan: undefined };
+  const waiting: { phase: Phase; resolve: () => void }[] = [];
   const give = (order: string) => {
     given.push(order);
     return Promise.resolve();
   };
-  const run = {
-    state,
-    onEvent(listener: (event: ControllerEvent) => void) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    set: ({ target, rate }: { target?: number; rate?: number }) => give(target === undefined ? `rate ${rate}` : `target ${target}`),
-    burst: (messages: number, bytes: number) => give(`burst ${messages}×${bytes}`),
-    removeAll: () => give('removeAll'),
-  };
   return {
-    run: run as unknown as RunHandle,
-    given,
-    enter(phase) {
-      state.phase = phase;
-      for (const listener of [...listeners]) listener({ type: 'phase', phase, seq: 1, t: 0 });
+    run: {
+      model: newModel('r', specFromInput({}), { last: sample({ target: 1_000 }) }),
+      reached: (phase) => new Promise((resolve) => waiting.push({ phase, resolve })),
+      set: ({ target, rate }) => give(target === undefined ? `rate ${rate}` : `target ${target}`),
+      burst: (messages, bytes) => give(`burst ${messages}×${bytes}`),
+      removeAll: () => give('removeAll'),
     },
+    given,
+    enter: (entered) => waiting.filter(({ phase }) => phase === entered).forEach(({ resolve }) => resolve()),
   };
 }

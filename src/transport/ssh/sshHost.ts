@@ -1,5 +1,5 @@
 import { HumanError } from '../../core/errors.js';
-import { cancelledError, throwIfCancelled } from '../cancellation.js';
+import { cancelledError, throwIfCancelled, unlessCancelled } from '../cancellation.js';
 import type { ConnectOptions, HostConnection, RelayChannel } from '../contract.js';
 import { consentFile, Consents } from '../consents.js';
 import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';
@@ -41,7 +41,6 @@ interface Equipment {
 }
 
 class SshHost implements HostConnection {
-  readonly kind = 'ssh';
   private readonly secrets: Secrets;
   private readonly channels = new Set<RelayChannel>();
   private chain: Chain | undefined;
@@ -59,19 +58,31 @@ class SshHost implements HostConnection {
     this.secrets = new Secrets(options.prompts);
   }
 
-  async openRelay(): Promise<RelayChannel> {
-    if (this.lifetime.signal.aborted) throw new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' });
+  openRelay(signal: AbortSignal = this.lifetime.signal): Promise<RelayChannel> {
+    if (this.lifetime.signal.aborted) return Promise.reject(new HumanError(`The connection to ${this.name} was closed.`, { code: 'unreachable' }));
+    const starting = this.startRelay(AbortSignal.any([signal, this.lifetime.signal]));
+    void starting.then((channel) => signal.aborted && channel.close()).catch(() => undefined);
+    return unlessCancelled(starting, signal);
+  }
+
+  private async startRelay(signal: AbortSignal): Promise<RelayChannel> {
     const remembered = this.equipment;
     try {
       const equipment = remembered ?? (await this.equip());
-      return await this.relayWith(await this.connectedChain(), equipment);
+      return await this.relayWith(await this.connectedChain(), equipment, signal);
     } catch (error) {
       // A host that was set up anew, or cleaned its temporary files, while the link was down has to be equipped again.
       if (remembered === undefined || !(error instanceof HumanError) || error.code !== 'unsupported') throw error;
       this.equipment = undefined;
       const equipment = await this.equip();
-      return this.relayWith(await this.connectedChain(), equipment);
+      return this.relayWith(await this.connectedChain(), equipment, signal);
     }
+  }
+
+  rest(): void {
+    if (this.channels.size > 0) return;
+    this.chain?.end();
+    this.chain = undefined;
   }
 
   dispose(): Promise<void> {
@@ -188,10 +199,11 @@ class SshHost implements HostConnection {
     return allowed;
   }
 
-  private async relayWith(chain: Chain, equipment: Equipment): Promise<RelayChannel> {
+  private async relayWith(chain: Chain, equipment: Equipment, signal: AbortSignal): Promise<RelayChannel> {
+    throwIfCancelled(signal);
     const { options } = this;
     const start = (privilege: Privilege) =>
-      startRelay(chain, equipment.node, equipment.agent, privilege, (attempt) => this.sudoPassword(chain, attempt), this.lifetime.signal);
+      startRelay(chain, equipment.node, equipment.agent, privilege, (attempt) => this.sudoPassword(chain, attempt), signal);
     let streams;
     try {
       streams = await start(equipment.privilege);

@@ -1,15 +1,14 @@
 import type { LogOutputChannel } from 'vscode';
-import type { ConnectOptions, HostConnection } from '../../transport/transport.js';
+import { HostPool } from '../../run/hostPool.js';
+import type { ConnectOptions } from '../../transport/transport.js';
 import type { HostRegistry } from './hostRegistry.js';
 import type { KeptSecrets } from './keptSecrets.js';
 import { vscodePrompts } from './prompts.js';
 import { settings } from '../settings.js';
 
-export type Connect = (target: string, progress: (text: string) => void, signal: AbortSignal) => Promise<HostConnection>;
-
-/** Reaches hosts with VS Code's dialogs, log and settings. */
-export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, secrets: KeptSecrets, log: LogOutputChannel): Connect {
-  return async (target, progress, signal) => {
+/** The hosts of this window, reached with VS Code's dialogs, log and settings: one login and one question for each. */
+export function vscodePool(payloadDirectory: string, registry: HostRegistry, secrets: KeptSecrets, log: LogOutputChannel): HostPool {
+  return new HostPool(async (target, { signal, progress }) => {
     const saved = registry.find(target);
     const options: ConnectOptions = {
       payloadDirectory,
@@ -28,5 +27,5 @@ export function vscodeConnect(payloadDirectory: string, registry: HostRegistry, 
     // Loaded only here: SSH is two thirds of the extension, and a window that starts needs none of it.
     const { connectHost } = await import('../../transport/transport.js');
     return connectHost(target, options);
-  };
+  });
 }

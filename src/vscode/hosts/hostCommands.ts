@@ -1,7 +1,7 @@
 import { commands, l10n, ProgressLocation, window, type Disposable, type LogOutputChannel } from 'vscode';
 import { HumanError } from '../../core/errors.js';
 import { specFromInput } from '../../core/profile.js';
-import type { Connect } from './connect.js';
+import type { HostPool } from '../../run/hostPool.js';
 import { targetOf, type HostRegistry, type KnownHost } from './hostRegistry.js';
 import type { HostsTree } from './hostsTree.js';
 import { commandIds } from '../ids.js';
@@ -11,15 +11,15 @@ import { hostLines } from '../runs/planItems.js';
 import { reportError } from '../reportError.js';
 import { restoreHost } from './restoreHost.js';
 import type { SavedHost } from '../settings.js';
-import type { CheckRun } from '../runs/startRun.js';
+import type { PlanRun } from '../runs/startRun.js';
 import { showInformation } from '../messages.js';
 
 export interface HostCommandDependencies {
   registry: HostRegistry;
   tree: HostsTree;
   secrets: KeptSecrets;
-  check: CheckRun;
-  connect: Connect;
+  plan: PlanRun;
+  pool: HostPool;
   log: LogOutputChannel;
 }
 
@@ -64,7 +64,7 @@ export function registerHostCommands(dependencies: HostCommandDependencies): Dis
     }),
     guarded(commandIds.restoreHost, async (given) => {
       const host = given ?? (await pickHost(registry, l10n.t('Restore host')));
-      if (host !== undefined) await restoreHost(host.target, host.kind === 'local' ? l10n.t('This machine') : host.name, dependencies.connect, log);
+      if (host !== undefined) await restoreHost(host.target, host.kind === 'local' ? l10n.t('This machine') : host.name, dependencies.pool, log);
     }),
   ];
 }
@@ -76,7 +76,7 @@ async function forgetSecrets({ registry, secrets }: HostCommandDependencies, hos
   return forgotten;
 }
 
-async function testHost({ check, tree, log }: HostCommandDependencies, host: KnownHost): Promise<void> {
+async function testHost({ plan, tree, log }: HostCommandDependencies, host: KnownHost): Promise<void> {
   const spec = specFromInput({ host: host.target, connections: 'max' });
   const name = host.kind === 'local' ? l10n.t('this machine') : host.name;
   try {
@@ -85,7 +85,7 @@ async function testHost({ check, tree, log }: HostCommandDependencies, host: Kno
       (progress, token) => {
         const abort = new AbortController();
         token.onCancellationRequested(() => abort.abort());
-        return check(spec, (message) => progress.report({ message }), abort.signal);
+        return plan(spec, (message) => progress.report({ message }), abort.signal);
       },
     );
     tree.showTest(host.target, result);

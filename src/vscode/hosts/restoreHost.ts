@@ -1,12 +1,13 @@
 import { l10n, ProgressLocation, window, type LogOutputChannel } from 'vscode';
 import { restoreCommands } from '../../core/foreignText.js';
 import type { RestoreReport } from '../../protocol/commands.js';
-import type { Connect } from './connect.js';
+import { askHost } from '../../run/askHost.js';
+import type { HostPool } from '../../run/hostPool.js';
 import { askModal, showInformation, showWarning } from '../messages.js';
 
 /** Puts back what a dead run left behind on a host, after showing what that is. */
-export async function restoreHost(target: string, name: string, connect: Connect, log: LogOutputChannel): Promise<void> {
-  const found = await restore(target, name, connect, true);
+export async function restoreHost(target: string, name: string, pool: HostPool, log: LogOutputChannel): Promise<void> {
+  const found = await restore(target, name, pool, true);
   if (found.runs.length === 0 && found.keys.length === 0) {
     void showInformation(l10n.t('{0} is as it was found: no run left anything behind.', name));
     return;
@@ -18,7 +19,7 @@ export async function restoreHost(target: string, name: string, connect: Connect
     l10n.t('Only settings that still hold the value of C10M are put back.'),
   ].join('\n');
   if ((await askModal(l10n.t('Put {0} back as it was?', name), { detail }, accept)) !== accept) return;
-  const done = await restore(target, name, connect, false);
+  const done = await restore(target, name, pool, false);
   for (const key of done.keys) log.info(`${name}: ${key.key} ${key.outcome}, now ${key.now ?? '–'}`);
   if (done.complete) {
     void showInformation(l10n.t('{0} was put back as it was.', name));
@@ -30,19 +31,16 @@ export async function restoreHost(target: string, name: string, connect: Connect
   if (choice === showLog) log.show();
 }
 
-function restore(target: string, name: string, connect: Connect, dryRun: boolean): Thenable<RestoreReport> {
+function restore(target: string, name: string, pool: HostPool, dryRun: boolean): Thenable<RestoreReport> {
   const title = dryRun ? l10n.t('C10M: looking for what was left on {0}', name) : l10n.t('C10M: restoring {0}', name);
   return window.withProgress({ location: ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => abort.abort());
-    const connection = await connect(target, (message) => progress.report({ message }), abort.signal);
+    const lease = pool.lease(target, (message) => progress.report({ message }));
     try {
-      const relay = await connection.openRelay();
-      const report = await relay.request<RestoreReport>((id) => ({ type: 'restore', id, dryRun }), abort.signal);
-      relay.close();
-      return report;
+      return await askHost<RestoreReport>(lease, (id) => ({ type: 'restore', id, dryRun }), abort.signal);
     } finally {
-      await connection.dispose();
+      lease.release();
     }
   });
 }

@@ -7,7 +7,7 @@ import type { ComparisonSnapshot, FromPanel, PanelRequest, ToPanel } from '../..
 import type { PanelDependencies } from './dashboardPanel.js';
 import { commandIds, panelTypes } from '../ids.js';
 import { panelHtml } from './panelHtml.js';
-import { runTitle } from './runView.js';
+import { runTitle } from '../../core/run/model.js';
 
 /** More curves than this cannot be told apart. */
 export const maximumComparedRuns = 8;

@@ -3,7 +3,7 @@ import { toPlainError } from '../../core/errors.js';
 import type { FromPanel, PanelDelta, PanelRequest, PanelSnapshot, ToPanel } from '../../protocol/panel.js';
 import { DisposableStore } from '../disposables.js';
 import { panelHtml } from './panelHtml.js';
-import { mergeDeltas } from './runView.js';
+import { mergeDeltas } from './panelRun.js';
 
 /** A run that a panel shows. The source is the truth; the panel asks for a snapshot whenever it comes (back) to life. */
 export interface RunSource {

@@ -1,24 +1,23 @@
+import { rowOf, SampleColumnStore } from '../../core/figures/sampleColumns.js';
+import { changed, newModel, observe, runTitle } from '../../core/run/model.js';
 import { text } from '../../core/texts.js';
 import type { RunStore } from '../../history/store.js';
-import { RunView, runTitle } from './runView.js';
+import type { PanelEntry, PanelRun } from '../../protocol/panel.js';
+import { panelRunOf } from './panelRun.js';
 
 /** A run from disk as its panel shows it. Events are taken in as they are read: those of twelve hours are never in memory at once. */
-export async function readRunView(store: RunStore, runId: string): Promise<RunView> {
-  const run = store.read(runId);
-  const { summary, startedAt } = run;
-  const view = new RunView({
-    runId,
-    title: run.name ?? runTitle(run.spec),
-    host: run.spec.host,
-    startedAt,
-    spec: run.spec,
-    link: 'saved',
-    tags: run.tags,
-    facts: run.facts,
-    plan: run.plan,
-    linkText: summary === undefined ? text('This run has no summary: it was interrupted, or it is followed by another window.') : undefined,
+export async function readRunView(store: RunStore, runId: string): Promise<{ run: PanelRun; samples: SampleColumnStore; entries: PanelEntry[] }> {
+  const saved = store.read(runId);
+  const { spec, startedAt, facts, plan, summary } = saved;
+  let model = newModel(runId, spec, { facts, plan });
+  const samples = new SampleColumnStore();
+  await store.eachEvent(runId, (event) => {
+    const change = observe(model, event);
+    if (change === undefined) return;
+    model = changed(model, change);
+    if (event.type === 'sample') samples.append(rowOf(event));
   });
-  await store.eachEvent(runId, (event) => view.observe(event));
-  view.change({ link: 'saved', startedAt, ...(summary === undefined ? {} : { summary }) });
-  return view;
+  const linkText = summary === undefined ? text('This run has no summary: it was interrupted, or it is followed by another window.') : undefined;
+  const shown = { title: saved.name ?? runTitle(spec), tags: saved.tags, link: 'saved', linkText } as const;
+  return { run: panelRunOf({ ...model, startedAt, summary: summary ?? model.summary }, shown), samples, entries: [...model.lines] };
 }

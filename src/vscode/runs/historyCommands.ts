@@ -7,7 +7,7 @@ import type { Comparisons } from '../panels/comparisonPanel.js';
 import type { Dashboards } from '../panels/dashboards.js';
 import { commandIds } from '../ids.js';
 import { reportError } from '../reportError.js';
-import { runTitle } from '../panels/runView.js';
+import { runTitle } from '../../core/run/model.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
 import { showInformation } from '../messages.js';
 

@@ -1,5 +1,6 @@
 import { l10n, LanguageModelTextPart, LanguageModelToolResult, lm, type CancellationToken, type Disposable } from 'vscode';
 import { HumanError } from '../../core/errors.js';
+import { phaseOf } from '../../core/run/model.js';
 import { compareSaved } from '../../history/savedComparison.js';
 import type { RunStore } from '../../history/store.js';
 import { maximumComparedRuns } from '../panels/comparisonPanel.js';
@@ -13,14 +14,14 @@ const listedRuns = 50;
 export function registerLanguageModelTools(store: RunStore, live: LiveRuns): Disposable[] {
   return [
     tool(toolNames.listRuns, () => ({
-      inProgress: live.all.map((run) => ({ id: run.runId, title: run.title, phase: run.view.run.phases.at(-1)?.phase ?? null })),
+      inProgress: live.all.map((run) => ({ id: run.runId, title: run.title, phase: phaseOf(run.model) ?? null })),
       total: store.list().length,
       runs: store.list().slice(0, listedRuns),
     })),
     tool(toolNames.getRun, (input) => {
       const id = store.resolve(textOf(input['runId'], 'runId'));
       const { spec, facts, summary, plan, name, tags, startedAt } = store.read(id);
-      const now = live.get(id)?.view.run.last;
+      const now = live.get(id)?.model.last;
       return { id, name, tags, startedAt, spec, facts, summary, walls: plan?.walls, largestFit: plan?.largestFit, now };
     }),
     tool(toolNames.compareRuns, async (input) => {

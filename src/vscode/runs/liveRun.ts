@@ -1,67 +1,64 @@
 import { EventEmitter, type Disposable, type Event } from 'vscode';
 import { HumanError, toPlainError } from '../../core/errors.js';
-import { savingText } from '../../core/figures/resultTexts.js';
+import { SampleColumnStore } from '../../core/figures/sampleColumns.js';
 import { isFinal } from '../../core/phases.js';
-import type { PanelDelta, PanelRequest } from '../../protocol/panel.js';
+import { phaseOf, runTitle, type RunModel } from '../../core/run/model.js';
+import type { PanelDelta, PanelRequest, PanelRun } from '../../protocol/panel.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import type { RunHandle } from '../../run/runHandle.js';
+import type { Run } from '../../run/run.js';
 import type { RunSource } from '../panels/dashboardPanel.js';
-import { RunView, runTitle } from '../panels/runView.js';
+import { deltaOf, panelRunOf } from '../panels/panelRun.js';
 
-/** A run in progress in this window: the controller's events as a view that panels can ask for at any time. */
+/** A run in progress in this window, as panels can ask for it at any time. */
 export class LiveRun implements RunSource, Disposable {
   private readonly deltas = new EventEmitter<PanelDelta>();
   readonly onDelta: Event<PanelDelta> = this.deltas.event;
-  readonly view: RunView;
+  readonly title: string;
+  /** What a panel shows beside the model: what is done to reach the host, and how the link is. */
+  private link: Pick<PanelRun, 'link' | 'linkText'> = { link: 'live', linkText: undefined };
+  private readonly samples = new SampleColumnStore();
   private readonly unsubscribe: () => void;
 
   constructor(
-    private readonly controller: RunHandle,
-    readonly runId: string,
-    readonly spec: RunSpec,
+    private readonly run: Run,
     private readonly abort: AbortController,
     private readonly runCommand: (request: PanelRequest) => Promise<unknown>,
   ) {
-    this.view = new RunView({
-      runId,
-      title: runTitle(spec),
-      host: spec.host,
-      startedAt: new Date().toISOString(),
-      spec,
-      link: 'live',
-      linkText: undefined,
-      tags: [],
-    });
-    this.unsubscribe = controller.onEvent((event) => {
-      if (event.type === 'saving') this.tell(controller.state.unsaved === undefined ? '' : savingText(controller.state.unsaved));
-      else if (event.type !== 'link') this.deltas.fire(this.view.observe(event));
-      else if (controller.state.linkLost === undefined) this.tell('', 'live');
-      else this.tell(controller.state.linkLost, 'lost');
-    });
+    this.title = runTitle(run.spec);
+    this.unsubscribe = run.onEvent((_event, change) => this.send(deltaOf(change)));
   }
 
-  get title(): string {
-    return this.view.run.title;
+  get runId(): string {
+    return this.run.id;
+  }
+
+  get spec(): RunSpec {
+    return this.run.spec;
+  }
+
+  get model(): RunModel {
+    return this.run.model;
   }
 
   get ended(): boolean {
-    const phase = this.view.run.phases.at(-1)?.phase;
-    return this.view.run.summary !== undefined || (phase !== undefined && isFinal(phase));
+    const phase = phaseOf(this.model);
+    return this.model.summary !== undefined || (phase !== undefined && isFinal(phase));
   }
 
-  /** What is being done before the first event or to get the link back, or what is wrong with it; empty: nothing. */
-  tell(text: string, link = this.view.run.link): void {
-    this.deltas.fire(this.view.change({ linkText: text, link }));
+  /** What is being done to reach a host; empty: nothing. */
+  showProgress(linkText: string): void {
+    this.send({ type: 'delta', rows: [], entries: [], run: { linkText } });
   }
 
   /** The run is over, by its summary or by an error that left none. */
   end(error?: unknown): void {
     const linkText = error === undefined ? '' : HumanError.fromPlain(toPlainError(error)).text;
-    this.deltas.fire(this.view.change({ link: 'saved', linkText }));
+    this.send({ type: 'delta', rows: [], entries: [], run: { link: 'saved', linkText } });
   }
 
   snapshot(): ReturnType<RunSource['snapshot']> {
-    return Promise.resolve({ run: this.view.run, samples: this.view.samples.snapshot(), entries: [...this.view.entries] });
+    const run = panelRunOf(this.model, { title: this.title, tags: [], ...this.link });
+    return Promise.resolve({ run, samples: this.samples.snapshot(), entries: [...this.model.lines] });
   }
 
   async handle(request: PanelRequest): Promise<unknown> {
@@ -70,14 +67,14 @@ export class LiveRun implements RunSource, Disposable {
         this.stop();
         return null;
       case 'set':
-        return this.controller.set({
+        return this.run.set({
           ...(request.target === undefined ? {} : { target: request.target }),
           ...(request.rate === undefined ? {} : { rate: request.rate }),
         });
       case 'burst':
-        return this.controller.burst(request.messages, request.bytes);
+        return this.run.burst(request.messages, request.bytes);
       case 'removeAll':
-        return this.controller.removeAll();
+        return this.run.removeAll();
       default:
         return this.runCommand(request);
     }
@@ -91,5 +88,12 @@ export class LiveRun implements RunSource, Disposable {
   dispose(): void {
     this.unsubscribe();
     this.deltas.dispose();
+  }
+
+  private send(delta: PanelDelta): void {
+    for (const row of delta.rows) this.samples.append(row);
+    const { link = this.link.link, linkText = this.link.linkText } = delta.run;
+    this.link = { link, linkText };
+    this.deltas.fire(delta);
   }
 }

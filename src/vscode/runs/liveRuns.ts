@@ -1,23 +1,24 @@
 import { EventEmitter, type Disposable, type LogOutputChannel } from 'vscode';
+import { entryText } from '../../core/run/line.js';
 import type { PanelRequest } from '../../protocol/panel.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import type { ControllerEvent } from '../../run/runHandle.js';
-import { notSaved, type RunHandle } from '../../run/runHandle.js';
+import type { RunPlan } from '../../run/planning.js';
+import type { Run } from '../../run/run.js';
+import { notSaved, type RunListener } from '../../run/runRecord.js';
 import { LiveRun } from './liveRun.js';
-import type { RunningRun, RunningRuns } from './runningRuns.js';
+import type { RunningRuns } from './runningRuns.js';
 
 export interface LiveRunsDependencies {
-  createController(spec: RunSpec, runId: string | undefined, progress: (text: string) => void, signal: AbortSignal): RunHandle;
+  createRun(spec: RunSpec, runId: string | undefined, progress: (text: string) => void): Run;
   running: RunningRuns;
   log: LogOutputChannel;
   /** Requests of a panel that are not orders to the run. */
   runCommand(runId: string, request: PanelRequest, spec?: RunSpec): Promise<unknown>;
 }
 
-/** The runs in progress of this window. Owns their controllers. */
+/** The runs in progress of this window. Owns them. */
 export class LiveRuns implements Disposable {
-  private readonly runs = new Map<string, LiveRun>();
-  private readonly controllers = new Map<string, RunHandle>();
+  private readonly runs = new Map<string, { shown: LiveRun; run: Run }>();
   private disposed = false;
   private readonly changed = new EventEmitter<void>();
   /** A run began, changed (once a second) or ended. */
@@ -28,11 +29,11 @@ export class LiveRuns implements Disposable {
   constructor(private readonly dependencies: LiveRunsDependencies) {}
 
   get(runId: string): LiveRun | undefined {
-    return this.runs.get(runId);
+    return this.runs.get(runId)?.shown;
   }
 
   get all(): readonly LiveRun[] {
-    return [...this.runs.values()];
+    return [...this.runs.values()].map(({ shown }) => shown);
   }
 
   /** The run that began last. */
@@ -40,93 +41,73 @@ export class LiveRuns implements Disposable {
     return this.all.at(-1);
   }
 
-  /** Starts a run and returns it at once; `outcome` settles when it is over and saved. */
-  start(spec: RunSpec): { run: LiveRun; outcome: Promise<void> } {
-    const abort = new AbortController();
-    const said: { run?: LiveRun } = {};
-    const controller = this.dependencies.createController(spec, undefined, (text) => said.run?.tell(text), abort.signal);
-    const run = this.adopt(controller, spec, abort);
-    said.run = run;
-    return { run, outcome: this.follow(run, controller, () => controller.start(abort.signal)) };
+  /** Starts a run by the plan that was confirmed and returns it at once; `outcome` settles when it is over and saved. */
+  start(spec: RunSpec, plan: RunPlan): { run: LiveRun; outcome: Promise<void> } {
+    return this.adopt(spec, undefined, (run, signal) => run.start(signal, plan));
   }
 
-  /** Takes up a run that an earlier window left in progress. */
-  async reattach(entry: RunningRun, spec: RunSpec): Promise<void> {
-    const abort = new AbortController();
-    const said: { run?: LiveRun } = {};
-    const controller = this.dependencies.createController(spec, entry.runId, (text) => said.run?.tell(text), abort.signal);
-    const run = this.adopt(controller, spec, abort);
-    said.run = run;
-    await this.follow(run, controller, () => controller.reattach(abort.signal));
+  /** Follows a run that goes on on its hosts, or fetches the end of one: from the last event that is saved here. */
+  follow(spec: RunSpec, runId: string): { run: LiveRun; outcome: Promise<void> } {
+    return this.adopt(spec, runId, (run, signal) => run.resume(signal));
   }
 
   dispose(): void {
     // The supervisor lives on: another window, or this one after its reload, attaches again within the lease.
     this.disposed = true;
-    for (const controller of this.controllers.values()) void controller.detach();
-    for (const run of this.runs.values()) run.dispose();
+    for (const { run, shown } of this.runs.values()) {
+      run.detach();
+      shown.dispose();
+    }
     this.runs.clear();
     this.changed.dispose();
     this.endedEmitter.dispose();
   }
 
-  private adopt(controller: RunHandle, spec: RunSpec, abort: AbortController): LiveRun {
-    const { runId } = controller.state;
-    const run = new LiveRun(controller, runId, spec, abort, (request) => this.dependencies.runCommand(runId, request, spec));
-    this.runs.set(runId, run);
-    this.controllers.set(runId, controller);
-    controller.onEvent((event) => this.logEvent(runId, event));
-    run.onDelta(() => this.changed.fire());
+  private adopt(
+    spec: RunSpec,
+    runId: string | undefined,
+    begin: (run: Run, signal: AbortSignal) => Promise<unknown>,
+  ): { run: LiveRun; outcome: Promise<void> } {
+    const abort = new AbortController();
+    const run = this.dependencies.createRun(spec, runId, (text) => this.get(run.id)?.showProgress(text));
+    const shown = new LiveRun(run, abort, (request) => this.dependencies.runCommand(run.id, request, spec));
+    this.runs.set(run.id, { shown, run });
+    const releaseLog = run.onEvent((...event) => this.logEvent(run.id, ...event));
+    shown.onDelta(() => this.changed.fire());
     this.changed.fire();
-    return run;
+    return { run: shown, outcome: this.untilEnd(shown, run, () => begin(run, abort.signal)).finally(releaseLog) };
   }
 
-  private async follow(run: LiveRun, controller: RunHandle, begin: () => Promise<unknown>): Promise<void> {
+  private async untilEnd(shown: LiveRun, run: Run, begin: () => Promise<unknown>): Promise<void> {
     const { running } = this.dependencies;
-    const { runId } = run;
+    const runId = run.id;
     try {
       await running.remember({ runId, host: run.spec.host, pid: process.pid });
       await begin();
-      const unsaved = notSaved(controller);
+      const unsaved = notSaved(run);
       if (unsaved !== undefined) throw unsaved;
-      run.end();
+      shown.end();
     } catch (error) {
       if (this.disposed) return;
-      run.end(error);
+      shown.end(error);
       throw error;
     } finally {
       // A window that closes leaves its runs to the next one.
       if (!this.disposed) {
         this.runs.delete(runId);
-        this.controllers.delete(runId);
         await running.forget(runId);
-        this.endedEmitter.fire(run);
+        this.endedEmitter.fire(shown);
         this.changed.fire();
-        run.dispose();
+        shown.dispose();
       }
     }
   }
 
-  private logEvent(runId: string, event: ControllerEvent): void {
+  private logEvent(runId: string, event: Parameters<RunListener>[0], { line }: Parameters<RunListener>[1]): void {
     const { log } = this.dependencies;
-    switch (event.type) {
-      case 'link':
-        log.info(`${runId}: link ${this.controllers.get(runId)?.state.linkLost ?? 'is back'}`);
-        break;
-      case 'saving':
-        log.warn(`${runId}: ${this.controllers.get(runId)?.state.unsaved ?? 'saved again'}`);
-        break;
-      case 'phase':
-        log.info(`${runId}: ${event.phase}${event.detail === undefined ? '' : `, ${event.detail}`}`);
-        break;
-      case 'log':
-        log[event.level](`${runId}: ${event.text}`);
-        break;
-      case 'wall':
-        log.warn(`${runId}: ${event.wall.title} at ${event.wall.at}. ${event.wall.evidence} ${event.wall.remedy}`);
-        break;
-      default:
-        log.trace(`${runId}: ${event.type}`);
-    }
+    if (event.type === 'link') log.info(`${runId}: link ${event.lost ?? 'is back'}`);
+    else if (event.type === 'saving') log.warn(`${runId}: ${event.problem ?? 'saved again'}`);
+    else if (line === undefined) log.trace(`${runId}: ${event.type}`);
+    else log[line.level](`${runId}: ${entryText(line)}`);
   }
 }

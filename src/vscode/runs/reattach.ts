@@ -54,5 +54,5 @@ async function reattach({ running, live, store, log }: ReattachDependencies, run
     return;
   }
   log.info(`${runId}: attaching again to ${entry.host}`);
-  await live.reattach(entry, run.spec);
+  await live.follow(run.spec, runId).outcome;
 }

@@ -11,7 +11,7 @@ import { chosenRuns } from './historyCommands.js';
 import type { PlanDocuments } from './planDocument.js';
 import { reportError } from '../reportError.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
-import { askForSpec, confirmPlan, type CheckRun } from './startRun.js';
+import { askForSpec, confirmPlan, type PlanRun } from './startRun.js';
 import { showInformation } from '../messages.js';
 
 export interface RunCommandDependencies {
@@ -20,7 +20,7 @@ export interface RunCommandDependencies {
   live: LiveRuns;
   tree: RunsTree;
   dashboards: Dashboards;
-  check: CheckRun;
+  plan: PlanRun;
   plans: PlanDocuments;
   log: LogOutputChannel;
 }
@@ -34,8 +34,9 @@ interface RunToRepeat {
 /** Starts a run whose spec is settled: shows the plan, asks, opens the dashboard, and reports how it went wrong if it does. */
 export async function startRun(dependencies: RunCommandDependencies, spec: RunSpec): Promise<string | undefined> {
   const { live, dashboards, log } = dependencies;
-  if (!(await confirmPlan(spec, dependencies))) return undefined;
-  const { run, outcome } = live.start(spec);
+  const plan = await confirmPlan(spec, dependencies);
+  if (plan === undefined) return undefined;
+  const { run, outcome } = live.start(spec, plan);
   // The dashboard tells everything about a run, an error included; a run that ended before it could be seen is reported.
   outcome.catch((error: unknown) => reportError(log, error));
   dashboards.open(run.runId);

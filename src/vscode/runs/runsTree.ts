@@ -20,7 +20,7 @@ import { commandIds, contextKeys, itemContexts, viewIds } from '../ids.js';
 import type { LiveRun } from './liveRun.js';
 import type { LiveRuns } from './liveRuns.js';
 import { groupRuns, localDay, matchesFilter, type Grouping, type RunGroup } from './runGroups.js';
-import { runTitle } from '../panels/runView.js';
+import { phaseOf, runTitle } from '../../core/run/model.js';
 
 /** A run in the tree. */
 export interface RunItem {
@@ -48,7 +48,7 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
     this.view = window.createTreeView(viewIds.runs, { treeDataProvider: this, canSelectMany: true, showCollapseAll: true });
     this.subscription = live.onDidChange(() => {
       // Once a second while a run lives: only a change of the list itself draws the tree again.
-      const ids = live.all.map((run) => `${run.runId}:${run.view.run.phases.at(-1)?.phase ?? ''}`).join(' ');
+      const ids = live.all.map((run) => `${run.runId}:${phaseOf(run.model) ?? ''}`).join(' ');
       if (ids === this.liveIds) return;
       this.liveIds = ids;
       this.refresh();
@@ -127,7 +127,7 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
 
   private describe(entry: RunListEntry, liveRun: LiveRun | undefined): string {
     const host = entry.host === 'local' ? l10n.t('this machine') : entry.host;
-    if (liveRun !== undefined) return `${liveRun.view.run.phases.at(-1)?.phase ?? l10n.t('connecting')}, ${host}`;
+    if (liveRun !== undefined) return `${phaseOf(liveRun.model) ?? l10n.t('connecting')}, ${host}`;
     if (entry.result === undefined) return `${verdictWord('incomplete')}, ${host}`;
     const tags = entry.tags.map((tag) => `#${tag}`).join(' ');
     const figures = `${verdictWord(entry.result)}, ${formatCount(entry.established ?? 0)}, ${formatKilobytesPerEnd(entry.bytesPerEnd ?? null)}, ${host}`;

@@ -2,20 +2,19 @@ import { l10n, ProgressLocation, QuickPickItemKind, window, type QuickPickItem }
 import { HumanError } from '../../core/errors.js';
 import { fieldProblem, specFromInput } from '../../core/profile.js';
 import { withoutMarks } from '../../core/fieldTexts.js';
-import type { HostFacts } from '../../protocol/facts.js';
-import type { Plan } from '../../protocol/plan.js';
 import type { ProtocolChoice, RunSpec } from '../../protocol/spec.js';
 import { specFields } from '../../protocol/specFields.js';
 import type { HostRegistry, KnownHost } from '../hosts/hostRegistry.js';
 import { inputStep, keep, pickStep, runSteps, type StepResult } from '../multiStep.js';
 import type { PlanDocuments } from './planDocument.js';
 import { commandLines, globalChanges, planLines } from './planItems.js';
-import { runTitle } from '../panels/runView.js';
+import { runTitle } from '../../core/run/model.js';
+import type { RunPlan } from '../../run/planning.js';
 import { settings } from '../settings.js';
 import { askModal } from '../messages.js';
 
-/** Probes a host and plans a run on it; changes nothing. */
-export type CheckRun = (spec: RunSpec, progress: (text: string) => void, signal: AbortSignal) => Promise<{ facts: HostFacts; plan: Plan }>;
+/** Probes the hosts of a run and plans it; changes nothing. */
+export type PlanRun = (spec: RunSpec, progress: (text: string) => void, signal: AbortSignal) => Promise<RunPlan>;
 
 interface Choice<T> extends QuickPickItem {
   value: T;
@@ -65,18 +64,18 @@ export async function askForSpec(registry: HostRegistry, host?: string): Promise
 }
 
 /** Probes and plans with a notification that tells the steps and can be cancelled. */
-export function checkWithProgress(spec: RunSpec, check: CheckRun): Thenable<{ facts: HostFacts; plan: Plan }> {
+export function planWithProgress(spec: RunSpec, plan: PlanRun): Thenable<RunPlan> {
   const title = l10n.t('C10M: checking {0}', spec.host === 'local' ? l10n.t('this machine') : spec.host);
   return window.withProgress({ location: ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => abort.abort());
-    return check(spec, (message) => progress.report({ message }), abort.signal);
+    return plan(spec, (message) => progress.report({ message }), abort.signal);
   });
 }
 
-/** Shows the plan and asks whether to go. The question names every key of the whole host that would change. */
-export async function confirmPlan(spec: RunSpec, { check, plans }: { check: CheckRun; plans: PlanDocuments }): Promise<boolean> {
-  const checked = await checkWithProgress(spec, check);
+/** Shows the plan and asks whether to go; resolves with the plan that was confirmed. The question names every key of the whole host that would change. */
+export async function confirmPlan(spec: RunSpec, { plan, plans }: { plan: PlanRun; plans: PlanDocuments }): Promise<RunPlan | undefined> {
+  const checked = await planWithProgress(spec, plan);
   const lines = planLines(checked.plan, checked.facts);
   const go: QuickPickItem = {
     label: `$(play) ${l10n.t('Start')}`,
@@ -100,12 +99,13 @@ export async function confirmPlan(spec: RunSpec, { check, plans }: { check: Chec
     ignoreFocusOut: true,
   });
   if (choice !== undefined && choice !== go) await plans.show(runTitle(spec), checked.plan, checked.facts);
-  if (choice !== go) return false;
+  if (choice !== go) return undefined;
   const changes = globalChanges(checked.plan);
-  if (changes === undefined) return true;
+  if (changes === undefined) return checked;
   const accept = l10n.t('Change and Start');
   const detail = l10n.t('These settings hold for the whole host, not only for this run. They are put back when it ends.\n\n{0}', changes);
-  return (await askModal(l10n.t('Change kernel settings of {0}?', checked.facts.hostname), { detail }, accept)) === accept;
+  const answer = await askModal(l10n.t('Change kernel settings of {0}?', checked.facts.hostname), { detail }, accept);
+  return answer === accept ? checked : undefined;
 }
 
 function hostItem(host: KnownHost): Choice<string> {
