@@ -1,4 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit';
+import { withoutEcho } from '../../src/core/figures/resultTexts.js';
 import { protocolRows } from '../../src/core/figures/protocolRows.js';
 import { formatBytes, formatCount, formatKilobytesPerEnd, formatRate } from '../../src/core/units.js';
 import type { PanelRun } from '../../src/protocol/panel.js';
@@ -9,7 +10,10 @@ import { tableView } from './tableView.js';
 export function protocolsView(run: PanelRun): TemplateResult | typeof nothing {
   const rows = protocolRows(run.spec, run.last, run.summary);
   if (rows.length === 0) return nothing;
-  const lost = run.last?.messagesLost ?? 0;
+  const perSecond = (run.last?.byProtocol.tcp?.messagesPerSecond ?? 0) + (run.last?.byProtocol.websocket?.messagesPerSecond ?? 0);
+  const { unanswered, lost } = run.last === undefined ? { unanswered: 0, lost: 0 } : withoutEcho(run.last);
+  // While a run is on, some are always under way.
+  const isOverdue = run.summary !== undefined || unanswered > perSecond;
   return html`<section class="card" aria-labelledby="protocols-title">
     <h2 id="protocols-title">${text('By protocol')}</h2>
     ${tableView(
@@ -35,6 +39,7 @@ export function protocolsView(run: PanelRun): TemplateResult | typeof nothing {
       })),
       { name: 'protocols' },
     )}
-    ${lost === 0 ? nothing : html`<p class="warning">${text('{0} messages did not come back.', formatCount(lost))}</p>`}
+    ${unanswered === 0 || !isOverdue ? nothing : html`<p class="warning">${text('{0} messages have no echo.', formatCount(unanswered))}</p>`}
+    ${lost === 0 ? nothing : html`<p class="warning">${text('{0} messages were lost with their connections.', formatCount(lost))}</p>`}
   </section>`;
 }

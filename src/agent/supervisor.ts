@@ -29,6 +29,9 @@ import { WorkerPool } from './load/workerPool.js';
 const stopGraceMs = 1_200;
 /** A drain in order may take longer: closing costs about 10 µs an end. */
 const drainGraceMs = 3_000;
+/** The answers to the last messages may take so long; when the run is stopped, less. */
+const answerMs = 1_000;
+const stopAnswerMs = 250;
 const drainGracePerConnectionMs = 0.03;
 const leaseCheckMs = 500;
 /** Workers tell their counts each 250 ms. */
@@ -52,6 +55,7 @@ export class Supervisor {
   private orders: Orders | undefined;
   private journal: Journal | undefined;
   private lastHeartbeat = performance.now();
+  private waitedSeconds = 0;
   private leaseTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -183,6 +187,7 @@ export class Supervisor {
 
   private async lockHost(): Promise<{ lock: HostLock; waited: boolean }> {
     const path = lockPath(process.env);
+    const beganAt = performance.now();
     let lock = this.options.lockFd === undefined ? undefined : HostLock.inherited(path, this.options.lockFd);
     let waited = false;
     for (; lock === undefined; waited = true) {
@@ -193,6 +198,7 @@ export class Supervisor {
         await sleep(lockPollMs, this.abort.signal);
       }
     }
+    this.waitedSeconds = (performance.now() - beganAt) / 1_000;
     lock.describe(this.order.runId, this.order.owner, process.pid);
     this.lock = lock;
     return { lock, waited };
@@ -232,6 +238,7 @@ export class Supervisor {
       spec: this.order.spec,
       emit: (event) => this.story.emit(event),
       onLost: (reason) => this.stop({ verdict: 'failed', reason }),
+      onStats: (worker) => this.control?.observe(worker),
       onProcesses: (identities) => this.saveProcesses(identities),
     });
     this.orders = new Orders(this.pool, (event) => this.story.emit(event));
@@ -254,10 +261,15 @@ export class Supervisor {
     const wasStopped = this.abort.signal.aborted;
     if (this.pool !== undefined) {
       // What a ramp had opened when it was cut short was up to a second ago in the last sample.
-      if (this.story.phase === 'ramping') this.control?.takeSample();
+      if (this.story.phase === 'ramping') await this.control?.takeFreshSample();
+      // The last messages are on their way: what became of them is known a moment after the end.
+      await this.pool.concludeMessages(wasStopped ? stopAnswerMs : answerMs);
+      // While the connections are there still, so that what is told last is not of their closing.
+      if (this.story.phase === 'holding') await this.control?.takeFreshSample();
       if (['starting', 'ramping', 'holding'].includes(this.story.phase ?? '')) this.story.enter('draining', this.end.reason);
       if (this.end.verdict === 'failed') await this.countLosses();
       this.control?.beginDrain();
+      this.control?.takeSample();
       const open = this.pool.clients.reduce((sum, worker) => sum + worker.open, 0);
       await this.pool.end(wasStopped ? stopGraceMs : drainGraceMs + open * drainGracePerConnectionMs);
     }
@@ -272,7 +284,7 @@ export class Supervisor {
     const hostRestored = processes.left.length === 0 && keys.every((key) => key.outcome !== 'refused');
     if (this.story.spool.lost > 0) this.story.log('warn', `${this.story.spool.lost} events were lost because the disk of the host was full.`);
     this.story.enter(this.end.verdict, this.end.reason);
-    this.story.emit({ type: 'summary', summary: this.story.summarise({ ...this.end, hostRestored, keys }) });
+    this.story.emit({ type: 'summary', summary: this.story.summarise({ ...this.end, hostRestored, keys, waitedSeconds: this.waitedSeconds }) });
     const deadline = performance.now() + fullDiskMs;
     while (!this.story.spool.isFlushed && this.attachments?.isFollowed !== true && performance.now() < deadline) {
       await sleep(lockPollMs);
@@ -288,7 +300,7 @@ export class Supervisor {
   /** A worker that died took connections with it: the others have a moment to tell how many. */
   private async countLosses(): Promise<void> {
     await sleep(statsIntervalMs);
-    this.control?.takeSample();
+    await this.control?.takeFreshSample();
   }
 
   private obey(order: SupervisorOrder): unknown {

@@ -4,7 +4,7 @@ import { firstWall } from '../core/walls/plannedWalls.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { orderText } from '../core/orderText.js';
 import { protocolRows } from '../core/figures/protocolRows.js';
-import { savingText } from '../core/figures/resultTexts.js';
+import { savingText, withoutEcho } from '../core/figures/resultTexts.js';
 import { entryText } from '../core/run/line.js';
 import { phaseOf, type RunModel } from '../core/run/model.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
@@ -166,11 +166,14 @@ function startingLines(model: RunModel): string[] {
 
 /** Messages of each protocol, side by side as in 2014, once there were any. */
 function trafficLines(spec: RunSpec, sample: Sample): string[] {
-  const { latency, messagesLost } = sample;
+  const { latency } = sample;
+  const { unanswered, lost } = withoutEcho(sample);
   const parts = protocolRows(spec, sample, undefined)
     .filter((row) => row.messagesTotal > 0)
     .map((row) => `${row.title} ${formatCount(row.messagesPerSecond ?? 0)} messages/s, ${formatBytes(row.bytesPerSecond ?? 0)}/s`);
   if (parts.length === 0) return [];
   const delay = latency === undefined ? '' : `, p99 ${latency.p99.toFixed(1)} ms`;
-  return [`  echoed        ${parts.join(' · ')}${delay}${messagesLost === 0 ? '' : `, ${formatCount(messagesLost)} lost`}`];
+  return [
+    `  echoed        ${parts.join(' · ')}${delay}${unanswered === 0 ? '' : `, ${formatCount(unanswered)} without an echo yet`}${lost === 0 ? '' : `, ${formatCount(lost)} lost`}`,
+  ];
 }

@@ -1,8 +1,17 @@
 import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
 import { ledgerItems } from '../core/figures/ledger.js';
-import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle, wallText } from '../core/figures/resultTexts.js';
+import {
+  bytesPerEndIn2014Text,
+  connectRateText,
+  failedText,
+  latencyText,
+  messagesText,
+  protocolPartText,
+  protocolTitle,
+  wallText,
+} from '../core/figures/resultTexts.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
-import { formatBytes, formatCount, formatCountOf, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import { formatBytes, formatCount, formatCountOf, formatKilobytesPerEnd } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
 import type { RunModel } from '../core/run/model.js';
 import { judgeRun, verdictWord } from '../core/verdict.js';
@@ -13,16 +22,13 @@ export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'>,
   const { summary, spec } = state;
   if (summary === undefined)
     return `The run ${state.runId} has no summary: its end was not seen. If its host still keeps it, fetch it with: c10m runs follow ${state.runId}\n${directory}\n`;
-  const { established, connectRate, ledger } = summary;
+  const { established, ledger } = summary;
   const rows: string[][] = [
     ['result', `${verdictWord(judgeRun(summary, spec).verdict)}${summary.reason === undefined ? '' : `: ${summary.reason}`}`],
     ['target', formatCountOf(summary.target, `${protocolTitle(spec.protocol)} connection`)],
     ['established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
     ['failed', failedText(summary.failed)],
-    [
-      'connect rate',
-      `${formatRate(connectRate.mean)} mean, ${formatRate(connectRate.p50)} median, ${formatRate(connectRate.max)} maximum over ${formatDuration(summary.rampSeconds)}`,
-    ],
+    ['connect rate', connectRateText(summary)],
     [
       'bytes per end',
       `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}; 2014: ${bytesPerEndIn2014Text(spec.protocol)})`,
@@ -31,15 +37,8 @@ export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'>,
   ];
   if (spec.protocol === 'both') for (const [protocol, part] of Object.entries(summary.byProtocol)) rows.push([protocolTitle(protocol), protocolPartText(part)]);
   if (summary.lost > 0) rows.push(['lost', `${formatCount(summary.lost)} connections ended by themselves`]);
-  if (summary.latency !== undefined) {
-    const { p50, p99, p999, max } = summary.latency;
-    rows.push(['latency', `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, p99.9 ${p999.toFixed(1)} ms, max ${max.toFixed(1)} ms`]);
-  }
-  if (summary.messages !== undefined)
-    rows.push([
-      'messages',
-      `${formatCount(summary.messages.total)} echoed, ${summary.messages.lost === 0 ? 'none' : formatCount(summary.messages.lost)} lost, ${formatRate(summary.messages.perSecondMaximum)} at most`,
-    ]);
+  if (summary.latency !== undefined) rows.push(['latency', latencyText(summary.latency)]);
+  if (summary.messages !== undefined) rows.push(['messages', messagesText(summary.messages)]);
   for (const wall of summary.walls) rows.push(['wall', wallText(wall)]);
   for (const threshold of summary.thresholds)
     rows.push(['threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'FAILED'} (${formatThresholdValue(threshold)})`]);

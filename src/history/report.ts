@@ -3,9 +3,18 @@ import { htmlText, markdownText } from '../core/foreignText.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { metrics } from '../core/figures/metrics.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
-import { bytesPerEndIn2014Text, failedText, protocolPartText, protocolTitle, wallText } from '../core/figures/resultTexts.js';
+import {
+  bytesPerEndIn2014Text,
+  connectRateText,
+  failedText,
+  latencyText,
+  messagesText,
+  protocolPartText,
+  protocolTitle,
+  wallText,
+} from '../core/figures/resultTexts.js';
 import { judgeRun, verdictWord } from '../core/verdict.js';
-import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
+import { formatBytes, formatCount, formatKilobytesPerEnd } from '../core/units.js';
 import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
 import type { SavedRun } from '../protocol/result.js';
@@ -65,16 +74,13 @@ export function resultRows({ run }: ReportedRun): [name: string, value: string][
     ],
   ];
   if (summary === undefined) return [...rows, ['Result', verdictWord('incomplete')]];
-  const { established, failed, connectRate, latency } = summary;
+  const { established, failed, latency } = summary;
   const judgement = judgeRun(summary, spec);
   rows.push(
     ['Result', `${verdictWord(judgement.verdict)}${summary.reason === undefined ? '' : `: ${summary.reason}`}, exit code ${judgement.exitCode}`],
     ['Established', `${formatCount(established.server)} on the server, ${formatCount(established.client)} on the client`],
     ['Failed', failedText(failed)],
-    [
-      'Connect rate',
-      `${formatRate(connectRate.mean)} mean, ${formatRate(connectRate.p50)} median, ${formatRate(connectRate.max)} maximum, over ${formatDuration(summary.rampSeconds)}`,
-    ],
+    ['Connect rate', connectRateText(summary)],
     [
       'Bytes per end',
       `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}, in 2014 ${bytesPerEndIn2014Text(spec.protocol)})`,
@@ -85,16 +91,8 @@ export function resultRows({ run }: ReportedRun): [name: string, value: string][
       : []),
     ['Explained', summary.explainedRatio === null ? 'too little grew to say' : `${(summary.explainedRatio * 100).toFixed(1)} % of the growth of memory`],
   );
-  if (summary.messages !== undefined)
-    rows.push([
-      'Messages',
-      `${formatCount(summary.messages.total)} echoed, ${formatCount(summary.messages.lost)} lost, ${formatRate(summary.messages.perSecondMaximum)} at most`,
-    ]);
-  if (latency !== undefined)
-    rows.push([
-      'Latency',
-      `p50 ${latency.p50.toFixed(1)} ms, p99 ${latency.p99.toFixed(1)} ms, p99.9 ${latency.p999.toFixed(1)} ms, maximum ${latency.max.toFixed(1)} ms`,
-    ]);
+  if (summary.messages !== undefined) rows.push(['Messages', messagesText(summary.messages)]);
+  if (latency !== undefined) rows.push(['Latency', latencyText(latency)]);
   for (const wall of summary.walls) rows.push(['Wall', wallText(wall)]);
   for (const threshold of summary.thresholds)
     rows.push(['Threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'failed'} (${formatThresholdValue(threshold)})`]);

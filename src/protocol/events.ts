@@ -37,8 +37,11 @@ export const protocolCountsSchema = v.object({
   /** Echoed messages and bytes per second, counted where they come back (client). */
   messagesPerSecond: v.number(),
   bytesPerSecond: v.number(),
+  /** Echoed since the run began. */
   messagesTotal: v.number(),
   bytesTotal: v.number(),
+  /** Messages of bursts and of the steady traffic: `planned` is `messagesTotal` + `unanswered` + `lost`; absent without any. */
+  messages: v.optional(v.object({ planned: natural, unanswered: natural, lost: natural })),
   /** Proportional set size of the workers of this protocol; null where one process serves both protocols. */
   processBytes: v.optional(v.object({ server: v.nullable(v.number()), client: v.nullable(v.number()) })),
 });
@@ -67,7 +70,19 @@ export const ledgerSchema = v.object({
 });
 export type Ledger = v.InferOutput<typeof ledgerSchema>;
 
-export const latencySchema = v.object({ count: v.number(), p50: v.number(), p90: v.number(), p99: v.number(), p999: v.number(), max: v.number() });
+/** Milliseconds since the planned time of each planned message: until its echo, or until its connection ended, or until now. */
+export const latencySchema = v.object({
+  count: v.number(),
+  /** Of these, messages without an echo: unanswered and lost ones. Absent in runs of earlier versions, which left them out. */
+  unanswered: v.optional(v.number()),
+  p50: v.number(),
+  p90: v.number(),
+  p99: v.number(),
+  p999: v.number(),
+  max: v.number(),
+  /** Only in a client's part of a run over several hosts: the histogram of microseconds, base64 of HDR's compressed encoding. */
+  histogram: v.optional(v.string()),
+});
 
 /** A hard error that stopped the ramp of one worker. */
 export const blockedSchema = v.object({ worker: v.string(), role: v.picklist(['server', 'client']), ...blockFields });
@@ -75,11 +90,13 @@ export type Blocked = v.InferOutput<typeof blockedSchema>;
 
 export const evidenceSchema = v.object({
   blocked: v.array(blockedSchema),
-  /** The ramp was stopped by the guard. */
-  guardTripped: v.boolean(),
+  /** What made the guard stop the ramp; absent while it has not. */
+  guard: v.optional(v.object({ id: wallIdSchema, evidence: v.string() })),
   /** Connections per second that were asked for; 0: as fast as possible. */
   rate: v.number(),
   serverFiles: v.optional(serverFilesSchema),
+  /** Connections that wait in the accept queues of a server of the user. */
+  waiting: v.optional(natural),
 });
 
 export const sampleSchema = v.object({
@@ -94,10 +111,21 @@ export const sampleSchema = v.object({
   failed: v.object({ total: natural, byErrno: v.record(v.string(), v.number()) }),
   /** Connections that were established and lost, not by our drain. */
   lost: natural,
-  /** Messages of bursts and of the steady traffic that never came back. */
-  messagesLost: v.optional(natural, 0),
-  /** New connections per second since the last sample, counted on the client. */
+  /** New connections per second, counted on the client: each worker's own over its own time since the last sample. */
   connectRate: v.number(),
+  /** The same of each tenth of a second since the last sample; only in the first seconds of a ramp. */
+  connectRates: v.optional(v.array(v.number())),
+  /** While a ramp is on and when it has ended: what it opened, and in how many seconds from its order to its last connection. */
+  ramp: v.optional(
+    v.object({
+      seconds: v.number(),
+      opened: natural,
+      /** User and system time of all workers in it; null where they are on several hosts. */
+      cpuMicroseconds: v.nullable(v.number()),
+    }),
+  ),
+  /** Workers whose counts are older than two seconds; absent while there are none. */
+  staleWorkers: v.optional(v.array(v.string())),
   ledger: ledgerSchema,
   memory: v.object({ availableBytes: v.number(), totalBytes: v.number(), guardBytes: v.number(), cgroupCurrentBytes: v.nullable(v.number()) }),
   /** In cores (1 = one core busy). `host` is all that was busy on the machine. */
@@ -108,7 +136,7 @@ export const sampleSchema = v.object({
   netstat: v.record(v.string(), v.number()),
   /** Use of limits: file-nr, conntrack, and so on: `{fileMax: {used, limit}}`. */
   limits: v.record(v.string(), v.object({ used: v.number(), limit: v.number() })),
-  /** Milliseconds, from the planned send time, since the run began; absent without traffic. */
+  /** Since the run began; absent without messages. */
   latency: v.optional(latencySchema),
   /** A run over several hosts: what each of them holds, by its name. */
   hosts: v.optional(v.record(v.string(), v.object({ server: natural, client: natural, availableBytes: v.number() }))),
@@ -138,12 +166,16 @@ export type KeyOutcome = v.InferOutput<typeof keyOutcomeSchema>;
 
 export const thresholdResultSchema = v.object({ expression: v.string(), value: v.nullable(v.number()), passed: v.boolean() });
 
+/** Messages of bursts and of the steady traffic; `planned` = `total` (echoed) + `unanswered` + `lost` (their connection died). */
+export const messageCountsSchema = v.object({ planned: v.number(), total: v.number(), unanswered: v.number(), lost: v.number() });
+
 /** One protocol's part at the peak. `entries`: its ledger, only in a run of both protocols. */
 export const protocolSummarySchema = v.object({
   server: natural,
   client: natural,
   bytesPerEnd: v.optional(v.nullable(v.number())),
   entries: v.optional(v.record(v.string(), v.number())),
+  messages: v.optional(messageCountsSchema),
 });
 
 export const summarySchema = v.object({
@@ -156,17 +188,23 @@ export const summarySchema = v.object({
   byProtocol: v.optional(v.record(v.string(), protocolSummarySchema), {}),
   failed: v.object({ total: natural, byErrno: v.record(v.string(), v.number()) }),
   lost: v.optional(natural, 0),
-  /** Connections per second over the ramp. */
-  connectRate: v.object({ mean: v.number(), p50: v.number(), max: v.number() }),
+  /** Connections per second over the ramp. Median and maximum are of five intervals at least, otherwise null. */
+  connectRate: v.object({ mean: v.number(), p50: v.nullable(v.number()), max: v.nullable(v.number()) }),
+  /** User and system time of all workers over the ramp, for each connection (both ends); null where it is not known. */
+  cpuMicrosecondsPerConnection: v.optional(v.nullable(v.number()), null),
   bytesPerEnd: v.nullable(v.number()),
   bytesPerPair: v.nullable(v.number()),
   /** The ledger at the peak. */
   ledger: v.nullable(ledgerSchema),
   explainedRatio: v.nullable(v.number()),
   latency: v.optional(latencySchema),
-  messages: v.optional(v.object({ total: v.number(), perSecondMaximum: v.number(), lost: v.number() })),
+  /** Without `planned` and `unanswered` in runs of earlier versions, which did not count them. */
+  messages: v.optional(v.object({ ...v.partial(messageCountsSchema, ['planned', 'unanswered']).entries, perSecondMaximum: v.number() })),
   rampSeconds: v.number(),
+  /** Without `waitedSeconds`. */
   elapsedSeconds: v.number(),
+  /** For another run on the same host to end. */
+  waitedSeconds: v.optional(v.number(), 0),
   walls: v.array(wallSchema),
   hostRestored: v.boolean(),
   /** Each global key that was changed, with how it ended. */

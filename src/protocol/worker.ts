@@ -50,6 +50,12 @@ export const workerCommandSchema = v.variant('type', [
   v.object({ type: v.literal('target'), connections: natural, rate: v.number() }),
   /** Client: send this many messages of so many bytes over each open connection; answered by `burstDone`. */
   v.object({ type: v.literal('burst'), order: natural, messages: natural, bytes: natural }),
+  /** Client: open no more and close none, until the next target. Answered by stats with `frozen`. */
+  v.object({ type: v.literal('freeze') }),
+  /** Send stats at once; a client adds what became of its messages. */
+  v.object({ type: v.literal('report') }),
+  /** Client: plan no more messages, wait so long for those under way, then tell by stats what became of all (`concluded`). */
+  v.object({ type: v.literal('conclude'), graceMs: natural }),
   /** Client: have the other side asked whether it knows each open connection; what it does not know fails as `halfOpen` and is opened again. */
   v.object({ type: v.literal('prove') }),
   /** Server: accept no more and close all, so that no TIME_WAIT is left; then exit 0. Client: close all, then exit 0. */
@@ -59,25 +65,50 @@ export type WorkerCommand = v.InferOutput<typeof workerCommandSchema>;
 
 const countersSchema = v.object({ opened: natural, closed: natural, open: natural });
 
-/** Cumulative counters of one worker, sent each 250 ms while they move and each second otherwise. */
+/** Planned messages of one protocol; `lost`: their connection died. What was neither echoed nor lost is unanswered. */
+const plannedMessagesSchema = v.object({ planned: natural, echoed: natural, lost: natural });
+
+/** What became of the messages of one client. */
+export const clientMessagesSchema = v.object({
+  tcp: plannedMessagesSchema,
+  websocket: plannedMessagesSchema,
+  /**
+   * HDR histogram of microseconds, base64 of the compressed encoding, with each planned message once: an echoed one with the time since it was
+   * planned, another one with its age when its connection ended, or now.
+   */
+  histogram: v.string(),
+  /** Nothing of this changes any more. */
+  concluded: v.boolean(),
+});
+export type ClientMessages = v.InferOutput<typeof clientMessagesSchema>;
+
+/** Cumulative counters of one worker, sent each 250 ms while they move, each second otherwise, and when they are asked for. */
 export const workerStatsSchema = v.object({
   type: v.literal('stats'),
+  /** When they were counted: milliseconds of the host's CLOCK_MONOTONIC. */
+  atMs: v.number(),
   tcp: v.optional(countersSchema),
   websocket: v.optional(countersSchema),
   connecting: natural,
   failed: v.record(v.string(), v.number()),
   /** Ended by the other side or by an error while they were wanted. */
   lost: natural,
-  /** Client: messages of bursts and of the steady traffic that never came back. */
-  messagesLost: v.optional(natural, 0),
+  /** The answer to `report`. */
+  asked: v.optional(v.boolean()),
+  /** Client: it opens and closes none, by order. */
+  frozen: v.optional(v.boolean()),
+  /** Client: connections it had ever opened at some moments since the last stats; pairs of `atMs` and count. */
+  marks: v.optional(v.array(v.number())),
+  /** Client, when asked, and where there were any. */
+  messages: v.optional(clientMessagesSchema),
+  /** Server of the user: established by the kernel and not accepted; not among the open ones. */
+  waiting: v.optional(natural),
   tcpMessages: v.number(),
   tcpBytes: v.number(),
   websocketMessages: v.number(),
   websocketBytes: v.number(),
   /** Microseconds of user and system time of this process (and, for a command server, of its whole process tree). */
   cpuMicroseconds: v.number(),
-  /** Client with traffic: an HDR histogram of microseconds since its start, base64 of the compressed encoding. */
-  histogram: v.optional(v.string()),
   /** The first hard error that stops this worker's ramp, such as EMFILE or EADDRNOTAVAIL; it has stopped trying when set. */
   blocked: v.optional(v.object(blockFields)),
   files: v.optional(serverFilesSchema),

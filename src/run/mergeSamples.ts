@@ -1,3 +1,5 @@
+import { decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js';
+import { latencyOf } from '../core/figures/latency.js';
 import type { Ledger, Sample } from '../protocol/events.js';
 
 type Counts = NonNullable<Sample['byProtocol']['tcp']>;
@@ -24,7 +26,9 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
     );
     if (counts !== undefined) byProtocol[protocol] = counts;
   }
-  const latencies = samples.flatMap((sample) => sample.latency ?? []);
+  const latency = mergeLatencies(samples.flatMap((sample) => sample.latency ?? []));
+  const ramps = samples.flatMap((sample) => sample.ramp ?? []);
+  const stale = all.flatMap(({ name, sample }) => (sample.staleWorkers ?? []).map((id) => `${name}/${id}`));
   return {
     type: 'sample',
     established,
@@ -32,7 +36,6 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
     connecting: sum(samples, (sample) => sample.connecting),
     failed: { total: sum(samples, (sample) => sample.failed.total), byErrno: addRecords(samples.map((sample) => sample.failed.byErrno)) },
     lost: sum(samples, (sample) => sample.lost),
-    messagesLost: sum(samples, (sample) => sample.messagesLost),
     connectRate: sum(samples, (sample) => sample.connectRate),
     ledger: mergeLedgers(
       all.map(({ name, sample }) => ({ name, ledger: sample.ledger })),
@@ -49,10 +52,39 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
     sockstat: server.sample.sockstat,
     netstat: server.sample.netstat,
     limits: server.sample.limits,
-    // Percentiles cannot be added: the worst host's are told, which never flatters.
-    ...(latencies.length === 0 ? {} : { latency: latencies.reduce((worst, latency) => (latency.p99 > worst.p99 ? latency : worst)) }),
+    ...(ramps.length === 0 ? {} : { ramp: mergeRamps(ramps) }),
+    ...(stale.length === 0 ? {} : { staleWorkers: stale }),
+    ...(latency === undefined ? {} : { latency }),
     hosts: Object.fromEntries(all.map(({ name, sample }) => [name, { ...sample.established, availableBytes: sample.memory.availableBytes }])),
   };
+}
+
+/** Percentiles cannot be added, but the messages that they are of can. */
+function mergeLatencies(latencies: readonly NonNullable<Sample['latency']>[]): Sample['latency'] {
+  let merged: Histogram | undefined;
+  for (const { histogram } of latencies) {
+    if (histogram === undefined) continue;
+    const decoded = decodeFromCompressedBase64(histogram);
+    if (merged === undefined) merged = decoded;
+    else merged.add(decoded);
+  }
+  return merged === undefined
+    ? undefined
+    : latencyOf(
+        merged,
+        sum(latencies, (latency) => latency.unanswered ?? 0),
+      );
+}
+
+/** Hosts ramp at the same time: the longest is that of all. */
+function mergeRamps(ramps: readonly NonNullable<Sample['ramp']>[]): NonNullable<Sample['ramp']> {
+  return { seconds: Math.max(...ramps.map(({ seconds }) => seconds)), opened: sum(ramps, ({ opened }) => opened), cpuMicroseconds: null };
+}
+
+function mergeMessages(parts: readonly NonNullable<Counts['messages']>[]): Pick<Counts, 'messages'> {
+  if (parts.length === 0) return {};
+  const planned = sum(parts, (part) => part.planned);
+  return { messages: { planned, unanswered: sum(parts, (part) => part.unanswered), lost: sum(parts, (part) => part.lost) } };
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {
@@ -74,6 +106,7 @@ function mergeCounts(server: Counts | undefined, clients: readonly Counts[]): Co
     bytesPerSecond: sum(clients, (counts) => counts.bytesPerSecond),
     messagesTotal: sum(clients, (counts) => counts.messagesTotal),
     bytesTotal: sum(clients, (counts) => counts.bytesTotal),
+    ...mergeMessages(clients.flatMap((counts) => counts.messages ?? [])),
     processBytes: {
       server: server?.processBytes?.server ?? null,
       client: clients.every((counts) => typeof counts.processBytes?.client === 'number') ? sum(clients, (counts) => counts.processBytes?.client ?? 0) : null,

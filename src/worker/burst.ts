@@ -1,6 +1,6 @@
 import type { DescriptorList } from './connectionTable.js';
 import { purposes, type ConnectionObserver, type EchoUser, type Exchange } from './exchange.js';
-import type { Stats } from './stats.js';
+import type { Latencies, RecordAge } from './latencies.js';
 import { maximumMessageBytes } from './websocket/messages.js';
 import type { WorkerMessage } from '../protocol/worker.js';
 
@@ -19,18 +19,22 @@ export interface BurstOrder {
 }
 
 interface CurrentBurst extends BurstOrder {
-  /** The connections that were open when it began; those from `next` on have not been begun. */
+  /** The connections that were open when it began, twice the descriptor and one for WebSocket; those from `next` on have not been begun. */
   connections: Int32Array;
   next: number;
   /** Connections that have not had all their echoes, and the messages that are still to be sent on each. */
   active: Map<number, number>;
   echoed: number;
-  lost: number;
+  /** Messages that did not come back, for whatever reason. */
+  missing: number;
   startedAt: number;
   lastEchoAt: number;
 }
 
-/** Sends M messages of S bytes over each open connection and tells when all came back. */
+/**
+ * Sends M messages of S bytes over each open connection and tells when all came back. All of them are planned for the moment in which the
+ * burst begins: what waits behind others is counted with its wait.
+ */
 export class Bursts implements EchoUser, ConnectionObserver {
   private readonly orders: BurstOrder[] = [];
   private current: CurrentBurst | undefined;
@@ -38,11 +42,17 @@ export class Bursts implements EchoUser, ConnectionObserver {
   constructor(
     private readonly exchange: Exchange,
     private readonly open: Pick<DescriptorList, 'length' | 'has' | 'snapshot'>,
-    private readonly stats: Stats,
+    private readonly latencies: Latencies,
+    private readonly isWebSocket: (fd: number) => boolean,
     private readonly report: (message: WorkerMessage) => void,
   ) {}
 
-  order(order: BurstOrder): void {
+  /** `isOver`: no more messages are planned. */
+  order(order: BurstOrder, isOver = false): void {
+    if (isOver) {
+      this.report({ type: 'burstDone', order: order.order, messages: 0, bytes: 0, lost: 0, elapsedMs: 0 });
+      return;
+    }
     if (order.bytes < 1 || order.bytes > maximumMessageBytes || this.orders.length >= waitingOrders) {
       this.report({
         type: 'log',
@@ -65,32 +75,58 @@ export class Bursts implements EchoUser, ConnectionObserver {
     return sweepPeriodMs;
   }
 
-  echoed(fd: number, now: number): void {
+  answered(_fd: number, messages: number, now: number): void {
+    const { current } = this;
+    if (current === undefined) return;
+    current.lastEchoAt = now;
+    current.echoed += messages;
+    this.latencies.record(now - current.startedAt, messages);
+  }
+
+  echoed(fd: number): void {
     const { current } = this;
     const left = current?.active.get(fd);
     if (current === undefined || left === undefined) return;
-    current.lastEchoAt = now;
     if (left > 0) {
       this.send(current, fd, left);
       return;
     }
     current.active.delete(fd);
-    current.echoed += current.messages;
     this.feed(current);
     this.endIfDone(current);
+  }
+
+  freed(): void {
+    // A connection that the steady traffic has for itself is asked for again by `feed`.
   }
 
   opened(): void {
     // A connection that was opened after the burst began has no part in it.
   }
 
-  closed(fd: number): void {
+  closed(fd: number, isLost: boolean): void {
     const { current } = this;
     const left = current?.active.get(fd);
     if (current === undefined || left === undefined) return;
-    this.count(current, fd, left);
+    const missing = left + this.exchange.missing(fd, purposes.burst);
+    this.miss(current, missing);
+    if (isLost) this.exchange.lose(fd, missing);
     current.active.delete(fd);
     this.endIfDone(current);
+  }
+
+  /** Every message that has not come back yet has the age of its burst. */
+  addPending(now: number, record: RecordAge): void {
+    const { current } = this;
+    if (current === undefined) return;
+    const pending = current.connections.length * current.messages - current.echoed - current.missing;
+    if (pending > 0) record(now - current.startedAt, pending);
+  }
+
+  /** Ends the burst that is on, and forgets those that wait: their messages were never planned. */
+  stop(): void {
+    this.orders.length = 0;
+    if (this.current !== undefined) this.giveUp(this.current);
   }
 
   private begin(): void {
@@ -98,7 +134,13 @@ export class Bursts implements EchoUser, ConnectionObserver {
     if (order === undefined) return;
     const startedAt = performance.now();
     this.exchange.enter(purposes.burst, this, order.bytes);
-    this.current = { ...order, connections: this.open.snapshot(), next: 0, active: new Map(), echoed: 0, lost: 0, startedAt, lastEchoAt: startedAt };
+    const connections = this.open.snapshot();
+    for (let index = 0; index < connections.length; index++) {
+      const fd = connections[index]!;
+      this.exchange.plan(fd, order.messages);
+      connections[index] = fd * 2 + (this.isWebSocket(fd) ? 1 : 0);
+    }
+    this.current = { ...order, connections, next: 0, active: new Map(), echoed: 0, missing: 0, startedAt, lastEchoAt: startedAt };
     this.feed(this.current);
     this.endIfDone(this.current);
   }
@@ -106,10 +148,12 @@ export class Bursts implements EchoUser, ConnectionObserver {
   /** Begins with as many connections as may be under way. */
   private feed(current: CurrentBurst): void {
     while (current.next < current.connections.length && current.active.size < connectionsUnderWay) {
-      const fd = current.connections[current.next]!;
-      if (!this.isStillOpen(fd)) {
+      const entry = current.connections[current.next]!;
+      const fd = entry >> 1;
+      if (!this.isStillOpen(entry)) {
         current.next++;
-        current.lost += current.messages;
+        this.miss(current, current.messages);
+        this.exchange.loseOf((entry & 1) === 1, current.messages);
         continue;
       }
       // Steady traffic has its message under way: its echo makes room.
@@ -128,10 +172,10 @@ export class Bursts implements EchoUser, ConnectionObserver {
     const last = connections.length - 1;
     if (next === last) return false;
     const other = Math.min(last, next + 1 + Math.floor(Math.random() * (last - next)));
-    const fd = connections[next]!;
+    const entry = connections[next]!;
     connections[next] = connections[other]!;
-    connections[other] = fd;
-    return !this.exchange.isBusy(connections[next]);
+    connections[other] = entry;
+    return !this.exchange.isBusy(connections[next] >> 1);
   }
 
   private send(current: CurrentBurst, fd: number, messages: number): void {
@@ -139,24 +183,23 @@ export class Bursts implements EchoUser, ConnectionObserver {
     current.active.set(fd, messages - this.exchange.send(fd, purposes.burst, messages));
   }
 
-  private isStillOpen(fd: number): boolean {
-    return this.open.has(fd);
+  /** Another connection may have the descriptor by now: of the same protocol it is as good, of the other one it is not. */
+  private isStillOpen(entry: number): boolean {
+    return this.open.has(entry >> 1) && this.isWebSocket(entry >> 1) === ((entry & 1) === 1);
   }
 
-  private count(current: CurrentBurst, fd: number, left: number): void {
-    const missing = left + this.exchange.missing(fd, purposes.burst);
-    current.lost += missing;
-    current.echoed += current.messages - missing;
+  private miss(current: CurrentBurst, messages: number): void {
+    current.missing += messages;
+    if (messages > 0) this.latencies.record(performance.now() - current.startedAt, messages);
   }
 
   private giveUp(current: CurrentBurst): void {
-    for (const [fd, left] of current.active) {
-      this.count(current, fd, left);
-      this.exchange.abandon(fd);
-    }
-    current.lost += (current.connections.length - current.next) * current.messages;
+    // Whoever waits for these connections is let in only after the count is closed.
+    const given = [...current.active.keys()];
+    this.miss(current, current.connections.length * current.messages - current.echoed - current.missing);
     current.next = current.connections.length;
     current.active.clear();
+    for (const fd of given) this.exchange.giveUp(fd);
     this.endIfDone(current);
   }
 
@@ -164,10 +207,9 @@ export class Bursts implements EchoUser, ConnectionObserver {
     if (this.current !== current || current.active.size > 0 || current.next < current.connections.length) return;
     this.current = undefined;
     this.exchange.leave(purposes.burst);
-    const { order, echoed, lost, bytes } = current;
-    this.stats.messagesLost += lost;
+    const { order, echoed, missing, bytes } = current;
     const elapsedMs = performance.now() - current.startedAt;
-    this.report({ type: 'burstDone', order, messages: echoed, bytes: echoed * bytes, lost, elapsedMs });
+    this.report({ type: 'burstDone', order, messages: echoed, bytes: echoed * bytes, lost: missing, elapsedMs });
     this.begin();
   }
 }

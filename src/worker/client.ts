@@ -7,7 +7,7 @@ import type { ClientWorkerPlan } from '../protocol/plan.js';
 import { halfOpenFailure } from '../protocol/worker.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
 import { Destinations, type Destination } from './destinations.js';
-import { purposes, type Exchange } from './exchange.js';
+import type { Exchange } from './exchange.js';
 import type { Loop } from './loop.js';
 import type { Output } from './output.js';
 import { Proof } from './proof.js';
@@ -59,6 +59,8 @@ export class EpollClient {
   /** As ordered, in connections per second; 0: as fast as possible. */
   private rate = 0;
   private isReached = true;
+  /** No connection is opened or closed until the next order. */
+  private isFrozen = false;
   private nextSweepAt = 0;
 
   constructor(
@@ -76,11 +78,17 @@ export class EpollClient {
   setTarget(connections: number, rate: number): void {
     this.target = Math.min(connections, this.destinations.capacity);
     this.isReached = false;
+    this.isFrozen = false;
     this.rate = rate;
     this.bucket.setRate(rate, performance.now());
     this.parts.stats.blocked = undefined;
     this.destinations.forgetExhaustion();
     this.backoff.forget();
+  }
+
+  /** Opens no more and closes none. What is connecting already may still be established. */
+  freeze(): void {
+    this.isFrozen = true;
   }
 
   /** True once after the target was reached. */
@@ -114,6 +122,7 @@ export class EpollClient {
   onTurn(now: number): number {
     const { stats } = this.parts;
     const dueIn = Math.min(this.proof.onTurn(now), this.deadlines.size === 0 ? Number.POSITIVE_INFINITY : this.sweep(now));
+    if (this.isFrozen) return dueIn;
     const missing = this.target - this.open.length - stats.connecting;
     if (missing < 0 && this.open.length > 0) {
       this.closeSome(-missing, now);
@@ -155,7 +164,7 @@ export class EpollClient {
 
   /** An established connection was ended by the other side, by a broken protocol or by an error. */
   lose(fd: number, isReset = false): void {
-    const { stats, exchange } = this.parts;
+    const { stats } = this.parts;
     // A reset that answers a probe: the server never had this connection.
     if (isReset && this.proof.isUnderWay) {
       stats.fail(halfOpenFailure);
@@ -163,9 +172,8 @@ export class EpollClient {
     } else {
       stats.lost++;
     }
-    stats.messagesLost += exchange.missing(fd, purposes.traffic);
     this.backoff.fail(performance.now());
-    this.leaveOpen(fd);
+    this.leaveOpen(fd, true);
     // Whoever ends first keeps TIME_WAIT; a reset spares it on both sides.
     resetOnClose(fd);
     this.release(fd);
@@ -198,7 +206,8 @@ export class EpollClient {
       if (errno !== errnos.EINPROGRESS && errno !== errnos.EINTR) return this.giveUp(fd, 'connect', destination, now);
       // On loopback the timeout means that the accept queue is full: the server is behind.
       if (destination.isLoopback && errno === errnos.EINPROGRESS) this.backoff.fail(now);
-      return this.watch(fd, epollOut, states.connecting, destination, now);
+      // Having waited, it looks at its events before it waits again.
+      return this.watch(fd, epollOut, states.connecting, destination, now) && !destination.isLoopback;
     }
     this.backoff.succeed();
     if (!this.watch(fd, epollIn, destination.isWebSocket ? states.handshake : states.tcp, destination, now)) return false;
@@ -316,9 +325,9 @@ export class EpollClient {
     this.parts.exchange.opened(fd);
   }
 
-  private leaveOpen(fd: number): void {
+  private leaveOpen(fd: number, isLost: boolean): void {
     const { stats, exchange } = this.parts;
-    exchange.closed(fd);
+    exchange.closed(fd, isLost);
     this.open.remove(fd);
     stats.closed(this.isWebSocket(fd) ? stats.websocket : stats.tcp);
   }
@@ -328,7 +337,7 @@ export class EpollClient {
     for (let index = Math.min(count, this.open.length, closesPerTurn); index > 0; index--) {
       const fd = this.open.last();
       const isWebSocket = this.isWebSocket(fd);
-      this.leaveOpen(fd);
+      this.leaveOpen(fd, false);
       if (isWebSocket && webSockets.beginClosing(fd)) {
         this.table.set(fd, states.closing);
         this.deadlines.set(fd, now + closingPatienceMs);

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import { sleep } from '../files/sleep.js';
+import { acceptQueueOf } from '../linux/acceptQueues.js';
 import { setNofile } from '../linux/limits.js';
 import type { ServerWorkerPlan } from '../protocol/plan.js';
 import type { CommandReader, WorkerChannel } from './channel.js';
@@ -39,6 +40,7 @@ export async function runCommandServer(configuration: ServerConfiguration, chann
   channel.send({ type: 'ready', pids: server.pids, nofile });
   return {
     onCommand(command) {
+      if (command.type === 'report') server.report(true);
       if (command.type !== 'stop') return;
       server.report();
       void server.end().then(() => process.exit(0));
@@ -56,6 +58,7 @@ class CommandServer {
   private readonly ended: Promise<void>;
   private isEnding = false;
   private hasEnded = false;
+  private readonly ports: ReadonlySet<number>;
   private inUseBefore = 0;
   private cpuMicroseconds = 0;
 
@@ -64,6 +67,7 @@ class CommandServer {
     private readonly channel: WorkerChannel,
   ) {
     this.plan = configuration.plan;
+    this.ports = new Set(this.plan.ports.map(({ port }) => port));
     this.stats = new Stats({ tcp: this.plan.protocol !== 'websocket', websocket: this.plan.protocol !== 'tcp' });
     const directory = configuration.outputDirectory;
     this.stdout = new OutputFile(directory === undefined ? undefined : join(directory, `${this.plan.id}.stdout.log`));
@@ -104,8 +108,10 @@ class CommandServer {
     );
   }
 
-  report(): void {
+  /** `asked`: it answers an order. */
+  report(asked = false): void {
     const { stats } = this;
+    stats.asked = asked;
     this.countConnections();
     // Not older than the counts beside it: a ramp makes tens of thousands of connections in a second.
     stats.files = openFilesOf(this.pids);
@@ -144,10 +150,15 @@ class CommandServer {
     if (!isFirst && pids.length > 0) this.channel.send({ type: 'ready', pids, nofile: this.plan.nofile });
   }
 
-  /** All sockets of the namespace but those from before; on loopback both ends are in it. With two protocols, shared out as planned. */
+  /**
+   * All sockets of the namespace but those from before and those that wait to be accepted; on loopback both ends are in it. With two protocols,
+   * shared out as planned.
+   */
   private countConnections(): void {
     const ends = this.plan.address.startsWith('127.') ? 2 : 1;
-    const open = Math.max(0, Math.floor((socketsInUse() - this.inUseBefore) / ends));
+    const waiting = acceptQueueOf(this.ports)?.waiting;
+    this.stats.waiting = waiting;
+    const open = Math.max(0, Math.floor((socketsInUse() - this.inUseBefore) / ends) - (waiting ?? 0));
     const webSockets = this.plan.ports.filter(({ protocol }) => protocol === 'websocket').reduce((sum, { connections }) => sum + connections, 0);
     const share = this.plan.connections === 0 ? 0 : Math.round((open * webSockets) / this.plan.connections);
     setOpen(this.stats.websocket, Math.min(open, share));

@@ -14,28 +14,37 @@ export const purposes = { none: 0, traffic: 1, burst: 2 } as const;
 
 /** Somebody who has messages echoed: a burst or the steady traffic. */
 export interface EchoUser {
+  /** So many of its messages on this connection have come back. */
+  answered(fd: number, messages: number, now: number): void;
   /** All that was sent on this connection has come back. */
   echoed(fd: number, now: number): void;
+  /** Nobody has messages under way on this connection any more. */
+  freed(fd: number): void;
 }
 
 /** What may be asked when a connection comes and goes. */
 export interface ConnectionObserver {
   opened(fd: number): void;
-  closed(fd: number): void;
+  /** `isLost`: it was wanted; otherwise we closed it. */
+  closed(fd: number, isLost: boolean): void;
 }
 
 /**
  * Sends messages and counts their echoes. One purpose at a time has messages under way on a connection, so that echoes need
- * no tags: TCP counts bytes, WebSocket counts messages. The arrays are made at the first message; an idle run has none.
+ * no tags: TCP counts bytes, WebSocket counts messages. Echoes come in the order of what was sent, so those that nobody waits for any more
+ * come first. The arrays are made at the first message; an idle run has none.
  */
 export class Exchange {
   private awaited = new Int32Array(0);
   private purpose = new Uint8Array(0);
+  /** Bytes or messages that were given up and would come before what is awaited. */
+  private stale = new Int32Array(0);
   /** Bytes of one message by purpose. */
   private readonly sizes = [1, 1, 1];
   private readonly users: (EchoUser | undefined)[] = [undefined, undefined, undefined];
   private readonly observers: ConnectionObserver[] = [];
   private readonly masks = new MaskSource();
+  private isConcluded = false;
   private payload = Buffer.alloc(0);
   private frames = Buffer.alloc(0);
 
@@ -66,6 +75,21 @@ export class Exchange {
     this.observers.push(observer);
   }
 
+  /** Counts messages that a user has planned on a connection, sent or not. */
+  plan(fd: number, messages: number): void {
+    if (!this.isConcluded) this.countsOf(fd).planned += messages;
+  }
+
+  /** Counts planned messages whose connection died. */
+  lose(fd: number, messages: number): void {
+    this.countsOf(fd).lost += messages;
+  }
+
+  /** As `lose`, of a connection that is gone already. */
+  loseOf(isWebSocket: boolean, messages: number): void {
+    (isWebSocket ? this.stats.websocketPlan : this.stats.tcpPlan).lost += messages;
+  }
+
   /** Whether messages are under way on a connection. */
   isBusy(fd: number): boolean {
     return fd < this.purpose.length && this.purpose[fd] !== purposes.none;
@@ -82,6 +106,7 @@ export class Exchange {
     if (fd >= this.awaited.length) {
       this.awaited = grown(this.awaited, fd, Int32Array);
       this.purpose = grown(this.purpose, fd, Uint8Array);
+      this.stale = grown(this.stale, fd, Int32Array);
     }
     const size = this.sizes[purpose]!;
     const count = Math.min(messages, Math.max(1, Math.floor(bytesUnderWay / size)));
@@ -100,42 +125,81 @@ export class Exchange {
   receivedBytes(fd: number, bytes: number): void {
     this.stats.tcpBytes += bytes;
     const purpose = fd < this.purpose.length ? this.purpose[fd]! : purposes.none;
+    const stale = this.skipStale(fd, bytes);
     if (purpose === purposes.none) return;
     const size = this.sizes[purpose]!;
     const before = this.awaited[fd]!;
-    const after = Math.max(0, before - bytes);
+    const after = Math.max(0, before - (bytes - stale));
     this.awaited[fd] = after;
-    this.stats.tcpMessages += Math.ceil(before / size) - Math.ceil(after / size);
-    if (after === 0) this.done(fd, purpose);
+    const messages = Math.ceil(before / size) - Math.ceil(after / size);
+    this.stats.tcpMessages += messages;
+    this.answered(fd, purpose, messages);
   }
 
   /** WebSocket: an echoed message came. */
   receivedMessage(fd: number, bytes: number): void {
     this.stats.websocketBytes += bytes;
-    this.stats.websocketMessages++;
     const purpose = fd < this.purpose.length ? this.purpose[fd]! : purposes.none;
-    if (purpose !== purposes.none && --this.awaited[fd]! <= 0) this.done(fd, purpose);
+    if (this.skipStale(fd, 1) === 1 || purpose === purposes.none) return;
+    this.awaited[fd]!--;
+    this.stats.websocketMessages++;
+    this.answered(fd, purpose, 1);
   }
 
   opened(fd: number): void {
     for (const observer of this.observers) observer.opened(fd);
   }
 
-  closed(fd: number): void {
-    for (const observer of this.observers) observer.closed(fd);
+  closed(fd: number, isLost: boolean): void {
+    for (const observer of this.observers) observer.closed(fd, isLost);
+    if (fd >= this.purpose.length) return;
     this.abandon(fd);
+    this.stale[fd] = 0;
   }
 
-  /** Echoes that still come are counted as bytes only. */
-  abandon(fd: number): void {
-    if (fd >= this.purpose.length) return;
+  /** What has not come back on a connection is awaited no longer: its echoes are counted as bytes only. */
+  giveUp(fd: number): void {
+    this.stale[fd]! += this.awaited[fd]!;
+    this.abandon(fd);
+    this.users[purposes.traffic]?.freed(fd);
+  }
+
+  /** Nothing is awaited, planned or lost any more: what comes now is counted as bytes only. */
+  conclude(): void {
+    this.purpose.fill(purposes.none);
+    this.awaited.fill(0);
+    this.users[purposes.traffic] = undefined;
+    this.observers.length = 0;
+    this.isConcluded = true;
+  }
+
+  private abandon(fd: number): void {
     this.purpose[fd] = purposes.none;
     this.awaited[fd] = 0;
   }
 
-  private done(fd: number, purpose: number): void {
+  /** How much of what came had been given up. */
+  private skipStale(fd: number, amount: number): number {
+    const stale = fd < this.stale.length ? this.stale[fd]! : 0;
+    if (stale === 0) return 0;
+    const skipped = Math.min(stale, amount);
+    this.stale[fd] = stale - skipped;
+    return skipped;
+  }
+
+  private answered(fd: number, purpose: number, messages: number): void {
+    if (messages === 0) return;
+    const now = performance.now();
+    const user = this.users[purpose];
+    user?.answered(fd, messages, now);
+    if (this.awaited[fd]! > 0) return;
     this.abandon(fd);
-    this.users[purpose]?.echoed(fd, performance.now());
+    user?.echoed(fd, now);
+    if (purpose === purposes.burst && !this.isBusy(fd)) this.users[purposes.traffic]?.freed(fd);
+  }
+
+  private countsOf(fd: number): { planned: number; lost: number } {
+    return this.isWebSocket(fd) ? this.stats.websocketPlan : this.stats.tcpPlan;
   }
 
   private writeFrames(count: number, size: number): number {

@@ -31,6 +31,10 @@ export async function runNodeServer(configuration: ServerConfiguration, channel:
   report();
   return {
     onCommand(command) {
+      if (command.type === 'report') {
+        stats.asked = true;
+        report();
+      }
       if (command.type !== 'stop') return;
       report();
       process.exit(0);

@@ -34,6 +34,10 @@ export function runEpollServer(configuration: ServerConfiguration, channel: Work
   channel.send({ type: 'ready', pids: [process.pid], nofile });
   return {
     onCommand(command) {
+      if (command.type === 'report') {
+        stats.asked = true;
+        report();
+      }
       if (command.type !== 'stop') return;
       report();
       // The kernel closes the listeners and resets each connection (SO_LINGER {1,0}): faster than closing them one by one.

@@ -1,8 +1,13 @@
+import { hostClockMs } from '../linux/clock.js';
 import type { WorkerStats } from '../protocol/worker.js';
 
 /** While counts move, and otherwise. */
 const movingPeriodMs = 250;
 const idlePeriodMs = 1_000;
+
+/** Counts of a ramp are noted this often, and told with the next stats: some periods of them, two numbers each. */
+const markPeriodMs = 50;
+const maximumMarks = 2 * 64;
 
 export interface Counters {
   opened: number;
@@ -17,8 +22,14 @@ export class Stats {
   readonly failed: Record<string, number> = {};
   connecting = 0;
   lost = 0;
-  /** Messages of bursts and of the steady traffic that never came back. */
-  messagesLost = 0;
+  /** Client: messages of bursts and of the steady traffic that were planned, and those whose connection died. */
+  readonly tcpPlan = { planned: 0, lost: 0 };
+  readonly websocketPlan = { planned: 0, lost: 0 };
+  /** Server of the user: established connections that it has not accepted. */
+  waiting: number | undefined;
+  frozen: true | undefined;
+  /** The next stats are the answer to `report`. */
+  asked = false;
   tcpMessages = 0;
   tcpBytes = 0;
   websocketMessages = 0;
@@ -27,6 +38,10 @@ export class Stats {
   files: WorkerStats['files'];
   private lastSentAt = Number.NEGATIVE_INFINITY;
   private lastSum = -1;
+  private readonly marks: number[] = [];
+  private nextMarkAt = 0;
+  private markedOpened = 0;
+  private stillAt = 0;
 
   constructor(private readonly has: { tcp: boolean; websocket: boolean }) {}
 
@@ -54,26 +69,52 @@ export class Stats {
     return this.lastSentAt + (this.sum() === this.lastSum ? idlePeriodMs : movingPeriodMs) - now;
   }
 
-  message(now: number, cpuMicroseconds: number, histogram?: string): WorkerStats {
+  /** Client: notes what is open while a ramp is on, so that its rate is known each tenth of a second. */
+  mark(now: number): void {
+    if (now < this.nextMarkAt) return;
+    const opened = this.tcp.opened + this.websocket.opened;
+    this.nextMarkAt = now + markPeriodMs;
+    const at = hostClockMs();
+    if (opened !== this.markedOpened && this.marks.length < maximumMarks) {
+      // It stood still until the look before: a straight line from the last mark would say otherwise.
+      if (this.stillAt !== 0) this.marks.push(this.stillAt, this.markedOpened);
+      this.marks.push(at, opened);
+      this.stillAt = 0;
+    } else if (opened === this.markedOpened) this.stillAt = at;
+    this.markedOpened = opened;
+  }
+
+  /** `messages`: what became of the planned ones, where that was asked for. */
+  message(now: number, cpuMicroseconds: number, messages?: WorkerStats['messages']): WorkerStats {
     this.lastSentAt = now;
     this.lastSum = this.sum();
     return {
       type: 'stats',
+      atMs: hostClockMs(),
       ...(this.has.tcp ? { tcp: { ...this.tcp } } : {}),
       ...(this.has.websocket ? { websocket: { ...this.websocket } } : {}),
       connecting: this.connecting,
       failed: { ...this.failed },
       lost: this.lost,
-      messagesLost: this.messagesLost,
       tcpMessages: this.tcpMessages,
       tcpBytes: this.tcpBytes,
       websocketMessages: this.websocketMessages,
       websocketBytes: this.websocketBytes,
       cpuMicroseconds,
-      ...(histogram === undefined ? {} : { histogram }),
+      ...(messages === undefined ? {} : { messages }),
+      ...(this.marks.length === 0 ? {} : { marks: this.marks.splice(0) }),
+      ...(this.takeAsked() ? { asked: true } : {}),
+      ...(this.frozen === undefined ? {} : { frozen: true }),
+      ...(this.waiting === undefined ? {} : { waiting: this.waiting }),
       ...(this.blocked === undefined ? {} : { blocked: this.blocked }),
       ...(this.files === undefined ? {} : { files: this.files }),
     };
+  }
+
+  private takeAsked(): boolean {
+    const { asked } = this;
+    this.asked = false;
+    return asked;
   }
 
   /** Changes whenever a counter moves: all of them only grow, and `connecting` moves with them. */

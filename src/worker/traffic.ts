@@ -1,8 +1,8 @@
-import { build, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js';
 import { epollIn, type Epoll } from '../linux/epoll.js';
 import { closeTimer, openTimer, readTimer } from '../linux/timer.js';
 import { grown } from './connectionTable.js';
 import { purposes, type ConnectionObserver, type EchoUser, type Exchange } from './exchange.js';
+import type { Latencies, RecordAge } from './latencies.js';
 import type { Stats } from './stats.js';
 
 /** Send times are rounded to this, or to a 4096th of the interval where that is longer: 4 KiB of list heads at most. */
@@ -11,8 +11,6 @@ const maximumBuckets = 4096;
 /** A connection without an echo for so long, and for three intervals, is dead. */
 const deadAfterMs = 60_000;
 const deadAfterIntervals = 3;
-/** Microseconds; longer latencies are recorded as this: ten minutes. */
-const longestLatency = 600_000_000;
 /** Places send times evenly over the interval, whatever the number of connections is. */
 const goldenRatio = 0.6180339887498949;
 
@@ -20,74 +18,69 @@ export interface TrafficParts {
   exchange: Exchange;
   epoll: Epoll;
   stats: Stats;
+  latencies: Latencies;
   lose(fd: number): void;
 }
 
 /**
- * Each connection sends one message per interval at its own fixed phase. Latency is counted from the planned send time: a
- * message that could not be sent in time, because the one before has not come back, is sent late and counted from its plan
- * (no coordinated omission).
+ * Each connection has one message planned per interval, at its own fixed phase. Latency is counted from the planned time: a message that
+ * could not be sent in time, because the one before has not come back or a burst has the connection, is sent late and counted from its plan
+ * (no coordinated omission). Every planned message is recorded once, whatever becomes of it.
  */
 export class SteadyTraffic implements EchoUser, ConnectionObserver {
-  private readonly recorded: Histogram = build({
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: longestLatency,
-    numberOfSignificantValueDigits: 3,
-    bitBucketSize: 32,
-    useWebAssembly: false,
-  });
+  private readonly intervalMs: number;
   private readonly tickMs: number;
   private readonly buckets: number;
   /** Heads of doubly linked lists of descriptors, −1: none. */
   private readonly heads: Int32Array;
+  /** When the connections of a bucket last had a message planned. */
+  private readonly plannedAt: Float64Array;
   private next: Int32Array;
   private previous: Int32Array;
   private bucketOf: Int32Array;
-  /** Planned send time of the message that is under way. */
-  private planned: Float64Array;
-  /** Messages whose time passed while one was under way. */
-  private owed: Uint16Array;
+  /** Messages of a connection that were planned and have not come back: the latest so many of its planned times. */
+  private pending: Uint32Array;
   private readonly timer: number;
   private readonly startedAt = performance.now();
   private tick = 0;
   private phase = 0;
+  private hasEnded = false;
 
   constructor(
-    private readonly configuration: { intervalSeconds: number; bytes: number },
+    configuration: { intervalSeconds: number; bytes: number },
     expected: number,
     private readonly parts: TrafficParts,
   ) {
-    const intervalMs = configuration.intervalSeconds * 1000;
-    this.buckets = Math.max(1, Math.min(maximumBuckets, Math.floor(intervalMs / finestTickMs)));
-    this.tickMs = intervalMs / this.buckets;
+    this.intervalMs = configuration.intervalSeconds * 1000;
+    this.buckets = Math.max(1, Math.min(maximumBuckets, Math.floor(this.intervalMs / finestTickMs)));
+    this.tickMs = this.intervalMs / this.buckets;
     this.heads = new Int32Array(this.buckets).fill(-1);
+    this.plannedAt = new Float64Array(this.buckets);
     const length = Math.max(1024, expected + 64);
     this.next = new Int32Array(length);
     this.previous = new Int32Array(length);
     this.bucketOf = new Int32Array(length);
-    this.planned = new Float64Array(length);
-    this.owed = new Uint16Array(length);
+    this.pending = new Uint32Array(length);
     this.timer = openTimer(this.tickMs);
     parts.epoll.add(this.timer, epollIn);
     parts.exchange.enter(purposes.traffic, this, configuration.bytes);
     parts.exchange.observe(this);
   }
 
-  /** Base64 of the compressed histogram, in microseconds. */
-  histogram(): string {
-    return encodeIntoCompressedBase64(this.recorded);
-  }
-
   /** True when the event was the timer's. */
   onEvent(fd: number): boolean {
-    if (fd !== this.timer) return false;
+    if (fd !== this.timer || this.hasEnded) return false;
     readTimer(fd);
-    const now = performance.now();
-    for (let at = this.startedAt + this.tick * this.tickMs; at <= now; at = this.startedAt + ++this.tick * this.tickMs) this.sendDue(at, now);
+    this.planDue(performance.now());
     return true;
   }
 
-  end(): void {
+  /** Plans no more; what is under way may still come back. */
+  stop(now: number): void {
+    if (this.hasEnded) return;
+    this.planDue(now);
+    this.hasEnded = true;
+    this.parts.epoll.remove(this.timer);
     closeTimer(this.timer);
   }
 
@@ -101,48 +94,82 @@ export class SteadyTraffic implements EchoUser, ConnectionObserver {
     this.next[fd] = head;
     if (head !== -1) this.previous[head] = fd;
     this.heads[bucket] = fd;
-    this.owed[fd] = 0;
-    this.planned[fd] = 0;
+    this.pending[fd] = 0;
   }
 
-  closed(fd: number): void {
+  closed(fd: number, isLost: boolean): void {
     const before = this.previous[fd]!;
     const after = this.next[fd]!;
     if (before === -1) this.heads[this.bucketOf[fd]!] = after;
     else this.next[before] = after;
     if (after !== -1) this.previous[after] = before;
+    const count = this.pending[fd]!;
+    if (count === 0) return;
+    const { exchange, latencies } = this.parts;
+    const now = performance.now();
+    const newest = now - this.plannedAt[this.bucketOf[fd]!]!;
+    for (let index = 0; index < count; index++) latencies.record(newest + index * this.intervalMs);
+    this.pending[fd] = 0;
+    if (isLost) exchange.lose(fd, count);
   }
 
-  echoed(fd: number, now: number): void {
-    this.recorded.recordValue(Math.min(longestLatency, Math.max(1, Math.round((now - this.planned[fd]!) * 1000))));
-    if (this.owed[fd]! > 0) {
-      this.owed[fd]!--;
-      this.send(fd, this.planned[fd]! + this.configuration.intervalSeconds * 1000);
+  answered(fd: number, _messages: number, now: number): void {
+    const count = this.pending[fd]!;
+    this.parts.latencies.record(now - this.oldestOf(fd));
+    this.pending[fd] = count - 1;
+  }
+
+  echoed(fd: number): void {
+    this.freed(fd);
+  }
+
+  /** The connection has nothing under way: a message that waits for that is sent. */
+  freed(fd: number): void {
+    if (this.pending[fd]! > 0) this.parts.exchange.send(fd, purposes.traffic, 1);
+  }
+
+  /** Every message that is under way, by its age: those of one bucket were planned at the same moments. */
+  addPending(now: number, record: RecordAge): void {
+    for (let bucket = 0; bucket < this.buckets; bucket++) {
+      let most = 0;
+      for (let fd = this.heads[bucket]!; fd !== -1; fd = this.next[fd]!) most = Math.max(most, this.pending[fd]!);
+      if (most === 0) continue;
+      const having = new Uint32Array(most);
+      for (let fd = this.heads[bucket]!; fd !== -1; fd = this.next[fd]!) if (this.pending[fd]! > 0) having[this.pending[fd]! - 1]!++;
+      let messages = 0;
+      for (let index = most - 1; index >= 0; index--) {
+        messages += having[index]!;
+        record(now - this.plannedAt[bucket]! + index * this.intervalMs, messages);
+      }
     }
   }
 
-  private sendDue(at: number, now: number): void {
+  private planDue(now: number): void {
+    for (let at = this.startedAt + this.tick * this.tickMs; at <= now; at = this.startedAt + ++this.tick * this.tickMs) this.planBucket(at, now);
+  }
+
+  private planBucket(at: number, now: number): void {
     const { exchange, stats } = this.parts;
-    const intervalMs = this.configuration.intervalSeconds * 1000;
-    const deadMs = Math.max(deadAfterMs, deadAfterIntervals * intervalMs);
-    for (let fd = this.heads[this.tick % this.buckets]!; fd !== -1;) {
+    const deadMs = Math.max(deadAfterMs, deadAfterIntervals * this.intervalMs);
+    const bucket = this.tick % this.buckets;
+    this.plannedAt[bucket] = at;
+    for (let fd = this.heads[bucket]!; fd !== -1;) {
       const following = this.next[fd]!;
+      exchange.plan(fd, 1);
+      this.pending[fd]!++;
       if (!exchange.isBusy(fd)) {
-        this.send(fd, at);
-      } else if (this.planned[fd] !== 0 && now - this.planned[fd]! > deadMs) {
+        exchange.send(fd, purposes.traffic, 1);
+      } else if (now - this.oldestOf(fd) > deadMs && exchange.missing(fd, purposes.traffic) > 0) {
         stats.fail('ETIMEDOUT');
         this.parts.lose(fd);
-      } else if (exchange.missing(fd, purposes.traffic) > 0) {
-        this.owed[fd]!++;
       }
-      // A burst has its messages under way here: this turn of the steady traffic is left out.
       fd = following;
     }
   }
 
-  private send(fd: number, planned: number): void {
-    this.planned[fd] = planned;
-    this.parts.exchange.send(fd, purposes.traffic, 1);
+  /** When the message was planned that has waited longest on a connection. */
+  private oldestOf(fd: number): number {
+    return this.plannedAt[this.bucketOf[fd]!]! - (this.pending[fd]! - 1) * this.intervalMs;
   }
 
   private reserve(fd: number): void {
@@ -150,7 +177,6 @@ export class SteadyTraffic implements EchoUser, ConnectionObserver {
     this.next = grown(this.next, fd, Int32Array);
     this.previous = grown(this.previous, fd, Int32Array);
     this.bucketOf = grown(this.bucketOf, fd, Int32Array);
-    this.planned = grown(this.planned, fd, Float64Array);
-    this.owed = grown(this.owed, fd, Uint16Array);
+    this.pending = grown(this.pending, fd, Uint32Array);
   }
 }

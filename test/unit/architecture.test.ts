@@ -19,7 +19,7 @@ const rooms: Record<string, Room> = {
   extension: { floor: 6, packages: ['vscode'], side: 'laptop' },
   vscode: { floor: 5, packages: ['vscode', 'node:'], side: 'laptop' },
   cli: { floor: 5, packages: ['node:', 'valibot'], side: 'laptop' },
-  run: { floor: 4, packages: ['node:'], side: 'laptop' },
+  run: { floor: 4, packages: ['node:', 'hdr-histogram-js'], side: 'laptop' },
   transport: { floor: 3, packages: ['node:', 'valibot'], side: 'laptop' },
   history: { floor: 3, packages: ['node:', 'valibot'], side: 'laptop' },
   dashboard: { floor: 3, packages: ['lit', 'uplot'], side: 'laptop' },

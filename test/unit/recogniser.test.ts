@@ -35,7 +35,7 @@ function named({ input = { connections: '100k' }, facts = {}, samples, evidence 
   const recogniser = new WallRecogniser(planRun(specFromInput(input), host), host);
   return samples
     .map((changes, index) => sample({ t: index * 1_000, ...changes }))
-    .flatMap((one) => recogniser.observe(one, { blocked: [], guardTripped: false, ...evidence }))
+    .flatMap((one) => recogniser.observe(one, { blocked: [], ...evidence }))
     .map((wall) => {
       assert.ok(wall.evidence.length > 10 && wall.remedy.length > 10, wall.id);
       return wall.id;
@@ -116,19 +116,16 @@ const stories: [string, Story, string[]][] = [
     ['tcpMemory'],
   ],
   ['ENOMEM with memory left has no name of ours', { samples: [{}], evidence: blocked('ENOMEM', 'socket') }, ['unknown']],
-  ['the guard, memory', { samples: [{ memory: { ...sample().memory, availableBytes: 2.7e9 } }], evidence: { guardTripped: true } }, ['memory']],
-  ['the guard, control group', { samples: [{ limits: { cgroupMemory: { used: 91, limit: 100 } } }], evidence: { guardTripped: true } }, ['cgroupMemory']],
+  ['the guard: memory', { samples: [{}], evidence: { guard: { id: 'memory', evidence: 'MemAvailable fell to 900 MiB' } } }, ['memory']],
+  ['the guard: files', { samples: [{}], evidence: { guard: { id: 'fileMax', evidence: '951 of 1000 file structures are in use' } } }, ['fileMax']],
   [
-    'the guard, control group, which gives back a little afterwards',
+    'the guard, although what it saw is given back by the time of the sample',
     {
-      samples: [{ limits: { cgroupMemory: { used: 91, limit: 100 } } }, { limits: { cgroupMemory: { used: 80, limit: 100 } } }],
-      evidence: { guardTripped: true },
+      samples: [{ limits: { cgroupMemory: { used: 20, limit: 100 } } }],
+      evidence: { guard: { id: 'cgroupMemory', evidence: 'the control group uses 91 of its 100 MiB' } },
     },
     ['cgroupMemory'],
   ],
-  ['the guard, what it saw gone again', { samples: [{ limits: { cgroupMemory: { used: 80, limit: 100 } } }], evidence: { guardTripped: true } }, ['unknown']],
-  ['the guard, conntrack', { samples: [{ limits: { conntrack: { used: 901, limit: 1_000 } } }], evidence: { guardTripped: true } }, ['conntrack']],
-  ['the guard, files', { samples: [{ limits: { fileMax: { used: 951, limit: 1_000 } } }], evidence: { guardTripped: true } }, ['fileMax']],
   [
     'a short accept queue overflows',
     {
@@ -277,10 +274,10 @@ describe('WallRecogniser', () => {
       /more memory.* Each further GiB gives about 112,\d{3} connections\. The next wall that is known stands at 22,776,000: Processes and threads\.$/,
     );
     const files = new WallRecogniser(planRun(specFromInput({ connections: 'max', ports: 1 }), limitedFacts()), limitedFacts());
-    const [nofile] = files.observe(sample(counts(19_500)), { ...blocked('EMFILE', 'socket'), guardTripped: false });
+    const [nofile] = files.observe(sample(counts(19_500)), blocked('EMFILE', 'socket'));
     assert.match(nofile!.remedy, /hard limit of open files .* The next wall that is known stands at [\d,]+: /);
     const aimed = new WallRecogniser(planRun(specFromInput({ connections: 10_000 }), limitedFacts()), limitedFacts());
-    const [other] = aimed.observe(sample(counts(9_000)), { ...blocked('EMFILE', 'socket'), guardTripped: false });
+    const [other] = aimed.observe(sample(counts(9_000)), blocked('EMFILE', 'socket'));
     assert.doesNotMatch(other!.remedy, /next wall/, 'only a run to the ceiling asks that');
   });
 

@@ -31,42 +31,102 @@ function summaryOf(input: SpecInput, samples: SampleChanges[], end: Partial<RunE
 }
 
 describe('SummaryBuilder', () => {
-  it('takes the peak that both sides held, the rates of the ramp, and the time it took', () => {
+  it('takes the peak that both sides held, and the ramp as its workers timed it', () => {
     const built = summaryOf({ connections: 1_000 }, [
-      { ...counts(400, 500), connectRate: 500 },
-      { ...counts(900, 1_000), connectRate: 300 },
-      { ...counts(1_000), connectRate: 0 },
+      { ...counts(400, 500), ramp: { seconds: 0.9, opened: 500, cpuMicroseconds: 14_000 } },
+      { ...counts(900, 1_000), ramp: { seconds: 1.6, opened: 1_000, cpuMicroseconds: 29_000 } },
+      { ...counts(1_000), ramp: { seconds: 1.6, opened: 1_000, cpuMicroseconds: 30_000 } },
     ]);
     assert.deepEqual(built.established, { server: 1_000, client: 1_000 });
-    assert.deepEqual([built.rampSeconds, built.connectRate.mean, built.connectRate.max], [2, 500, 500]);
+    assert.deepEqual([built.rampSeconds, built.connectRate.mean, built.cpuMicrosecondsPerConnection], [1.6, 625, 30]);
     assert.deepEqual([built.target, built.exitCode, built.bytesPerEnd], [1_000, 0, 4_400]);
   });
 
-  it('tells no maximum below the mean: a short ramp is over between two samples', () => {
-    const { connectRate } = summaryOf({ connections: 1_000 }, [
-      { ...counts(1_000), connectRate: 499 },
-      { ...counts(1_000), connectRate: 0 },
-    ]);
-    assert.deepEqual([connectRate.mean, connectRate.max], [500, 500]);
+  const opened = (count: number) => ({ seconds: count / 100, opened: count, cpuMicroseconds: null });
+  const spreads: [name: string, samples: SampleChanges[], p50: number | null, max: number | null][] = [
+    ['too few intervals say nothing', [100, 200, 300, 400, 500].map((rate, index) => ({ connectRate: rate, ramp: opened(rate), seq: index + 4 })), null, null],
+    [
+      'whole seconds inside the ramp, where there are five',
+      [9, 100, 200, 300, 400, 500, 7].map((rate, index) => ({ connectRate: rate, ramp: opened(rate), seq: index + 4, connectRates: [9_999] })),
+      300,
+      500,
+    ],
+    [
+      'tenths of a short ramp',
+      [
+        { connectRate: 0, ramp: opened(0) },
+        { connectRate: 5, connectRates: [10, 20, 40], ramp: opened(1) },
+        { connectRate: 5, connectRates: [50, 30, 60], ramp: opened(2), phase: 'holding' },
+      ],
+      35,
+      60,
+    ],
+  ];
+  for (const [name, samples, p50, max] of spreads)
+    it(`connect rates: ${name}`, () => {
+      const { connectRate } = summaryOf({ connections: 1_000 }, samples);
+      assert.deepEqual([connectRate.p50, connectRate.max], [p50, max]);
+    });
+
+  it('adds up stages, of which one that goes down is no ramp', () => {
+    const builder = new SummaryBuilder();
+    const stages: [number, number, number][] = [
+      [2, 1_000, 20_000],
+      [0, 0, 900],
+      [1, 500, 10_000],
+    ];
+    for (const [seconds, count, cpuMicroseconds] of stages) {
+      builder.observe({ type: 'phase', seq: 1, t: 0, phase: 'ramping' });
+      builder.observe(sample({ ramp: { seconds: 0, opened: 0, cpuMicroseconds: 0 } }));
+      builder.observe(sample({ ramp: { seconds, opened: count, cpuMicroseconds } }));
+      builder.observe({ type: 'phase', seq: 1, t: 0, phase: 'holding' });
+      builder.observe(sample({ phase: 'holding', ramp: { seconds, opened: count, cpuMicroseconds } }));
+    }
+    const { rampSeconds, connectRate, cpuMicrosecondsPerConnection } = builder.build(finished);
+    assert.deepEqual([rampSeconds, connectRate.mean, cpuMicrosecondsPerConnection], [3, 500, 20]);
   });
 
-  it('tells the mean of a ramp that was cut short, and of one that goes on, up to its last sample', () => {
+  it('does not count the wait for another run', () => {
+    const { elapsedSeconds, waitedSeconds } = summaryOf({ connections: 1_000 }, [counts(1_000)], { waitedSeconds: 3 });
+    assert.deepEqual([elapsedSeconds, waitedSeconds], [1, 3]);
+  });
+
+  it('has no more on the server than on the client', () => {
+    const { established, byProtocol } = summaryOf({ connections: 'max' }, [counts(2_332_886, 2_324_096), counts(2_332_886, 2_324_096)]);
+    assert.deepEqual(established, { server: 2_324_096, client: 2_324_096 });
+    assert.ok(byProtocol['tcp']!.server <= byProtocol['tcp']!.client);
+  });
+
+  it('accounts for each planned message of each protocol', () => {
+    const part = (planned: number, messagesTotal: number, lost: number) => ({
+      server: 5,
+      client: 5,
+      messagesPerSecond: 10,
+      bytesPerSecond: 640,
+      messagesTotal,
+      bytesTotal: messagesTotal * 64,
+      messages: { planned, unanswered: planned - messagesTotal - lost, lost },
+    });
+    const built = summaryOf({ connections: 10, protocol: 'both', thresholds: ['messages.unanswered==0', 'messages.planned>=300', 'messages.lost<10'] }, [
+      { byProtocol: { tcp: part(200, 100, 1), websocket: part(100, 80, 0) }, ...counts(10) },
+    ]);
+    assert.deepEqual(built.messages, { planned: 300, total: 180, unanswered: 119, lost: 1, perSecondMaximum: 20 });
+    assert.deepEqual(built.byProtocol['websocket']!.messages, { planned: 100, total: 80, unanswered: 20, lost: 0 });
+    assert.deepEqual(
+      built.thresholds.map(({ passed }) => passed),
+      [false, true, true],
+    );
+    assert.equal(built.exitCode, 99);
+  });
+
+  it('judges a ramp that still goes on', () => {
     const builder = new SummaryBuilder();
     const spec = specFromInput({ connections: 15_000, thresholds: ['connectRate.mean>1k'] });
-    const judged: (number | boolean)[] = [];
-    const judge = () => {
-      const { connectRate, rampSeconds, thresholds } = builder.build(finished);
-      judged.push(connectRate.mean, rampSeconds, thresholds[0]!.passed);
-    };
     builder.observe({ type: 'hello', seq: 1, t: 0, runId: 'r', startedAt: '', agentVersion: '', supervisorPid: 1, spec });
     builder.observe({ type: 'phase', seq: 2, t: 250, phase: 'ramping' });
-    builder.observe(sample({ seq: 3, t: 1_250, ...counts(1_900, 2_000), connectRate: 2_000 }));
-    judge();
-    builder.observe(sample({ seq: 4, t: 2_250, ...counts(3_900, 4_000), connectRate: 2_000 }));
-    builder.observe({ type: 'phase', seq: 5, t: 2_300, phase: 'draining' });
-    builder.observe(sample({ seq: 6, t: 2_900, ...counts(0), connectRate: 0, phase: 'draining' }));
-    judge();
-    assert.deepEqual(judged, [2_000, 1, true, 2_000, 2, true]);
+    builder.observe(sample({ seq: 3, t: 1_250, ...counts(1_900, 2_000), ramp: { seconds: 1, opened: 2_000, cpuMicroseconds: 56_000 } }));
+    const { connectRate, rampSeconds, thresholds } = builder.build(finished);
+    assert.deepEqual([connectRate.mean, rampSeconds, thresholds[0]!.passed], [2_000, 1, true]);
   });
 
   const most: [name: string, seen: [number, number], told: { server: number; client: number } | undefined, expected: { server: number; client: number }][] = [

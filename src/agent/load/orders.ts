@@ -81,9 +81,14 @@ export class Orders {
     return result;
   }
 
-  /** Stops the ramp where it is. */
+  /** Stops the ramp where it is: nothing more is opened, and nothing is closed. */
   freeze(): void {
     this.pool.freeze();
+  }
+
+  /** After `freeze`: what is open is what is aimed at. */
+  keepOpen(): void {
+    this.target = this.pool.keepOpen();
   }
 
   /** True once after the user changed the target or the rate. */

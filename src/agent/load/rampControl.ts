@@ -11,12 +11,13 @@ import type { Plan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import type { Orders } from './orders.js';
 import { RampProgress } from './rampProgress.js';
-import { judgeGuard, readGuard } from './rampGuard.js';
+import { type GuardAlarm, judgeGuard, readGuard } from './rampGuard.js';
 import type { RunStory } from '../runStory.js';
 import { Sampler } from './sampler.js';
 import { totalsOf } from './totals.js';
 import { sleep } from '../../files/sleep.js';
 import type { WorkerPool } from './workerPool.js';
+import type { Worker } from './workerProcess.js';
 
 /**
  * A ramp at 40,000 connections per second takes 375 MB of memory each second. A machine's guard has gigabytes of margin for what comes between two
@@ -39,7 +40,10 @@ export class RampControl {
   private sampleTimer: NodeJS.Timeout | undefined;
   private guardTimer: NodeJS.Timeout | undefined;
   private beganAt = performance.now();
-  private readonly guard = { tripped: false };
+  /** What made the guard stop the ramp. */
+  private alarm: GuardAlarm | undefined;
+  private isClosed = false;
+  private readonly stale = new Set<string>();
 
   constructor(
     private readonly run: {
@@ -65,6 +69,11 @@ export class RampControl {
     this.halfOpen = new HalfOpenWatch(plan.engine);
   }
 
+  /** A worker has told its counts. */
+  observe(worker: Worker): void {
+    this.sampler.observe(worker);
+  }
+
   /** All stages of the run. Rejects when it is stopped meanwhile. */
   async conduct(): Promise<void> {
     const { spec, plan, orders } = this.run;
@@ -75,8 +84,7 @@ export class RampControl {
     this.beganAt = performance.now();
     const stages = spec.stages.length > 0 ? spec.stages : [{ to: plan.connections, rate: spec.rate, holdSeconds: spec.holdSeconds }];
     for (const stage of stages) {
-      orders.aim(Math.min(stage.to, plan.connections), stage.rate ?? 0);
-      await this.ramp();
+      await this.ramp(() => orders.aim(Math.min(stage.to, plan.connections), stage.rate ?? 0));
       if (spec.connections === 'max' && spec.stages.length === 0) await this.goOn();
       await this.hold(stage.holdSeconds);
     }
@@ -86,7 +94,7 @@ export class RampControl {
   private async goOn(): Promise<void> {
     const { story, plan, orders, pool, spec } = this.run;
     this.checkGuard();
-    const isMet = this.isGuardTripped() || this.recogniser.hasNamed || this.evidence().blocked.length > 0;
+    const isMet = this.hasAlarm() || this.recogniser.hasNamed || this.evidence().blocked.length > 0;
     if (isMet || totalsOf(pool.all).established.client < plan.connections || pool.capacity <= plan.connections) return;
     story.log(
       'info',
@@ -101,7 +109,14 @@ export class RampControl {
     this.sampler.beginDrain();
   }
 
+  /** A sample of counts that all workers have told just now. */
+  async takeFreshSample(): Promise<void> {
+    await this.run.pool.refresh();
+    if (!this.isClosed) this.takeSample();
+  }
+
   close(): void {
+    this.isClosed = true;
     clearTimeout(this.guardTimer);
     clearTimeout(this.sampleTimer);
   }
@@ -113,8 +128,18 @@ export class RampControl {
     const evidence = this.evidence();
     const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...toldEvidence(evidence) }) as Sample;
     for (const wall of this.recogniser.observe(sample, evidence)) story.emit({ type: 'wall', wall });
+    this.reportStale(sample.staleWorkers ?? []);
     this.checkHalfOpen(sample);
     this.checkThresholds();
+  }
+
+  private reportStale(workers: readonly string[]): void {
+    const { story } = this.run;
+    for (const id of workers.filter((one) => !this.stale.has(one)))
+      story.log('warn', `${id} has not reported its counts for more than two seconds: the figures have its last ones.`);
+    for (const id of [...this.stale].filter((one) => !workers.includes(one))) story.log('info', `${id} reports its counts again.`);
+    this.stale.clear();
+    for (const id of workers) this.stale.add(id);
   }
 
   /** A host with one side of the run only cannot tell: its controller does. */
@@ -132,12 +157,15 @@ export class RampControl {
   }
 
   /** Resolves when the target is reached or nothing moves any more. */
-  private async ramp(): Promise<void> {
-    const { story } = this.run;
+  private async ramp(begin: () => void): Promise<void> {
+    const { story, pool } = this.run;
+    await pool.refresh();
+    this.alarm = undefined;
+    this.sampler.beginRamp();
+    begin();
     story.enter('ramping');
     // The curve begins where the ramp does, so that the next sample's rate is that of the ramp.
     this.takeSample();
-    this.guard.tripped = false;
     await this.climb();
   }
 
@@ -150,18 +178,20 @@ export class RampControl {
       const now = performance.now();
       const end = progress.observe(now, { target: orders.target, established, opened, failed: failed.total });
       const idleMs = progress.idleMs(now);
-      const clientsDone = pool.clients.every((worker) => worker.open === worker.target || worker.stats?.blocked !== undefined);
+      const clientsDone = pool.clients.every((worker) => worker.isDone);
       // The server of a run over several hosts counts on its own host.
       const isAccepted = pool.servers.length === 0 || established.server >= established.client;
       if (clientsDone && (isAccepted || idleMs > settleMs)) break;
-      if (this.isGuardTripped() && idleMs > 1_000) break;
+      if (this.hasAlarm() && idleMs > 1_000) break;
       if (end !== undefined) {
         story.log('warn', `The ramp ended at ${formatCount(established.client)} connections: ${end}.`);
         break;
       }
     }
+    await pool.refresh();
     this.sampler.refreshProcesses();
     orders.reached();
+    if (this.hasAlarm()) orders.keepOpen();
   }
 
   private async hold(seconds: number): Promise<void> {
@@ -173,17 +203,19 @@ export class RampControl {
       await sleep(Math.min(pollMs, Math.max(1, deadline - performance.now())), signal);
       if (orders.takeChange()) {
         const left = deadline - performance.now();
-        await this.ramp();
+        // Its order is with the workers already.
+        await this.ramp(() => undefined);
         story.enter('holding');
         deadline = performance.now() + Math.max(left, 0);
       }
     }
+    await this.run.pool.refresh();
     this.sampler.refreshProcesses();
     this.takeSample();
   }
 
-  private isGuardTripped(): boolean {
-    return this.guard.tripped;
+  private hasAlarm(): boolean {
+    return this.alarm !== undefined;
   }
 
   /** A look takes a quarter of a millisecond: often only while memory is taken fast. */
@@ -203,19 +235,19 @@ export class RampControl {
     const { story, plan, orders, stop } = this.run;
     const alarm = judgeGuard(readGuard(), plan.guardBytes);
     if (alarm === undefined) return;
-    if (story.phase === 'ramping' && !this.guard.tripped) {
-      this.guard.tripped = true;
+    if (story.phase === 'ramping' && !this.hasAlarm()) {
+      this.alarm = alarm;
       orders.freeze();
-      story.log('warn', `The ramp stopped by itself to keep the host usable. ${alarm.evidence}`);
-      this.takeSample();
-    } else if (story.phase === 'holding' && !this.guard.tripped) {
+      story.log('warn', `The ramp stopped by itself to keep the host usable: ${alarm.evidence}.`);
+      void this.takeFreshSample();
+    } else if (story.phase === 'holding' && !this.hasAlarm()) {
       // Passed in the last moments of the ramp; or the clients are on other hosts, and their controller must hear of it.
-      this.guard.tripped = true;
+      this.alarm = alarm;
       const who = plan.clientWorkers.length === 0 ? 'The clients should stop their ramp to keep this host usable' : 'This host holds no more';
-      story.log('warn', `${who}. ${alarm.evidence}`);
-      this.takeSample();
+      story.log('warn', `${who}: ${alarm.evidence}.`);
+      void this.takeFreshSample();
     } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
-      stop({ verdict: 'failed', reason: `The run was ended to keep the host usable. ${alarm.evidence}` });
+      stop({ verdict: 'failed', reason: `The run was ended to keep the host usable: ${alarm.evidence}.` });
     }
   }
 
@@ -224,8 +256,9 @@ export class RampControl {
     const periodMs = this.run.story.spool.sampleSeconds * 1_000;
     const nextAt = Math.max(dueAt + periodMs, performance.now() + periodMs / 2);
     this.sampleTimer = setTimeout(() => {
-      this.takeSample();
-      this.scheduleSample(nextAt);
+      void this.takeFreshSample().then(() => {
+        if (!this.isClosed) this.scheduleSample(nextAt);
+      });
     }, nextAt - performance.now());
   }
 
@@ -248,14 +281,23 @@ export class RampControl {
     );
     const { pool, orders } = this.run;
     const serverFiles = pool.servers[0]?.stats?.files;
-    return { blocked, guardTripped: this.guard.tripped, rate: orders.rate, ...(serverFiles === undefined ? {} : { serverFiles }) };
+    const waiting = pool.servers[0]?.stats?.waiting;
+    return {
+      blocked,
+      rate: orders.rate,
+      ...(this.alarm === undefined ? {} : { guard: { id: this.alarm.id, evidence: this.alarm.evidence } }),
+      ...(serverFiles === undefined ? {} : { serverFiles }),
+      ...(waiting === undefined ? {} : { waiting }),
+    };
   }
 }
 
 /** Of many workers that all hit the same limit, so many are told in a sample. */
 const toldWorkers = 8;
 
-function toldEvidence({ blocked, guardTripped, rate = 0, serverFiles }: WallEvidence): Pick<Sample, 'evidence'> {
-  if (blocked.length === 0 && !guardTripped && rate === 0 && serverFiles === undefined) return {};
-  return { evidence: { blocked: blocked.slice(0, toldWorkers), guardTripped, rate, ...(serverFiles === undefined ? {} : { serverFiles }) } };
+/** Nothing is told while there is nothing to tell. */
+function toldEvidence(evidence: WallEvidence): Pick<Sample, 'evidence'> {
+  const { blocked, guard, rate = 0, serverFiles, waiting } = evidence;
+  if (blocked.length === 0 && guard === undefined && rate === 0 && serverFiles === undefined && waiting === undefined) return {};
+  return { evidence: { ...evidence, blocked: blocked.slice(0, toldWorkers), rate } };
 }

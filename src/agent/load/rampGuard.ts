@@ -9,6 +9,7 @@ const fileShare = 0.95;
 /** Why the ramp must not go on. `id` is a wall of `core/walls/catalogue.ts`. */
 export interface GuardAlarm {
   id: 'memory' | 'cgroupMemory' | 'conntrack' | 'fileMax';
+  /** In words, without a full stop. */
   evidence: string;
   /** So near the end that holding is dangerous too. */
   isCritical: boolean;
@@ -35,19 +36,19 @@ export function readGuard(): GuardReading {
 export function judgeGuard(reading: GuardReading, guardBytes: Plan['guardBytes']): GuardAlarm | undefined {
   const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576).toString()} MiB`;
   if (reading.availableBytes < guardBytes) {
-    const evidence = `MemAvailable fell to ${mebibytes(reading.availableBytes)}, below the guard of ${mebibytes(guardBytes)}.`;
+    const evidence = `MemAvailable fell to ${mebibytes(reading.availableBytes)}, below the guard of ${mebibytes(guardBytes)}`;
     return { id: 'memory', evidence, isCritical: reading.availableBytes < guardBytes / 2 };
   }
   const { cgroup, conntrack, files } = reading;
   if (cgroup !== undefined && cgroup.used > cgroup.limit * cgroupShare) {
-    const evidence = `The cgroup uses ${mebibytes(cgroup.used)} of its ${mebibytes(cgroup.limit)}.`;
+    const evidence = `the control group uses ${mebibytes(cgroup.used)} of its ${mebibytes(cgroup.limit)}`;
     return { id: 'cgroupMemory', evidence, isCritical: cgroup.used > cgroup.limit * 0.97 };
   }
   if (conntrack !== undefined && conntrack.limit > 0 && conntrack.used > conntrack.limit * conntrackShare) {
-    return { id: 'conntrack', evidence: `${conntrack.used} of ${conntrack.limit} tracked connections are in use.`, isCritical: false };
+    return { id: 'conntrack', evidence: `${conntrack.used} of ${conntrack.limit} tracked connections are in use`, isCritical: false };
   }
   if (files.limit > 0 && files.used > files.limit * fileShare) {
-    return { id: 'fileMax', evidence: `${files.used} of ${files.limit} file structures are in use.`, isCritical: false };
+    return { id: 'fileMax', evidence: `${files.used} of ${files.limit} file structures are in use`, isCritical: false };
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
-import { decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js';
 import { computeLedger, type MemoryReading } from '../../core/figures/ledger.js';
+import { hostClockMs } from '../../linux/clock.js';
 import {
   parseCpuTicks,
   parseMeminfo,
@@ -14,9 +14,12 @@ import {
   readText,
 } from '../../linux/procfs.js';
 import type { Phase, RunEventBody, Sample } from '../../protocol/events.js';
+import { mergedLatency } from './mergedLatency.js';
 import { ProcessShares } from './processShares.js';
 import { RateReadings } from './rateReadings.js';
+import { RampMeter } from './rampMeter.js';
 import { type Totals, totalsOf } from './totals.js';
+import { type CountsByWorker, countsOf, ratePerSecond, type WorkerCounts } from './workerRates.js';
 import type { WorkerPool } from './workerPool.js';
 import type { Worker } from './workerProcess.js';
 
@@ -28,6 +31,7 @@ const microsecondsPerSecond = 1_000_000;
 interface Reading {
   atMs: number;
   totals: Totals;
+  counts: CountsByWorker;
   ticks: { total: number; busy: number };
   own: NodeJS.CpuUsage;
 }
@@ -35,6 +39,9 @@ interface Reading {
 function isStill(before: Totals, now: Totals): boolean {
   return before.opened === now.opened && before.tcp.messages === now.tcp.messages && before.websocket.messages === now.websocket.messages;
 }
+
+/** A worker tells its counts once a second at least. */
+const staleAfterMs = 2_000;
 
 /**
  * Measures the run once a second, from sources whose cost does not grow with the number of connections. Never reads
@@ -46,8 +53,9 @@ export class Sampler {
   private baseline: MemoryReading | undefined;
   private netstatBaseline: Record<string, number> = {};
   /** What was lost and failed before the drain: what our own closing does is neither. */
-  private beforeDrain: Pick<Totals, 'failed' | 'lost' | 'messagesLost'> | undefined;
+  private beforeDrain: Pick<Totals, 'failed' | 'lost'> | undefined;
   private readonly readings = new RateReadings<Reading>();
+  private readonly meter = new RampMeter();
 
   constructor(
     private readonly pool: WorkerPool,
@@ -68,8 +76,24 @@ export class Sampler {
 
   /** From here on connections end because we end them. */
   beginDrain(): void {
-    const { failed, lost, messagesLost } = totalsOf(this.pool.all);
-    this.beforeDrain = { failed, lost, messagesLost };
+    const { failed, lost } = totalsOf(this.pool.all);
+    this.beforeDrain = { failed, lost };
+  }
+
+  /** A ramp begins; the workers' counts should be fresh. */
+  beginRamp(): void {
+    this.meter.begin(this.pool.all, hostClockMs());
+  }
+
+  /** A worker has told its counts. */
+  observe(worker: Worker): void {
+    this.meter.observe(worker);
+  }
+
+  /** Workers whose counts are too old to stand for now. */
+  staleWorkers(): string[] {
+    const now = hostClockMs();
+    return this.livingWorkers().flatMap(({ id, stats }) => (stats !== undefined && now - stats.atMs > staleAfterMs ? [id] : []));
   }
 
   sample(phase: Phase, target: number): SampleBody {
@@ -77,24 +101,30 @@ export class Sampler {
     const now = performance.now();
     const ticks = parseCpuTicks(readText('/proc/stat') ?? '');
     const own = process.cpuUsage();
-    const current: Reading = { atMs: now, totals, ticks, own };
+    const counts = countsOf(this.pool.all);
+    const current: Reading = { atMs: now, totals, counts, ticks, own };
     const previous = this.readings.before(current, (before) => isStill(before.totals, totals)) ?? { ...current, atMs: now - 1_000 };
     const seconds = Math.max(0.001, (now - previous.atMs) / 1_000);
     const perSecond = (current: number, before: number) => Math.max(0, current - before) / seconds;
-    const cores = (current: number, before: number) => perSecond(current, before) / microsecondsPerSecond;
+    const rate = (role: 'server' | 'client', value: (counts: WorkerCounts) => number) => ratePerSecond(previous.counts, counts, role, value);
+    const cores = (role: 'server' | 'client') => rate(role, ({ cpuMicroseconds }) => cpuMicroseconds) / microsecondsPerSecond;
+    const stale = this.staleWorkers();
+    const ramp = phase === 'ramping' || phase === 'holding' ? this.meter.reading(this.pool.all) : undefined;
+    const connectRates = ramp === undefined ? [] : this.meter.takeRates();
 
     this.processes.readSome(this.livingWorkers());
     const reading = this.readMemory();
     const sockstat = readSockstat();
-    const latency = this.latency();
+    const latency = mergedLatency(this.pool.clients, this.pool.servers.length === 0);
     const tickTotal = ticks.total - previous.ticks.total;
     const protocolCounts = (protocol: 'tcp' | 'websocket') => ({
       server: totals[protocol].server,
       client: totals[protocol].client,
-      messagesPerSecond: perSecond(totals[protocol].messages, previous.totals[protocol].messages),
-      bytesPerSecond: perSecond(totals[protocol].bytes, previous.totals[protocol].bytes),
+      messagesPerSecond: rate('client', (of) => of[protocol].messages),
+      bytesPerSecond: rate('client', (of) => of[protocol].bytes),
       messagesTotal: totals[protocol].messages,
       bytesTotal: totals[protocol].bytes,
+      ...messagesOf(totals[protocol]),
       processBytes: this.processBytes(protocol),
     });
     const uses = (protocol: 'tcp' | 'websocket') => this.pool.all.some((worker) => worker.stats?.[protocol] !== undefined);
@@ -107,8 +137,10 @@ export class Sampler {
       connecting: totals.connecting,
       failed: totals.failed,
       lost: totals.lost,
-      messagesLost: totals.messagesLost,
-      connectRate: perSecond(totals.opened, previous.totals.opened),
+      connectRate: rate('client', ({ opened }) => opened),
+      ...(connectRates.length === 0 ? {} : { connectRates }),
+      ...(ramp === undefined ? {} : { ramp }),
+      ...(stale.length === 0 ? {} : { staleWorkers: stale }),
       ledger: this.ledger(reading, totals),
       memory: {
         availableBytes: reading.meminfo.MemAvailable ?? 0,
@@ -117,9 +149,9 @@ export class Sampler {
         cgroupCurrentBytes: readCgroupLimits().memoryCurrentBytes,
       },
       cpu: {
-        server: cores(totals.cpuMicroseconds.server, previous.totals.cpuMicroseconds.server),
-        client: cores(totals.cpuMicroseconds.client, previous.totals.cpuMicroseconds.client),
-        supervisor: cores(own.user + own.system, previous.own.user + previous.own.system),
+        server: cores('server'),
+        client: cores('client'),
+        supervisor: perSecond(own.user + own.system, previous.own.user + previous.own.system) / microsecondsPerSecond,
         host: tickTotal === 0 ? 0 : ((ticks.busy - previous.ticks.busy) / tickTotal) * this.options.cores,
         cores: this.options.cores,
       },
@@ -186,27 +218,11 @@ export class Sampler {
     }
     return growth;
   }
+}
 
-  private latency(): Sample['latency'] {
-    let merged: Histogram | undefined;
-    for (const worker of this.pool.clients) {
-      const encoded = worker.stats?.histogram;
-      if (encoded === undefined) continue;
-      const histogram = decodeFromCompressedBase64(encoded);
-      if (merged === undefined) merged = histogram;
-      else merged.add(histogram);
-    }
-    if (merged === undefined || merged.totalCount === 0) return undefined;
-    const milliseconds = (percentile: number) => merged.getValueAtPercentile(percentile) / 1_000;
-    return {
-      count: merged.totalCount,
-      p50: milliseconds(50),
-      p90: milliseconds(90),
-      p99: milliseconds(99),
-      p999: milliseconds(99.9),
-      max: merged.maxValue / 1_000,
-    };
-  }
+/** Nothing without planned messages. */
+function messagesOf({ planned, messages, lostMessages }: Totals['tcp']): { messages?: { planned: number; unanswered: number; lost: number } } {
+  return planned === 0 ? {} : { messages: { planned, unanswered: planned - messages - lostMessages, lost: lostMessages } };
 }
 
 function readSockstat(): ReturnType<typeof parseSockstat> {

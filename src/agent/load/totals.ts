@@ -8,7 +8,10 @@ interface ProtocolTotals {
   client: number;
   /** Ever, by the clients. */
   opened: number;
+  /** Echoed, planned, and lost with their connections. */
   messages: number;
+  planned: number;
+  lostMessages: number;
   bytes: number;
 }
 
@@ -21,16 +24,15 @@ export interface Totals {
   connecting: number;
   failed: { total: number; byErrno: Record<string, number> };
   lost: number;
-  messagesLost: number;
   cpuMicroseconds: { server: number; client: number };
 }
 
 /** One worker as it is counted: what it told last. */
-export type CountedWorker = Pick<Worker, 'role' | 'stats' | 'hasEnded'>;
+export type CountedWorker = Pick<Worker, 'role' | 'stats' | 'hasEnded'> & Partial<Pick<Worker, 'messages' | 'hasDied'>>;
 
-/** Adds up what the workers told last. One that has ended holds nothing any more, but what it did stays done. */
+/** Adds up what the workers told last. One that has ended holds nothing any more, but what it did stays done; what one that died held is lost. */
 export function totalsOf(workers: readonly CountedWorker[]): Totals {
-  const emptyProtocol = (): ProtocolTotals => ({ server: 0, client: 0, opened: 0, messages: 0, bytes: 0 });
+  const emptyProtocol = (): ProtocolTotals => ({ server: 0, client: 0, opened: 0, messages: 0, planned: 0, lostMessages: 0, bytes: 0 });
   const totals: Totals = {
     tcp: emptyProtocol(),
     websocket: emptyProtocol(),
@@ -39,33 +41,48 @@ export function totalsOf(workers: readonly CountedWorker[]): Totals {
     connecting: 0,
     failed: { total: 0, byErrno: {} },
     lost: 0,
-    messagesLost: 0,
     cpuMicroseconds: { server: 0, client: 0 },
   };
-  for (const worker of workers) if (worker.stats !== undefined) addWorker(totals, worker.role, worker.stats, worker.hasEnded);
+  for (const worker of workers) if (worker.stats !== undefined) addWorker(totals, worker, worker.stats);
   totals.established = { server: totals.tcp.server + totals.websocket.server, client: totals.tcp.client + totals.websocket.client };
   return totals;
 }
 
-function addWorker(totals: Totals, role: 'server' | 'client', stats: WorkerStats, hasEnded: boolean): void {
+function addWorker(totals: Totals, worker: CountedWorker, stats: WorkerStats): void {
+  const { role, hasEnded } = worker;
   for (const protocol of ['tcp', 'websocket'] as const) {
     const counters = stats[protocol];
     if (counters === undefined) continue;
     if (!hasEnded) totals[protocol][role] += counters.open;
     if (role === 'client') totals[protocol].opened += counters.opened;
+    // What it held died with it.
+    if (role === 'client' && worker.hasDied === true) totals.lost += counters.open;
   }
   totals.cpuMicroseconds[role] += stats.cpuMicroseconds;
   if (role === 'server') return;
   totals.opened = totals.tcp.opened + totals.websocket.opened;
-  totals.tcp.messages += stats.tcpMessages;
+  addMessages(totals, worker, stats);
   totals.tcp.bytes += stats.tcpBytes;
-  totals.websocket.messages += stats.websocketMessages;
   totals.websocket.bytes += stats.websocketBytes;
   if (!hasEnded) totals.connecting += stats.connecting;
   totals.lost += stats.lost;
-  totals.messagesLost += stats.messagesLost;
   for (const [errno, count] of Object.entries(stats.failed)) {
     totals.failed.byErrno[errno] = (totals.failed.byErrno[errno] ?? 0) + count;
     totals.failed.total += count;
+  }
+}
+
+/** What a worker that died owed is lost. Without planned messages nothing but echoes is counted. */
+function addMessages(totals: Totals, { messages, hasDied }: CountedWorker, stats: WorkerStats): void {
+  if (messages === undefined) {
+    totals.tcp.messages += stats.tcpMessages;
+    totals.websocket.messages += stats.websocketMessages;
+    return;
+  }
+  for (const protocol of ['tcp', 'websocket'] as const) {
+    const { planned, echoed, lost } = messages[protocol];
+    totals[protocol].planned += planned;
+    totals[protocol].messages += echoed;
+    totals[protocol].lostMessages += hasDied === true ? planned - echoed : lost;
   }
 }

@@ -20,6 +20,10 @@ const startingPerCore = 4;
 /** The kernel frees a socket in about 5 µs; a worker that lives longer than this after SIGKILL is stuck in the kernel, and is told as left behind. */
 const killTimeoutMs = 60_000;
 
+/** A worker goes back to its commands each 20 ms; one that takes longer is counted as it told last. */
+const answerMs = 200;
+const lookMs = 2;
+
 export interface WorkerPoolOptions {
   runId: string;
   workerPath: string;
@@ -29,6 +33,8 @@ export interface WorkerPoolOptions {
   emit(event: RunEventBody): void;
   /** A worker ended that was wanted. */
   onLost(reason: string): void;
+  /** A worker has told its counts. */
+  onStats?(worker: Worker): void;
   /** The processes of the run changed. */
   onProcesses(identities: ProcessIdentity[]): void;
 }
@@ -45,7 +51,9 @@ export class WorkerPool {
   private workers: Worker[] = [];
   private nextOrder = 1;
   private readonly outOfMemoryKills = readOutOfMemoryKills();
-  private readonly bursts = new Map<number, { left: Set<Worker>; total: Burst; settle: (total: Burst) => void }>();
+  /** Workers that have not answered yet. */
+  private readonly asked = new Set<Worker>();
+  private readonly bursts = new Map<number, { left: Set<Worker>; messages: number; total: Burst; settle: (total: Burst) => void }>();
 
   constructor(private readonly options: WorkerPoolOptions) {}
 
@@ -118,12 +126,37 @@ export class WorkerPool {
     });
   }
 
-  /** Stops the ramp where it is. */
+  /** Stops the ramp where it is: nothing more is opened, and nothing is closed. */
   freeze(): void {
-    for (const worker of this.clients) {
-      worker.target = Math.min(worker.target, worker.open);
-      worker.send({ type: 'target', connections: worker.target, rate: 0 });
+    for (const worker of this.clients) worker.send({ type: 'freeze' });
+  }
+
+  /** What the clients hold is what they are to hold; returns how many that are. */
+  keepOpen(): number {
+    for (const worker of this.clients) worker.target = worker.open;
+    return this.clients.reduce((sum, worker) => sum + worker.target, 0);
+  }
+
+  /** Has all workers tell their counts now, so that they are of the same moment. Resolves when they have, or when one is late. */
+  async refresh(): Promise<void> {
+    const living = this.workers.filter((worker) => !worker.hasEnded);
+    for (const worker of living) {
+      this.asked.add(worker);
+      worker.send({ type: 'report' });
     }
+    await this.until(() => !living.some((worker) => this.asked.has(worker) && !worker.hasEnded), answerMs);
+  }
+
+  /** Has the clients plan no more messages and wait so long for those under way. Resolves when they have told what became of all. */
+  async concludeMessages(graceMs: number): Promise<void> {
+    const clients = this.clients.filter((worker) => !worker.hasEnded);
+    for (const worker of clients) worker.send({ type: 'conclude', graceMs });
+    await this.until(() => clients.every((worker) => worker.hasEnded || worker.messages?.concluded === true), graceMs + answerMs);
+  }
+
+  private async until(isSo: () => boolean, timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!isSo() && performance.now() < deadline) await sleep(lookMs);
   }
 
   /** Has the clients prove their connections, see `worker/proof.ts`. */
@@ -140,7 +173,7 @@ export class WorkerPool {
         this.bursts.delete(order);
         resolve({ ...total, elapsedMs: performance.now() - begin });
       };
-      this.bursts.set(order, { left: new Set(clients), total: { messages: 0, bytes: 0, lost: 0, elapsedMs: 0 }, settle });
+      this.bursts.set(order, { left: new Set(clients), messages, total: { messages: 0, bytes: 0, lost: 0, elapsedMs: 0 }, settle });
       for (const worker of clients) worker.send({ type: 'burst', order, messages, bytes });
       if (clients.length === 0) settle({ messages: 0, bytes: 0, lost: 0, elapsedMs: 0 });
     });
@@ -193,7 +226,9 @@ export class WorkerPool {
         if (message.pids.some((pid) => pid !== worker.identity?.pid)) this.reportProcesses();
         return;
       case 'stats':
-        worker.stats = message;
+        worker.observe(message);
+        if (message.asked === true) this.asked.delete(worker);
+        this.options.onStats?.(worker);
         return;
       case 'burstDone':
         this.countBurst(worker, message);
@@ -228,7 +263,12 @@ export class WorkerPool {
       signal,
       ...(worker.lastLines.length === 0 ? {} : { lastLines: [...worker.lastLines] }),
     });
-    for (const burst of this.bursts.values()) if (burst.left.delete(worker) && burst.left.size === 0) burst.settle(burst.total);
+    for (const burst of this.bursts.values()) {
+      if (!burst.left.delete(worker)) continue;
+      // How much of it had come back is not known.
+      burst.total.lost += burst.messages * worker.open;
+      if (burst.left.size === 0) burst.settle(burst.total);
+    }
     if (worker.isEnding) return;
     const starved = signal === 'SIGKILL' && readOutOfMemoryKills() > this.outOfMemoryKills;
     const words = worker.lastLines.at(-1);

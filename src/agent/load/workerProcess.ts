@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../../linux/process.js';
 import { LineSplitter } from '../../files/lines.js';
 import { encodeLine, parseLine } from '../../protocol/lines.js';
-import { workerMessageSchema, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../protocol/worker.js';
+import { workerMessageSchema, type ClientMessages, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../protocol/worker.js';
 
 /** Weight 110 of 1024 in the scheduler: a hundred busy workers on two cores still leave sshd a sixth of a core at once. */
 const workerNice = 10;
@@ -23,7 +23,11 @@ export class Worker {
   isReady = false;
   hasEnded = false;
   isEnding = false;
+  /** It ended although it was wanted. */
+  hasDied = false;
   stats: WorkerStats | undefined;
+  /** What became of its messages, as told last. */
+  messages: ClientMessages | undefined;
   /** Connections this worker was last told to hold (client). */
   target = 0;
   readonly lastLines: string[] = [];
@@ -60,6 +64,7 @@ export class Worker {
       const end = (exitCode: number | null, signal: string | null) => {
         if (this.hasEnded) return;
         this.hasEnded = true;
+        this.hasDied = !this.isEnding;
         onEnd(this, exitCode, signal);
         resolve();
       };
@@ -84,6 +89,18 @@ export class Worker {
     this.isEnding = true;
     if (this.identity !== undefined) signalProcess(this.identity, 'SIGKILL');
     else this.child.kill('SIGKILL');
+  }
+
+  /** Takes what it told of itself. */
+  observe(stats: WorkerStats): void {
+    this.stats = stats;
+    this.messages = stats.messages ?? this.messages;
+  }
+
+  /** It holds what it was told to hold, or can open no more. */
+  get isDone(): boolean {
+    if (this.stats?.frozen === true) return this.stats.connecting === 0;
+    return this.open === this.target || this.stats?.blocked !== undefined;
   }
 
   /** Connections open on this worker. */

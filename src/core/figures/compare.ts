@@ -67,7 +67,7 @@ const definitions: readonly MetricDefinition[] = [
     unit: 'µs',
     better: 'lower',
     assumedNoise: 0.25,
-    value: (summary, samples) => cpuMicrosecondsPerConnection(summary, samples),
+    value: ({ cpuMicrosecondsPerConnection }) => cpuMicrosecondsPerConnection,
     format: (value) => `${value.toFixed(0)} µs`,
   },
   {
@@ -110,16 +110,6 @@ const definitions: readonly MetricDefinition[] = [
 
 function milliseconds(value: number): string {
   return `${value.toFixed(2)} ms`;
-}
-
-/** CPU time of our workers during the ramp for each connection it made, both ends together. */
-function cpuMicrosecondsPerConnection(summary: Summary, samples: readonly Sample[]): number | null {
-  let coreSeconds = 0;
-  for (let index = 1; index < samples.length; index++) {
-    const sample = samples[index]!;
-    if (sample.phase === 'ramping') coreSeconds += ((sample.t - samples[index - 1]!.t) / 1000) * (sample.cpu.server + sample.cpu.client);
-  }
-  return coreSeconds === 0 || summary.established.client === 0 ? null : (coreSeconds * 1e6) / summary.established.client;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { bytesPerEndIn2014 } from '../plan/costs.js';
-import type { Wall } from '../../protocol/events.js';
+import type { Sample, Summary, Wall } from '../../protocol/events.js';
 import { text } from '../texts.js';
-import { formatCount, formatKilobytesPerEnd } from '../units.js';
+import { formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../units.js';
 
 /** How a protocol is called: `TCP`, `WebSocket`, or both of them. */
 export function protocolTitle(protocol: string): string {
@@ -24,6 +24,31 @@ export function bytesPerEndIn2014Text(protocol: 'tcp' | 'websocket' | 'both'): s
 /** One protocol's part of a run of both: its counts and bytes per end. */
 export function protocolPartText(part: { server: number; client: number; bytesPerEnd?: number | null | undefined }): string {
   return `${formatCount(part.server)} on the server, ${formatCount(part.client)} on the client, ${formatKilobytesPerEnd(part.bytesPerEnd ?? null)} per end`;
+}
+
+/** Mean, median and maximum over the ramp; a dash where there were too few intervals to say. */
+export function connectRateText({ connectRate: { mean, p50, max }, rampSeconds }: Pick<Summary, 'connectRate' | 'rampSeconds'>): string {
+  const rate = (value: number | null) => (value === null ? '–' : formatRate(value));
+  return `${formatRate(mean)} mean, ${rate(p50)} median, ${rate(max)} maximum over ${formatDuration(rampSeconds)}`;
+}
+
+/** What became of the messages that were planned. */
+export function messagesText({ planned, total, unanswered, lost, perSecondMaximum }: NonNullable<Summary['messages']>): string {
+  const count = (value: number) => (value === 0 ? 'none' : formatCount(value));
+  const known = planned === undefined || unanswered === undefined ? '' : ` of ${formatCount(planned)} planned, ${count(unanswered)} unanswered`;
+  return `${formatCount(total)} echoed${known}, ${count(lost)} lost, ${formatRate(perSecondMaximum)} at most`;
+}
+
+/** Percentiles, and how many messages are in them with their age because no echo came. */
+export function latencyText({ p50, p99, p999, max, unanswered = 0 }: NonNullable<Summary['latency']>): string {
+  const without = unanswered === 0 ? '' : `; ${formatCount(unanswered)} without an echo count with their age`;
+  return `p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, p99.9 ${p999.toFixed(1)} ms, max ${max.toFixed(1)} ms${without}`;
+}
+
+/** Messages of all protocols of a sample that have no echo. */
+export function withoutEcho({ byProtocol: { tcp, websocket } }: Pick<Sample, 'byProtocol'>): { unanswered: number; lost: number } {
+  const sum = (key: 'unanswered' | 'lost') => (tcp?.messages?.[key] ?? 0) + (websocket?.messages?.[key] ?? 0);
+  return { unanswered: sum('unanswered'), lost: sum('lost') };
 }
 
 /** A wall in one line: what stopped the run, at how many connections, how that was seen, and what moves it. */

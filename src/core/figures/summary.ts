@@ -12,6 +12,8 @@ export interface RunEnd {
   reason?: string;
   hostRestored: boolean;
   keys: KeyOutcome[];
+  /** For another run on the host to end. */
+  waitedSeconds?: number;
   /** Most connections that each side told by itself, where nobody put both side by side all the time: a run over several hosts that was taken up again. */
   most?: { server: number; client: number };
   /** Ended early because a threshold failed: that, and not the target it did not reach, is the result. */
@@ -22,6 +24,8 @@ export interface RunEnd {
 
 /** Connect rates kept for the median: a ramp of a day at one sample a second. */
 const maximumRates = 86_400;
+/** Of fewer intervals a median or a maximum says nothing. */
+const fewestIntervals = 5;
 
 /** Follows the events of one run and tells its summary at the end. Bounded memory whatever the length of the run. */
 export class SummaryBuilder {
@@ -30,14 +34,14 @@ export class SummaryBuilder {
   private peak: Sample | undefined;
   private last: Sample | undefined;
   private largestTarget = 0;
-  private rates: number[] = [];
-  private rampBeganAt: number | undefined;
-  private rampBeganWith = 0;
-  private rampMs = 0;
-  private rampOpened = 0;
+  /** Connect rates over whole seconds, and over tenths of the first seconds of each ramp. */
+  private readonly rates: number[] = [];
+  private readonly tenthRates: number[] = [];
+  /** The ramps that are over, and the one that is told now. */
+  private readonly ramps = { seconds: 0, opened: 0, cpuMicroseconds: 0 as number | null };
+  private ramp: Sample['ramp'];
   private perSecondMaximum = 0;
   private lastT = 0;
-  private lastSampleAt = 0;
   private readonly walls: Summary['walls'] = [];
 
   observe(event: RunEvent | RunEventBody): void {
@@ -53,7 +57,7 @@ export class SummaryBuilder {
         this.walls.push(event.wall);
         break;
       case 'phase':
-        this.observePhase(event.phase, 't' in event ? event.t : this.lastT);
+        if (event.phase === 'ramping') this.closeRamp();
         break;
       case 'sample':
         if ('t' in event) this.observeSample(event);
@@ -62,49 +66,43 @@ export class SummaryBuilder {
     }
   }
 
-  private observePhase(phase: string, t: number): void {
-    const open = this.last?.established.client ?? 0;
-    if (phase === 'ramping') {
-      this.rampBeganAt = t;
-      this.rampBeganWith = open;
-    } else if (this.rampBeganAt !== undefined) {
-      if (phase === 'holding') {
-        this.rampMs += t - this.rampBeganAt;
-        this.closingRamp = true;
-      } else {
-        // Cut short: no later sample shows what it had opened.
-        const { ms, opened } = this.rampSoFar();
-        this.rampMs += ms;
-        this.rampOpened += opened;
-      }
-      this.rampBeganAt = undefined;
-    }
+  private closeRamp(): void {
+    Object.assign(this.ramps, this.allRamps());
+    this.ramp = undefined;
   }
 
-  /** The ramp that is going on, up to its last sample. */
-  private rampSoFar(): { ms: number; opened: number } {
-    const { last, rampBeganAt } = this;
-    if (last === undefined || rampBeganAt === undefined || this.lastSampleAt <= rampBeganAt) return { ms: 0, opened: 0 };
-    return { ms: this.lastSampleAt - rampBeganAt, opened: Math.max(0, last.established.client - this.rampBeganWith) };
+  /** Together with the one that is going on. One that opened nothing, on the way down, is none. */
+  private allRamps(): { seconds: number; opened: number; cpuMicroseconds: number | null } {
+    const { ramps, ramp } = this;
+    if (ramp === undefined || ramp.opened === 0) return ramps;
+    const cpuMicroseconds = ramps.cpuMicroseconds === null || ramp.cpuMicroseconds === null ? null : ramps.cpuMicroseconds + ramp.cpuMicroseconds;
+    return { seconds: ramps.seconds + ramp.seconds, opened: ramps.opened + ramp.opened, cpuMicroseconds };
   }
 
-  /** The connections of a ramp are counted with the first sample after it. */
-  private closingRamp = false;
+  /** Median and maximum: of whole seconds where there are enough, of tenths in a short ramp. */
+  private rateSpread(): { p50: number | null; max: number | null } {
+    const rates = this.rates.length >= fewestIntervals ? this.rates : this.tenthRates;
+    if (rates.length < fewestIntervals) return { p50: null, max: null };
+    const sorted = [...rates].sort((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    const p50 = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+    return { p50, max: sorted[sorted.length - 1]! };
+  }
 
   private observeSample(sample: Sample): void {
     const together = (of: Sample) => Math.min(of.established.server, of.established.client);
     this.last = sample;
-    this.lastSampleAt = this.lastT;
     // At the same height the later one counts: its memory is settled.
     if (this.peak === undefined || (together(sample) >= together(this.peak) && sample.phase !== 'draining' && sample.phase !== 'restoring')) this.peak = sample;
     this.largestTarget = Math.max(this.largestTarget, sample.target);
     const messages = (sample.byProtocol.tcp?.messagesPerSecond ?? 0) + (sample.byProtocol.websocket?.messagesPerSecond ?? 0);
     this.perSecondMaximum = Math.max(this.perSecondMaximum, messages);
-    if ((sample.phase === 'ramping' || this.closingRamp) && sample.connectRate > 0 && this.rates.length < maximumRates) this.rates.push(sample.connectRate);
-    if (this.closingRamp) {
-      this.closingRamp = false;
-      this.rampOpened += Math.max(0, sample.established.client - this.rampBeganWith);
-    }
+    if (sample.ramp === undefined) return;
+    // The interval in which a ramp begins or ends is not one of the ramp alone.
+    const isWithin = sample.phase === 'ramping' && (this.ramp?.opened ?? 0) > 0;
+    if (isWithin && sample.connectRate > 0 && this.rates.length < maximumRates) this.rates.push(sample.connectRate);
+    if (this.tenthRates.length < maximumRates) this.tenthRates.push(...(sample.connectRates ?? []));
+    this.ramp = sample.ramp;
   }
 
   /** `target` is what was asked for, not what was planned: a run that fits less than asked for has not reached its target. */
@@ -138,19 +136,19 @@ export class SummaryBuilder {
 
   build(end: RunEnd): Summary {
     const { peak, last } = this;
-    const sorted = [...this.rates].sort((a, b) => a - b);
-    // A threshold may be judged while the ramp goes on.
-    const now = this.rampSoFar();
-    const rampSeconds = (this.rampMs + now.ms) / 1000;
-    const mean = rampSeconds > 0 ? (this.rampOpened + now.opened) / rampSeconds : 0;
+    const ramps = this.allRamps();
+    const mean = ramps.seconds > 0 ? ramps.opened / ramps.seconds : 0;
+    const waitedSeconds = end.waitedSeconds ?? 0;
     const byProtocol: Summary['byProtocol'] = {};
     for (const protocol of ['tcp', 'websocket'] as const) {
       const counts = peak?.byProtocol[protocol];
       if (peak === undefined || counts === undefined) continue;
       const own = this.spec?.protocol === 'both' ? protocolLedger(peak, protocol) : null;
-      byProtocol[protocol] = { server: counts.server, client: counts.client, ...own };
+      const messages = messagesOf(last?.byProtocol[protocol]);
+      const client = counts.client;
+      byProtocol[protocol] = { server: Math.min(counts.server, client), client, ...own, ...(messages === undefined ? {} : { messages }) };
     }
-    const messagesTotal = (last?.byProtocol.tcp?.messagesTotal ?? 0) + (last?.byProtocol.websocket?.messagesTotal ?? 0);
+    const messages = addMessages([messagesOf(last?.byProtocol.tcp), messagesOf(last?.byProtocol.websocket)]);
     const summary: Omit<Summary, 'thresholds' | 'exitCode'> = {
       verdict: end.verdict,
       ...(end.reason === undefined ? {} : { reason: end.reason }),
@@ -159,18 +157,17 @@ export class SummaryBuilder {
       byProtocol,
       failed: last?.failed ?? { total: 0, byErrno: {} },
       lost: last?.lost ?? 0,
-      // The phases and the samples of a short ramp are not told at the same moment: what was held on average was held at some time.
-      connectRate: { mean, p50: sorted[sorted.length >> 1] ?? mean, max: Math.max(mean, sorted[sorted.length - 1] ?? mean) },
+      connectRate: { mean, ...this.rateSpread() },
+      cpuMicrosecondsPerConnection: ramps.opened > 0 && ramps.cpuMicroseconds !== null ? ramps.cpuMicroseconds / ramps.opened : null,
       bytesPerEnd: peak?.ledger.bytesPerEnd ?? null,
       bytesPerPair: peak?.ledger.bytesPerPair ?? null,
       ledger: peak?.ledger ?? null,
       explainedRatio: peak?.ledger.explainedRatio ?? null,
       ...(last?.latency === undefined ? {} : { latency: last.latency }),
-      ...(messagesTotal === 0 && (last?.messagesLost ?? 0) === 0
-        ? {}
-        : { messages: { total: messagesTotal, perSecondMaximum: this.perSecondMaximum, lost: last?.messagesLost ?? 0 } }),
-      rampSeconds,
-      elapsedSeconds: this.lastT / 1000,
+      ...(messages === undefined ? {} : { messages: { ...messages, perSecondMaximum: this.perSecondMaximum } }),
+      rampSeconds: ramps.seconds,
+      elapsedSeconds: Math.max(0, this.lastT / 1000 - waitedSeconds),
+      waitedSeconds,
       walls: [...this.walls, ...this.plannedStop()],
       hostRestored: end.hostRestored,
       keys: end.keys,
@@ -186,9 +183,13 @@ export function highestStage(stages: RunSpec['stages']): number | undefined {
   return stages.length === 0 ? undefined : Math.max(...stages.map((stage) => stage.to));
 }
 
-/** What both sides held at the same time. The server counts all at once, so that its own count bounds what the clients held together. */
+/**
+ * What both sides held at the same time: no more on the server than the clients have, since what a server has beyond that is not theirs or has
+ * ended on their side. The server of several hosts counts all at once, so that its own count bounds what their clients held together.
+ */
 function highest(seen: Summary['established'], most: RunEnd['most']): Summary['established'] {
-  if (most === undefined || Math.min(most.server, most.client) <= Math.min(seen.server, seen.client)) return seen;
+  const together = { server: Math.min(seen.server, seen.client), client: seen.client };
+  if (most === undefined || Math.min(most.server, most.client) <= together.server) return together;
   return { server: most.server, client: Math.min(most.client, most.server) };
 }
 
@@ -199,4 +200,17 @@ function highest(seen: Summary['established'], most: RunEnd['most']): Summary['e
 export function judgedSummary(parts: Omit<Summary, 'thresholds' | 'exitCode'>, spec: Pick<RunSpec, 'connections' | 'stages' | 'thresholds'>): Summary {
   const summary = { ...parts, thresholds: evaluateThresholds(spec.thresholds, parts) };
   return { ...summary, exitCode: judgeRun(summary, spec).exitCode };
+}
+
+type ProtocolCounts = Sample['byProtocol']['tcp'];
+type MessageCounts = NonNullable<Summary['byProtocol'][string]['messages']>;
+
+function messagesOf(counts: ProtocolCounts): MessageCounts | undefined {
+  return counts?.messages === undefined ? undefined : { ...counts.messages, total: counts.messagesTotal };
+}
+
+function addMessages(parts: readonly (MessageCounts | undefined)[]): MessageCounts | undefined {
+  const sum = { planned: 0, total: 0, unanswered: 0, lost: 0 };
+  for (const part of parts) for (const key of Object.keys(sum) as (keyof MessageCounts)[]) sum[key] += part?.[key] ?? 0;
+  return parts.every((part) => part === undefined) ? undefined : sum;
 }

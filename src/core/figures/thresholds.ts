@@ -30,6 +30,8 @@ export const thresholdMetrics: Record<string, { unit: string; value: (summary: S
   rampSeconds: { unit: 's', value: ({ rampSeconds }) => rampSeconds },
   elapsedSeconds: { unit: 's', value: ({ elapsedSeconds }) => elapsedSeconds },
   walls: { unit: 'walls', value: ({ walls }) => walls.length },
+  'messages.planned': { unit: 'messages', value: ({ messages }) => messages?.planned ?? null },
+  'messages.unanswered': { unit: 'messages', value: ({ messages }) => messages?.unanswered ?? null },
   'messages.lost': { unit: 'messages', value: ({ messages }) => messages?.lost ?? null },
   'latency.p50': { unit: 'ms', value: ({ latency }) => latency?.p50 ?? null },
   'latency.p99': { unit: 'ms', value: ({ latency }) => latency?.p99 ?? null },

@@ -5,18 +5,20 @@ import { halfOpenFailure } from '../../protocol/worker.js';
 import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
 import { gainBeyond } from './ceiling.js';
 import { isSlowing } from './plannedWalls.js';
-import { formatBytes, formatCount } from '../units.js';
+import { formatCount } from '../units.js';
 import { metWall, wallCatalogue, type WallId } from './catalogue.js';
 
 /** What the supervisor knows beside the samples. */
 export interface WallEvidence {
   blocked: readonly Blocked[];
-  /** The ramp was stopped by the guard. */
-  guardTripped: boolean;
+  /** What made the guard stop the ramp. */
+  guard?: { id: string; evidence: string } | undefined;
   /** Connections per second that were asked for; 0 or absent: as fast as possible. */
   rate?: number;
   /** Open files of a server of the user, where the kernel tells them. */
   serverFiles?: { open: number; full?: number | undefined } | undefined;
+  /** Connections in the accept queues of a server of the user; undefined where the kernel does not tell. */
+  waiting?: number | undefined;
 }
 
 /** Overflows of the accept queue in one second from which on it is a wall: a few belong to any steep ramp. */
@@ -45,8 +47,6 @@ export class WallRecogniser {
   private slowSamples = 0;
   private unacceptedSamples = 0;
   private firstServerFiles: number | undefined;
-  /** The guard that stopped the ramp has been told by its wall. */
-  private isGuardNamed = false;
   private overflowingSamples = 0;
   /** For how many samples in a row a server has been out of files. */
   private readonly outOfFiles = new Map<string, number>();
@@ -61,7 +61,7 @@ export class WallRecogniser {
   }
 
   /** The walls recognised with this sample that were not told before. */
-  observe(sample: Sample, evidence: WallEvidence = { blocked: [], guardTripped: false }): Wall[] {
+  observe(sample: Sample, evidence: WallEvidence = { blocked: [] }): Wall[] {
     const found: Wall[] = [];
     const tell: Tell = (recognised) => {
       found.push(...this.name(recognised, sample));
@@ -74,7 +74,7 @@ export class WallRecogniser {
         if (isOutOfPorts && sample.phase === 'ramping' && this.opened(sample) > failuresWorthTelling) continue;
         tell(isOutOfPorts ? portWall(evidence.blocked, this.plan, this.facts) : blockedWall(block, sample, this.plan, this.facts));
       }
-      if (evidence.guardTripped) this.observeGuard(sample, tell);
+      if (evidence.guard !== undefined) tell({ id: evidence.guard.id as WallId, text: evidence.guard.evidence });
       this.observeQueues(sample, tell);
       this.observeFailures(sample, tell);
       this.observeSpeed(sample, evidence.rate ?? 0, tell);
@@ -198,8 +198,12 @@ export class WallRecogniser {
   }
 
   /** A server of the user does not tell what it accepted, but an accepted socket is an open file and a waiting one is not. */
-  private observeUnaccepted(sample: Sample, { serverFiles }: WallEvidence, tell: Tell): void {
+  private observeUnaccepted(sample: Sample, { serverFiles, waiting }: WallEvidence, tell: Tell): void {
     const { client } = sample.established;
+    if (waiting !== undefined) {
+      this.observeQueue(sample, waiting, serverFiles?.full, tell);
+      return;
+    }
     this.firstServerFiles ??= serverFiles?.open;
     const accepted = Math.max(0, serverFiles === undefined ? this.filesOfHost(sample) - client : serverFiles.open - (this.firstServerFiles ?? 0));
     const isWaiting = client - accepted > Math.max(500, client * 0.1);
@@ -210,6 +214,17 @@ export class WallRecogniser {
     const isNearPlanned = serverFiles === undefined && accepted > nofile * 0.9 && accepted <= nofile;
     if (serverFiles?.full !== undefined) tell({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(serverFiles.full)} files open` });
     else if (isNearPlanned) tell({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
+    else tell({ id: 'serverAccept', text });
+  }
+
+  /** The accept queues hold connections, and nobody has taken one for some seconds: whatever their number, the server does not serve them. */
+  private observeQueue(sample: Sample, waiting: number, full: number | undefined, tell: Tell): void {
+    const { server, client } = sample.established;
+    const isStanding = waiting > 0 && server === this.previous?.established.server;
+    this.unacceptedSamples = isStanding ? this.unacceptedSamples + 1 : 0;
+    if (this.unacceptedSamples < patienceSamples || this.told.has('serverRefusing') || this.told.has('nofile')) return;
+    const text = `the server has accepted ${formatCount(server)} of ${formatCount(client)} connections, and ${formatCount(waiting)} wait in its accept queues`;
+    if (full !== undefined) tell({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(full)} files open` });
     else tell({ id: 'serverAccept', text });
   }
 
@@ -236,29 +251,6 @@ export class WallRecogniser {
         text: `the kernel went into TCP memory pressure at ${formatCount(sample.sockstat.memoryPages)} pages; tcp_mem is ${pages.join(' ')}`,
       });
     }
-  }
-
-  private observeGuard(sample: Sample, tell: Tell): void {
-    const { memory, limits } = sample;
-    const share = (name: string) => {
-      const limit = limits[name];
-      return limit === undefined || limit.limit === 0 ? 0 : limit.used / limit.limit;
-    };
-    const used = (name: string) => `${formatCount(limits[name]?.used ?? 0)} of ${formatCount(limits[name]?.limit ?? 0)} are in use`;
-    // Each a little below the guard's own mark, since the ramp stopped there and some of it was given back.
-    if (share('conntrack') > 0.88) tell({ id: 'conntrack', text: `tracked connections: ${used('conntrack')}` });
-    else if (share('fileMax') > 0.93) tell({ id: 'fileMax', text: `open files of the machine: ${used('fileMax')}` });
-    else if (share('cgroupMemory') > 0.85) {
-      const { used: current, limit } = limits['cgroupMemory']!;
-      tell({ id: 'cgroupMemory', text: `the control group uses ${formatBytes(current)} of its ${formatBytes(limit)}` });
-    } else if (memory.availableBytes < memory.guardBytes * 1.1) {
-      tell({ id: 'memory', text: `${formatBytes(memory.availableBytes)} are available, ${formatBytes(memory.guardBytes)} must stay free` });
-    } else {
-      // What was named once may be given back by the next sample: that makes it no less the reason.
-      if (!this.isGuardNamed) tell({ id: 'unknown', text: 'the guard stopped the ramp, but what it saw is gone again' });
-      return;
-    }
-    this.isGuardNamed = true;
   }
 
   /** The ramp is over and there are fewer than asked for: what was known beforehand, or nothing that we know. */

@@ -1,6 +1,6 @@
 import type { TunDevice } from '../../linux/tun.js';
 import { halfOpenFailure } from '../../protocol/worker.js';
-import { purposes, type Exchange } from '../exchange.js';
+import type { Exchange } from '../exchange.js';
 import type { SendOutcome } from '../output.js';
 import { Backoff, TokenBucket } from '../ramp.js';
 import type { Stats } from '../stats.js';
@@ -56,6 +56,8 @@ export class StatelessClient {
   private openCount = 0;
   private target = 0;
   private isReached = true;
+  /** No connection is opened or closed until the next order. */
+  private isFrozen = false;
   /** Where the search for connections to close goes on, downwards. */
   private closeCursor = 0;
   private quietUntil = 0;
@@ -104,10 +106,16 @@ export class StatelessClient {
     const { stats, numbering } = this.parts;
     this.target = Math.min(connections, numbering.capacity);
     this.isReached = false;
+    this.isFrozen = false;
     this.bucket.setRate(rate, performance.now());
     stats.blocked = undefined;
     this.backoff.forget();
     this.closeCursor = this.state.length;
+  }
+
+  /** As EpollClient.freeze. */
+  freeze(): void {
+    this.isFrozen = true;
   }
 
   takeReached(): boolean {
@@ -131,6 +139,7 @@ export class StatelessClient {
     const { stats } = this.parts;
     let dueIn = this.attempts.onTurn(now);
     if (this.probeCursor >= 0) dueIn = Math.min(dueIn, this.probeSome(now));
+    if (this.isFrozen) return dueIn;
     const missing = this.target - this.openCount - stats.connecting;
     if (missing < 0 && this.openCount > 0) {
       this.closeSome(-missing, now);
@@ -317,14 +326,13 @@ export class StatelessClient {
 
   /** `answers`: the server's end still lives and is freed by a reset. */
   private loseBy(number: number, answers: boolean, isReset = false): void {
-    const { stats, exchange } = this.parts;
+    const { stats } = this.parts;
     if (isReset && performance.now() < this.provingUntil) stats.fail(halfOpenFailure);
     else stats.lost++;
-    stats.messagesLost += exchange.missing(number, purposes.traffic);
     const now = performance.now();
     this.quietUntil = now + quietAfterLossMs;
     this.backoff.fail(now);
-    this.leaveOpen(number);
+    this.leaveOpen(number, true);
     if (answers) this.reset(number);
     this.release(number);
   }
@@ -337,9 +345,9 @@ export class StatelessClient {
     exchange.opened(number);
   }
 
-  private leaveOpen(number: number): void {
+  private leaveOpen(number: number, isLost: boolean): void {
     const { stats, exchange } = this.parts;
-    exchange.closed(number);
+    exchange.closed(number, isLost);
     this.openCount--;
     stats.closed(this.isWebSocket(number) ? stats.websocket : stats.tcp);
   }
@@ -352,7 +360,7 @@ export class StatelessClient {
       if (!this.has(number)) continue;
       left--;
       const isWebSocket = this.isWebSocket(number);
-      this.leaveOpen(number);
+      this.leaveOpen(number, false);
       if (isWebSocket) this.parts.webSockets.beginClosing(number);
       this.state[number] = states.closing;
       this.transmit(number, this.nextSequence[number]!, this.expected[number]!, flagFin | flagAck);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { LineSplitter } from '../../../src/files/lines.js';
 import { encodeLine } from '../../../src/protocol/lines.js';
-import { workerMessageSchema, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../../src/protocol/worker.js';
+import { workerMessageSchema, type ClientMessages, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../../src/protocol/worker.js';
 
 const entry = fileURLToPath(new URL('../../../src/worker.ts', import.meta.url));
 const patienceMs = 20_000;
@@ -76,6 +76,21 @@ export class WorkerProcess {
     const find = () => this.messages.find((message): message is Burst => message.type === 'burstDone' && message.order === order);
     await this.until(() => find() !== undefined, 'burstDone');
     return find()!;
+  }
+
+  /** What became of the messages up to now. */
+  async messagesNow(): Promise<ClientMessages> {
+    this.stats = { ...this.stats!, asked: false };
+    this.send({ type: 'report' });
+    await this.until(() => this.stats?.asked === true, 'report');
+    return this.stats.messages!;
+  }
+
+  /** What became of all messages: no more are planned. */
+  async conclude(graceMs: number): Promise<ClientMessages> {
+    this.send({ type: 'conclude', graceMs });
+    await this.until(() => this.stats?.messages?.concluded === true, 'conclusion');
+    return this.stats!.messages!;
   }
 
   async until(condition: () => boolean, what: string, timeoutMs: number = patienceMs): Promise<void> {

@@ -19,7 +19,6 @@ export function sample(changes: SampleChanges = {}): Sample {
     connecting: 0,
     failed: { total: 0, byErrno: {} },
     lost: 0,
-    messagesLost: 0,
     connectRate: 40_000,
     ledger: {
       entries: { tcpSock: 250e6, serverProcesses: 50e6 },
@@ -54,8 +53,10 @@ export function summary(changes: Partial<Summary> = {}): Summary {
     bytesPerPair: 8_800,
     ledger: { ...sample().ledger, explainedBytes: 880e6 },
     explainedRatio: 0.978,
+    cpuMicrosecondsPerConnection: 28,
     rampSeconds: 2.5,
     elapsedSeconds: 10,
+    waitedSeconds: 0,
     walls: [],
     hostRestored: true,
     keys: [],

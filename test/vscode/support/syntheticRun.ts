@@ -41,7 +41,6 @@ export function syntheticSample(second: number, rampSeconds = 20, target = 100_0
     connecting: second < rampSeconds ? 120 : 0,
     failed: { total: second > 12 ? 3 : 0, byErrno: second > 12 ? { ETIMEDOUT: 3 } : {} },
     lost: 0,
-    messagesLost: 0,
     connectRate: second < rampSeconds ? (target / rampSeconds) * wave : 0,
     ledger: {
       entries: {
@@ -172,8 +171,10 @@ export function syntheticSavedRun(id: string, factor: number, seconds = 60): { r
         bytesPerPair: bytesPerEnd * 2,
         ledger: { ...ledger, bytesPerEnd, bytesPerPair: bytesPerEnd * 2 },
         explainedRatio: 0.993,
+        cpuMicrosecondsPerConnection: 28,
         rampSeconds,
         elapsedSeconds: seconds,
+        waitedSeconds: 0,
         walls: [],
         hostRestored: true,
         keys: [],
