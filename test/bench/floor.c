@@ -39,6 +39,10 @@ struct shared {
 };
 static struct shared *shared;
 
+/* Where the servers listen, and a client of all connections that is run in place of one for each server; both are for statelessFloor.c. */
+static in_addr_t server_address = INADDR_LOOPBACK;
+static void (*stateless_client)(int pairs, long connections, int first_port);
+
 static void die(const char *what) {
   fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
   shared->failed = 1;
@@ -56,8 +60,8 @@ static void nap(long milliseconds) {
   nanosleep(&t, NULL);
 }
 
-static struct sockaddr_in loopback(int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static struct sockaddr_in address_of(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(server_address)};
   return address;
 }
 
@@ -69,7 +73,7 @@ static void watch(int epoll, int fd) {
 static void serve(int index, int port) {
   int epoll = epoll_create1(EPOLL_CLOEXEC), listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
   struct linger linger = {1, 0};
-  struct sockaddr_in address = loopback(port);
+  struct sockaddr_in address = address_of(port);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   setsockopt(listener, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
   if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) die("bind");
@@ -107,7 +111,7 @@ static void serve(int index, int port) {
 
 static void connect_all(int index, int port, int share) {
   int epoll = epoll_create1(EPOLL_CLOEXEC);
-  struct sockaddr_in address = loopback(port);
+  struct sockaddr_in address = address_of(port);
   while (!shared->go) nap(1);
   for (int i = 0; i < share; i++) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -147,24 +151,27 @@ int main(int argc, char **argv) {
   if (shared == MAP_FAILED) return 1;
   static pid_t servers[MAXIMUM_PAIRS], clients[MAXIMUM_PAIRS];
   for (int side = 0; side < 2; side++) {
-    for (int i = 0; i < pairs; i++) {
+    int processes = side == 1 && stateless_client ? 1 : pairs;
+    for (int i = 0; i < processes; i++) {
       pid_t pid = fork();
       if (pid < 0) die("fork");
       if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         alarm(SECONDS_AT_MOST);
         if (side == 0) serve(i, first_port + i);
+        if (stateless_client) stateless_client(pairs, connections, first_port);
         connect_all(i, first_port + i, connections / pairs + (i < connections % pairs));
       }
       (side == 0 ? servers : clients)[i] = pid;
     }
   }
   alarm(SECONDS_AT_MOST);
-  while (shared->listening < pairs && !shared->failed) nap(1);
+  int client_count = stateless_client ? 1 : pairs;
+  while (shared->listening < pairs + (stateless_client ? 1 : 0) && !shared->failed) nap(1);
   printf("{\"step\":\"ready\",");
   print_pids("server", servers, pairs);
   printf(",");
-  print_pids("client", clients, pairs);
+  print_pids("client", clients, client_count);
   printf("}\n");
   fflush(stdout);
   char byte;
@@ -185,6 +192,6 @@ int main(int argc, char **argv) {
   }
   shared->stop_servers = 1;
   for (int i = 0; i < pairs; i++) waitpid(servers[i], NULL, 0);
-  for (int i = 0; i < pairs; i++) kill(clients[i], SIGKILL), waitpid(clients[i], NULL, 0);
+  for (int i = 0; i < client_count; i++) kill(clients[i], SIGKILL), waitpid(clients[i], NULL, 0);
   return shared->failed;
 }

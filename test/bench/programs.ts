@@ -1,12 +1,13 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { LineSplitter } from '../../src/files/lines.js';
+import { layStatelessClients, statelessServerAddress } from '../../src/core/plan/layout.js';
 import { encodeLine } from '../../src/protocol/lines.js';
+import type { ClientWorkerPlan } from '../../src/protocol/plan.js';
 import type { WorkerCommand } from '../../src/protocol/worker.js';
 
 /** Longest wait for one step of a run: 190,000 connections of the slowest pair take 40 s. */
 const patienceMs = 300_000;
-const address = '127.0.0.1';
 
 /** Something that opens connections between servers and clients, held until `end`. */
 export interface Program {
@@ -119,6 +120,8 @@ export interface WorkersOptions {
   workerPath: string;
   /** Program of the clients; absent: our own worker. */
   clientPath?: string;
+  /** One client without sockets for all servers. */
+  stateless?: boolean;
 }
 
 /** Server and client workers, one port each. */
@@ -129,9 +132,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Program> {
   const nofile = 1_000_000;
   let finishedAt: number | undefined;
   const onChange = () => {
-    const isDone = [...servers, ...clients].every((worker, index) => worker.open === share(index % pairs));
+    const held = (workers: readonly Worker[]) => workers.reduce((sum, worker) => sum + worker.open, 0);
+    const isDone = held(servers) === options.connections && held(clients) === options.connections;
     if (isDone && servers.length === pairs) finishedAt ??= performance.now();
   };
+  const address = options.stateless === true ? statelessServerAddress : '127.0.0.1';
   const servers: Worker[] = [];
   const clients: Worker[] = [];
   const indexes = Array.from({ length: pairs }, (_, index) => index);
@@ -141,11 +146,15 @@ export async function startWorkers(options: WorkersOptions): Promise<Program> {
     const plan = { id: `server-${index}`, protocol, address, ports, connections, nofile, backlog: 65_535, allowedSources: [] };
     servers.push(new Worker([workerPath], { type: 'configure', role: 'server', engine: options.engine, plan, websocketPath }, onChange));
   }
-  for (const index of indexes) {
+  const addClient = (plan: ClientWorkerPlan) =>
+    clients.push(new Worker([options.clientPath ?? workerPath], { type: 'configure', role: 'client', plan, websocketPath }, onChange));
+  const ports = indexes.map((index) => ({ port: firstPort + index, protocol, connections: share(index) }));
+  // One for two cores.
+  if (options.stateless === true) layStatelessClients(ports, 2).forEach(addClient);
+  for (const index of options.stateless === true ? [] : indexes) {
     const connections = share(index);
     const targets = [{ source: null, address, port: firstPort + index, protocol, connections }];
-    const plan = { id: `client-${index}`, protocol, targets, connections, nofile };
-    clients.push(new Worker([options.clientPath ?? workerPath], { type: 'configure', role: 'client', plan, websocketPath }, onChange));
+    addClient({ id: `client-${index}`, protocol, targets, connections, nofile });
   }
   const all = [...servers, ...clients];
   const isBroken = () => all.some((worker) => worker.isBroken);
@@ -155,7 +164,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Program> {
     client: clients.map(({ pid }) => pid),
     async connect() {
       const begin = performance.now();
-      clients.forEach((client, index) => client.send({ type: 'target', connections: share(index), rate: 0 }));
+      clients.forEach((client, index) =>
+        client.send({ type: 'target', connections: options.stateless === true ? options.connections : share(index), rate: 0 }),
+      );
       await until(() => finishedAt !== undefined, 'all connections were held', isBroken);
       return ((finishedAt ?? Number.NaN) - begin) / 1000;
     },
