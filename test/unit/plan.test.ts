@@ -277,6 +277,16 @@ describe('a client without sockets', () => {
     }
   });
 
+  it('is proposed where the target fits only so', () => {
+    const facts = limitedFacts({ overrides: { tun: { available: true } } });
+    const proposal = (made: Plan) => made.notes.find((note) => note.includes('--client stateless'));
+    assert.equal(proposal(plan({ connections: '1M' }, facts)), undefined);
+    assert.match(proposal(plan({ connections: '4M' }, facts)) ?? '', /all of them fit/);
+    assert.match(proposal(plan({ connections: '10M' }, facts)) ?? '', /4,\d{3},\d{3} fit/);
+    assert.equal(proposal(plan({ connections: '4M' }, limitedFacts())), undefined, 'not where it was not tried');
+    assert.equal(proposal(plan({ connections: '4M', isolation: 'host' }, facts)), undefined);
+  });
+
   const refused: [string, SpecInput][] = [
     ['in the namespace of the host', { isolation: 'host' }],
     ['on other hosts', { clientHosts: ['web2'] }],

@@ -2,6 +2,7 @@ import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan, ServerWorkerPlan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import { HumanError } from '../errors.js';
+import { formatCount } from '../units.js';
 import {
   balancedShares,
   layClients,
@@ -12,6 +13,7 @@ import {
   layTargets,
   maximumSources,
   statelessServerAddress,
+  largestStatelessMessageBytes,
   type ServerPort,
   splitByProtocol,
   workerCount,
@@ -31,7 +33,20 @@ export function planRun(spec: RunSpec, facts: HostFacts): Plan {
   const perPort = spec.ports === undefined ? limits.perTuple : Number.POSITIVE_INFINITY;
   const { serverWorkers, ports } = layServerSide(spec, limits, connections, facts.cores, perPort, taken, { address: loopback, allowedSources: [] });
   const targets = layTargets(limits.perTuple, ports, loopback, (index) => (index === 0 ? null : `127.0.0.${index + 1}`));
-  return finishPlan(spec, facts, draft, serverWorkers, layClients(limits, targets, facts.cores));
+  const plan = finishPlan(spec, facts, draft, serverWorkers, layClients(limits, targets, facts.cores));
+  return { ...plan, notes: [...plan.notes, ...proposalOf(spec, facts, plan)] };
+}
+
+/** Where the target fits only without sockets on the clients' side, the plan says so. */
+function proposalOf(spec: RunSpec, facts: HostFacts, plan: Plan): string[] {
+  const wanted = plan.requested;
+  if (wanted === 'max' || plan.connections >= wanted || facts.tun?.available !== true) return [];
+  const alternative: RunSpec = { ...spec, client: 'stateless' };
+  if (spec.isolation === 'host' || (spec.traffic?.bytes ?? 0) > largestStatelessMessageBytes) return [];
+  const { afterTuning } = draftOf(alternative, facts, { server: true, client: false }, 1).largestFit;
+  if (afterTuning <= plan.largestFit.afterTuning) return [];
+  const fit = afterTuning >= wanted ? 'all of them fit' : `${formatCount(afterTuning)} fit`;
+  return [`With a client without sockets (--client stateless) ${fit}: only the server's ends then take memory, and the figures are of server ends.`];
 }
 
 /** The plan of a run whose clients have no sockets: only the server's ends are on the host. */

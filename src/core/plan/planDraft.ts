@@ -97,7 +97,7 @@ function plannedSysctls(facts: HostFacts, draft: Draft, servers: Plan['serverWor
     filesInUse: facts.filesInUse,
     backlog: servers.length > 0 ? acceptQueue : undefined,
     serverPorts: servers.flatMap((worker) => worker.ports.map(({ port }) => port)),
-    portRange: clients.length > 0 && (widened || isolation !== 'host') ? limits.portRange.after : undefined,
+    portRange: clients.some(({ stateless }) => stateless === undefined) && (widened || isolation !== 'host') ? limits.portRange.after : undefined,
     conntrackCount: needs.ownNamespace ? undefined : facts.conntrack?.count,
     leavesOrphans: needs.leavesOrphans,
     queuedBytes: needs.queuedBytes * connections,
