@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { messageOf } from './core/errors.js';
 import { setCloseOnExec } from './linux/hostCalls.js';
+import { bringLoopbackUp } from './linux/netns.js';
 import { identityOf } from './linux/process.js';
 import { Guardian } from './agent/restoration/guardian.js';
 import { guardianLockFd } from './agent/restoration/guardianLink.js';
-import { HostLock, lockPath } from './agent/hostLock.js';
+import { HostLock } from './agent/hostLock.js';
 import { probeMain } from './agent/probe.js';
-import { Relay, supervisorLockFd } from './agent/relay.js';
+import { Relay, supervisorLockFd, supervisorStartFd } from './agent/relay.js';
 import { openStateDirectory, StateDirectory } from './agent/stateDirectory.js';
 import { Supervisor } from './agent/supervisor.js';
 import { SysctlFiles } from './agent/restoration/sysctlFiles.js';
@@ -16,14 +18,17 @@ const agentPath = process.argv[1]!;
 async function main(command: string | undefined, args: string[]): Promise<void> {
   switch (command) {
     case 'relay': {
-      const state = openStateDirectory(process.env, process.getuid?.() ?? 0);
-      await new Relay(state, agentPath, process.stdout).serve(process.stdin);
+      // Opened at the first command that needs it: what is wrong with it is the reply.
+      await new Relay(() => openStateDirectory(process.env, process.getuid?.() ?? 0), agentPath, process.stdout).serve(process.stdin);
       // Pending timers and sockets of the run it followed must not keep it.
       process.exit(0);
       break;
     }
     case 'probe':
       await probeMain(args[0] ?? '', args[1] === 'isolated', (text) => process.stdout.write(text));
+      return;
+    case 'loopback':
+      tryLoopback();
       return;
     case 'supervise': {
       const [statePath, runId, isolation] = v.parse(v.tuple([v.string(), v.string(), v.picklist(['isolated', 'shared'])]), args);
@@ -36,7 +41,7 @@ async function main(command: string | undefined, args: string[]): Promise<void> 
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
       const supervisor = identityOf(process.ppid) ?? { pid: process.ppid, startTime: 0 };
       await new Guardian(new StateDirectory(statePath).run(runId), supervisor, new SysctlFiles(), isolation === 'isolated', Number(lease)).watch(process.stdin);
-      HostLock.inherited(lockPath(process.env), guardianLockFd).release();
+      HostLock.inherited(guardianLockFd).release();
       process.exit(0);
       break;
     }
@@ -46,12 +51,23 @@ async function main(command: string | undefined, args: string[]): Promise<void> 
   }
 }
 
+/** Ends with 0 where a run could live in the network namespace that this process was started in; otherwise says why not. */
+function tryLoopback(): void {
+  try {
+    bringLoopbackUp();
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
 async function supervise(state: StateDirectory, runId: string, isolated: boolean): Promise<void> {
   const run = state.run(runId);
   const order = run.readOrder();
   if (order === undefined) throw new Error(`${run.path} holds no order`);
   const lockFd = order.spec.waitForHost ? undefined : supervisorLockFd;
   if (lockFd !== undefined) setCloseOnExec(lockFd);
+  setCloseOnExec(supervisorStartFd);
   const workerPath = join(agentPath, '..', 'worker.cjs');
   const supervisor = new Supervisor(run, order, { agentPath, workerPath, stateDirectory: state.path, isolated, lockFd });
   // A defect of ours ends the run in order; its stack is in the log beside the spool.

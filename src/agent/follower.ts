@@ -4,11 +4,14 @@ import { sleep } from '../files/sleep.js';
 import { encodeLine } from '../protocol/lines.js';
 import { closeAbandoned } from './restoration/restore.js';
 import { readEvents } from './spool.js';
-import { conditionOfRun, type RunDirectory } from './stateDirectory.js';
+import { conditionOfRun } from './runCondition.js';
+import type { RunDirectory } from './stateDirectory.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
 
 /** A supervisor that was just started, or a guardian that is just closing the run. */
 const retryMs = 50;
+/** A supervisor that is stopped keeps its socket open and says nothing. Its guardian ends it; where that is stopped too, we do. */
+const watchMs = 1_000;
 
 /**
  * Passes a run's events on to the controller without a gap: live from the supervisor while it lives, from the spool when it does
@@ -19,11 +22,13 @@ export class Follower {
   private nextSeq: number;
   private isClosed = false;
   private isOver = false;
+  private watch: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly run: RunDirectory,
     fromSeq: number,
     private readonly output: NodeJS.WritableStream,
+    private readonly lockPath: string,
   ) {
     this.nextSeq = fromSeq;
   }
@@ -35,7 +40,8 @@ export class Follower {
   /** Resolves when orders can be passed on, or when everything there will ever be was passed on. */
   async begin(): Promise<void> {
     while (!this.isClosed && !this.isOver) {
-      if (await this.connect()) return;
+      // A supervisor that is stopped would accept, too: the kernel does that for it.
+      if (conditionOfRun(this.run) !== 'abandoned' && (await this.connect())) return;
       await this.readOn();
     }
   }
@@ -49,6 +55,7 @@ export class Follower {
 
   close(): void {
     this.isClosed = true;
+    clearInterval(this.watch);
     this.socket?.destroy();
   }
 
@@ -76,13 +83,19 @@ export class Follower {
       });
       socket.on('connect', () => {
         this.socket = socket;
+        this.watch = setInterval(() => {
+          if (conditionOfRun(this.run) === 'abandoned') socket.destroy();
+        }, watchMs);
         socket.write(encodeLine({ type: 'follow', fromSeq: this.nextSeq }));
         resolve(true);
       });
       socket.on('error', () => undefined);
       socket.on('close', () => {
         const wasConnected = this.socket === socket;
-        if (wasConnected) this.socket = undefined;
+        if (wasConnected) {
+          this.socket = undefined;
+          clearInterval(this.watch);
+        }
         resolve(false);
         if (wasConnected && !this.isClosed && !this.isOver) void this.begin();
       });
@@ -98,9 +111,8 @@ export class Follower {
       await sleep(retryMs);
       return;
     }
-    if (condition === 'abandoned') {
-      await closeAbandoned(this.run, new SysctlFiles());
-    }
+    // It goes on after all.
+    if (condition === 'abandoned' && (await closeAbandoned(this.run, new SysctlFiles(), this.lockPath)) === undefined) return;
     for (const { seq, line } of readEvents(this.run.spoolPath)) if (seq >= this.nextSeq) this.pass(line);
     this.isOver = true;
   }

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { spawnSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { userInfo } from 'node:os';
 import { readCapabilities } from '../linux/procfs.js';
 import { sysctlDefinitions } from '../core/plan/sysctls.js';
@@ -23,10 +23,11 @@ const capabilityNetAdmin = 12n;
 const capabilitySysAdmin = 21n;
 const capabilitySysResource = 24n;
 
-/** An `unshare` that does not answer is no isolation. It takes about 5 ms. */
-const unshareTimeoutMs = 5_000;
+/** An `unshare` that does not answer is no isolation. It takes about 0.1 s, and a host that swaps is slow. */
+const unshareTimeoutMs = 10_000;
 
-export function collectOuterFacts(sysctls = new SysctlFiles()): OuterFacts {
+/** `agentPath`: for trying to live in a namespace. */
+export function collectOuterFacts(agentPath: string, sysctls = new SysctlFiles()): OuterFacts {
   const id = process.getuid?.() ?? 0;
   const capabilities = readCapabilities('self');
   const has = (bit: bigint) => (capabilities & (1n << bit)) !== 0n;
@@ -34,7 +35,7 @@ export function collectOuterFacts(sysctls = new SysctlFiles()): OuterFacts {
     user: { id, name: userName(id) },
     privilege: id !== 0 ? 'none' : process.env.SUDO_UID === undefined ? 'root' : 'sudo',
     capabilities: { sysResource: has(capabilitySysResource), netAdmin: has(capabilityNetAdmin), sysAdmin: has(capabilitySysAdmin) },
-    namespace: findNamespaceKind(has(capabilitySysAdmin)),
+    namespace: findNamespaceKind(has(capabilitySysAdmin), agentPath),
     sysctls: readHiddenKeys(sysctls),
   };
 }
@@ -52,14 +53,27 @@ function userName(id: number): string {
   }
 }
 
-/** Tries which isolation can be had, since policies (AppArmor, sysctls, seccomp) cannot be read off in one place. */
-function findNamespaceKind(isAdministrator: boolean): OuterFacts['namespace'] {
+/**
+ * Tries which isolation can be had by doing what a run does: policies (AppArmor, sysctls, seccomp) cannot be read off in one place, and
+ * some let a namespace be made and then refuse every step in it.
+ */
+function findNamespaceKind(isAdministrator: boolean, agentPath: string): OuterFacts['namespace'] {
   const reasons: string[] = [];
   for (const kind of isAdministrator ? (['netns', 'userns'] as const) : (['userns'] as const)) {
     const { command, args } = unshareCommand(kind);
-    const result = spawnSync(command, [...args, 'true'], { timeout: unshareTimeoutMs, encoding: 'utf8' });
+    const result = spawnSync(command, [...args, process.execPath, agentPath, 'loopback'], {
+      timeout: unshareTimeoutMs,
+      killSignal: 'SIGKILL',
+      encoding: 'utf8',
+    });
     if (result.status === 0) return { kind };
-    reasons.push((result.error?.message ?? result.stderr.trim()) || `unshare ended with ${result.signal ?? result.status ?? 'nothing'}`);
+    reasons.push(`${[command, ...args.slice(0, -1)].join(' ')}: ${reasonOf(result)}`);
   }
   return { kind: 'none', reason: reasons.join('; ') };
+}
+
+function reasonOf({ error, stderr, signal, status }: SpawnSyncReturns<string>): string {
+  if (error !== undefined) return (error as NodeJS.ErrnoException).code === 'ETIMEDOUT' ? `no answer within ${unshareTimeoutMs / 1_000} s` : error.message;
+  const said = stderr.trim().split('\n').at(-1)?.slice(0, 300) ?? '';
+  return said === '' ? `it ended with ${signal ?? `code ${status ?? 'unknown'}`}` : said;
 }

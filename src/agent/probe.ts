@@ -10,7 +10,8 @@ import { couldSetNofile, readNofile } from '../linux/hostCalls.js';
 import { bringLoopbackUp, unshareCommand } from '../linux/netns.js';
 import { tunObstacle } from '../linux/tun.js';
 import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readText } from '../linux/procfs.js';
-import { collectOuterFacts, outerFactsSchema, type OuterFacts } from './outerFacts.js';
+import { readBootId } from './bootId.js';
+import { outerFactsSchema, type OuterFacts } from './outerFacts.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
 
 /** A probe reads some forty small files; one that takes longer hangs on something that no run should begin on. */
@@ -81,10 +82,6 @@ function probeTun(): NonNullable<HostFacts['tun']> {
   return reason === undefined ? { available: true } : { available: false, reason };
 }
 
-export function readBootId(): string {
-  return (readText('/proc/sys/kernel/random/boot_id') ?? 'unknown').trim();
-}
-
 function probeSysctl(sysctls: SysctlFiles, key: string, outer: OuterFacts): SysctlFact {
   const value = sysctls.read(key) ?? null;
   const hidden = outer.sysctls[key];
@@ -148,7 +145,7 @@ export async function probeMain(outerText: string, isolated: boolean, print: (te
 }
 
 /** Facts as they will hold for a run: read by a short-lived child inside a namespace like the run's. */
-export async function probeHost(agentPath: string, isolation: 'netns' | 'host', outer: OuterFacts = collectOuterFacts()): Promise<HostFacts> {
+export async function probeHost(agentPath: string, isolation: 'netns' | 'host', outer: OuterFacts): Promise<HostFacts> {
   const kind = isolation === 'host' ? 'none' : outer.namespace.kind;
   const node = [process.execPath, agentPath, 'probe', JSON.stringify(outer), kind === 'none' ? 'shared' : 'isolated'];
   const unshare = kind === 'none' ? undefined : unshareCommand(kind);

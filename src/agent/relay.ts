@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { HumanError, toPlainError } from '../core/errors.js';
@@ -7,21 +8,25 @@ import { LineSplitter } from '../files/lines.js';
 import { sleep } from '../files/sleep.js';
 import { encodeLine, parseLine } from '../protocol/lines.js';
 import { unshareCommand } from '../linux/netns.js';
-import { isAlive } from '../linux/process.js';
+import { identityOf, isAlive } from '../linux/process.js';
+import { readBootId } from './bootId.js';
 import { Follower } from './follower.js';
-import { describeHolder, HostLock, lockPath } from './hostLock.js';
+import { describeHolder, findLockPath, holderOfRoot, HostLock, sharesHost } from './hostLock.js';
 import { collectOuterFacts } from './outerFacts.js';
 import { probeHost } from './probe.js';
-import { closeAbandoned, restoreHost } from './restoration/restore.js';
+import { closeAbandoned, restoreHost, tidyUp } from './restoration/restore.js';
+import { conditionOfRun } from './runCondition.js';
 import { isComplete } from './spool.js';
-import { conditionOfRun, type RunDirectory, type StateDirectory } from './stateDirectory.js';
+import type { StartLock } from './startLock.js';
+import type { RunDirectory, StateDirectory } from './stateDirectory.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
 
 type StartCommand = Extract<ReceivedCommand, { type: 'start' }>;
 type OrderCommand = Extract<ReceivedCommand, { type: 'set' | 'burst' | 'removeAll' | 'prove' | 'stop' }>;
 
-/** In the order of `agent.cjs supervise`: stdin, stdout, stderr, the host's lock. */
+/** In the order of `agent.cjs supervise`: stdin, stdout, stderr, the host's lock, the start lock of the run. */
 export const supervisorLockFd = 3;
+export const supervisorStartFd = 4;
 const startTimeoutMs = 15_000;
 const startPollMs = 20;
 const endTimeoutMs = 10_000;
@@ -31,12 +36,18 @@ export class Relay {
   private follower: Follower | undefined;
   private starting: Promise<unknown> = Promise.resolve();
   private stopping: Promise<void> = Promise.resolve();
+  private opened: StateDirectory | undefined;
 
   constructor(
-    private readonly state: StateDirectory,
+    private readonly openState: () => StateDirectory,
     private readonly agentPath: string,
     private readonly output: NodeJS.WritableStream,
   ) {}
+
+  private get state(): StateDirectory {
+    this.opened ??= this.openState();
+    return this.opened;
+  }
 
   /** Resolves at the end of the input, once a stop that was asked for has reached the run. */
   serve(input: NodeJS.ReadableStream): Promise<void> {
@@ -75,7 +86,7 @@ export class Relay {
   private async obey(command: ReceivedCommand): Promise<unknown> {
     switch (command.type) {
       case 'probe':
-        return probeHost(this.agentPath, command.isolation);
+        return probeHost(this.agentPath, command.isolation, collectOuterFacts(this.agentPath));
       case 'start': {
         const starting = this.start(command);
         this.starting = starting.catch(() => undefined);
@@ -88,7 +99,7 @@ export class Relay {
       case 'list':
         return this.list();
       case 'restore':
-        return restoreHost(this.state, command.dryRun);
+        return restoreHost(this.state, this.lockPath(), command.dryRun);
       case 'heartbeat':
         this.follower?.send({ type: 'heartbeat' });
         return null;
@@ -101,56 +112,80 @@ export class Relay {
   }
 
   private async start(command: StartCommand): Promise<{ runId: string }> {
-    this.state.prune();
-    const outer = collectOuterFacts();
-    const run = this.state.createRun(command.runId);
+    const lockPath = this.lockPath();
+    for (const line of await tidyUp(this.state, lockPath)) process.stderr.write(`${line}\n`);
+    const outer = collectOuterFacts(this.agentPath);
+    const { run, start } = this.state.createRun(command.runId);
     let lock: HostLock | undefined;
     try {
-      lock = this.lock(command.spec.waitForHost);
+      start.record({ bootId: readBootId(), relay: identityOf(process.pid) ?? null, supervisor: null });
+      lock = this.lock(lockPath, command.spec.waitForHost, outer.user.id);
       lock?.describe(command.runId, command.owner, process.pid);
       const { runId, owner, spec, plan, role } = command;
-      run.writeOrder({ runId, owner, spec, role, ...(plan === undefined ? {} : { plan }), startedAt: new Date().toISOString(), outer });
+      const mark = randomBytes(16).toString('hex');
+      const startedAt = new Date().toISOString();
+      run.writeOrder({ runId, owner, spec, role, ...(plan === undefined ? {} : { plan }), startedAt, outer, mark, lockPath });
       // The plan says where it must live.
       const isolation = plan?.isolation ?? spec.isolation;
       const kind = isolation === 'host' || outer.namespace.kind === 'none' ? undefined : outer.namespace.kind;
-      await this.spawnSupervisor(run, kind, lock);
+      await this.spawnSupervisor(run, kind, lock, start);
     } catch (error) {
       // A lost start leaves nothing behind.
+      start.hand();
       if (conditionOfRun(run) !== 'running') run.remove();
       lock?.release();
       this.state.removeIfEmpty();
       throw error;
     }
     lock?.hand();
+    start.hand();
     await this.follow(run, 1);
     return { runId: command.runId };
   }
 
   /** The host's lock, or undefined when the supervisor shall wait for it. */
-  private lock(waits: boolean): HostLock | undefined {
+  private lock(path: string, waits: boolean, userId: number): HostLock | undefined {
     if (waits) return undefined;
-    const result = HostLock.tryAcquire(lockPath(process.env));
-    if (result instanceof HostLock) return result;
-    throw new HumanError(`This host is busy with ${describeHolder(result.holder)}; nothing was changed.`, {
+    const ofRoot = sharesHost(process.env) ? holderOfRoot(userId) : undefined;
+    const result = ofRoot === undefined ? HostLock.tryAcquire(path) : { holder: ofRoot };
+    const other = this.otherRun();
+    if (result instanceof HostLock && other === undefined) return result;
+    if (result instanceof HostLock) result.release();
+    const holder = result instanceof HostLock ? other : (result.holder ?? other);
+    throw new HumanError(`This host is busy with ${describeHolder(holder)}; nothing was changed.`, {
       code: 'busy',
       remedy: 'Wait for it to end, stop it, or let this run wait for it (--wait, in a profile waitForHost).',
     });
   }
 
-  private async spawnSupervisor(run: RunDirectory, kind: 'netns' | 'userns' | undefined, lock: HostLock | undefined): Promise<void> {
+  /** A runtime directory vanishes at the last logout, with the lock in it, and a run outlives that. Runs that wait have no guardian. */
+  private otherRun(): { runId: string; owner: string } | undefined {
+    return this.state
+      .runs()
+      .filter((run) => run.readState()?.guardian != null && conditionOfRun(run) === 'running')
+      .map((run) => run.readOrder())[0];
+  }
+
+  private lockPath(): string {
+    return findLockPath(process.env, process.getuid?.() ?? 0, this.state.path);
+  }
+
+  private async spawnSupervisor(run: RunDirectory, kind: 'netns' | 'userns' | undefined, lock: HostLock | undefined, start: StartLock): Promise<void> {
     const log = openSync(run.logPath, 'a', 0o600);
     const node = [process.execPath, this.agentPath, 'supervise', this.state.path, run.runId, kind === undefined ? 'shared' : 'isolated'];
     const unshare = kind === undefined ? undefined : unshareCommand(kind);
     const [program, ...args] = unshare === undefined ? node : [unshare.command, ...unshare.args, ...node];
-    const child = spawn(program!, args, { detached: true, cwd: '/', stdio: ['ignore', log, log, lock === undefined ? 'ignore' : lock.fd] });
+    const child = spawn(program!, args, { detached: true, cwd: '/', stdio: ['ignore', log, log, lock === undefined ? 'ignore' : lock.fd, start.fd] });
     closeSync(log);
+    const supervisor = child.pid === undefined ? undefined : identityOf(child.pid);
+    start.record({ bootId: readBootId(), relay: identityOf(process.pid) ?? null, supervisor: supervisor ?? null });
     let failure: string | undefined;
     child.on('error', (error) => (failure = error.message));
     child.on('exit', (code, signal) => (failure ??= `it ended with ${signal ?? `code ${code ?? 'unknown'}`}`));
     const deadline = performance.now() + startTimeoutMs;
     while (run.readState() === undefined) {
       if (failure !== undefined || performance.now() > deadline) {
-        child.kill('SIGKILL');
+        await endChild(child);
         throw new HumanError(`The supervisor could not be started: ${failure ?? 'it took too long'}. ${readTail(run.logPath)}`.trim());
       }
       await sleep(startPollMs);
@@ -169,7 +204,7 @@ export class Relay {
 
   private async follow(run: RunDirectory, fromSeq: number): Promise<void> {
     this.follower?.close();
-    this.follower = new Follower(run, fromSeq, this.output);
+    this.follower = new Follower(run, fromSeq, this.output, this.lockPath());
     await this.follower.begin();
   }
 
@@ -182,7 +217,8 @@ export class Relay {
     }
     const condition = conditionOfRun(run);
     if (condition === 'running') throw new HumanError(`The run ${runId} has not ended.`, { code: 'usage', remedy: 'Stop it first.' });
-    if (condition === 'abandoned' && !(await closeAbandoned(run, new SysctlFiles())).complete) {
+    const closed = condition === 'abandoned' ? await closeAbandoned(run, new SysctlFiles(), this.lockPath()) : undefined;
+    if (condition === 'abandoned' && closed?.complete !== true) {
       throw new HumanError(`The run ${runId} left something behind on this host.`, { code: 'notRestored', remedy: 'Restore the host first.' });
     }
     if (this.follower?.runId === runId) this.follower.close();
@@ -216,6 +252,14 @@ export class Relay {
   private write(message: unknown): void {
     this.output.write(encodeLine(message));
   }
+}
+
+/** Resolves when it is gone, so that nothing is held by it any more. */
+async function endChild(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
 }
 
 function readTail(path: string): string {

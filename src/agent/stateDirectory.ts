@@ -1,17 +1,18 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
 import * as v from 'valibot';
-import { HumanError } from '../core/errors.js';
+import { HumanError, messageOf } from '../core/errors.js';
 import { planSchema } from '../protocol/plan.js';
 import { runSpecSchema } from '../protocol/spec.js';
-import { isAlive } from '../linux/process.js';
 import { replaceFile } from '../files/durableFile.js';
-import { Journal } from './restoration/journal.js';
+import { ownHome, isPlaceOf } from '../linux/home.js';
+import { readOwnFile } from './ownFile.js';
 import { outerFactsSchema } from './outerFacts.js';
-import { isComplete } from './spool.js';
+import { identitySchema, StartLock, startLockName } from './startLock.js';
 
-const identitySchema = v.object({ pid: v.number(), startTime: v.number() });
+/** The order holds a profile and a plan, the state a hundred workers: this is a hundred times more. */
+const maximumFileBytes = 16 * 1024 * 1024;
+const runIdPattern = /^[0-9A-Za-z-]{1,64}$/;
 
 /** What a supervisor is started with. Written once, by the relay. */
 export const runOrderSchema = v.object({
@@ -22,6 +23,9 @@ export const runOrderSchema = v.object({
   plan: v.optional(planSchema),
   role: v.optional(v.picklist(['whole', 'server', 'client']), 'whole'),
   outer: outerFactsSchema,
+  /** By which the programs of this run are recognised (`RunTraces`). */
+  mark: v.string(),
+  lockPath: v.string(),
 });
 export type RunOrder = v.InferOutput<typeof runOrderSchema>;
 
@@ -58,6 +62,11 @@ export class RunDirectory {
     return 'supervisor';
   }
 
+  /** Whether we made it: the first file in it is the start lock. */
+  get isOurs(): boolean {
+    return existsSync(join(this.path, startLockName)) || existsSync(join(this.path, 'spec.json'));
+  }
+
   readOrder(): RunOrder | undefined {
     return readJson(join(this.path, 'spec.json'), runOrderSchema);
   }
@@ -79,26 +88,6 @@ export class RunDirectory {
   }
 }
 
-export type RunCondition = 'running' | 'ended' | 'abandoned';
-
-/** Whether a run lives, ended in order, or was left by a supervisor and a guardian that both died. */
-export function conditionOf(state: RunState | undefined): RunCondition {
-  if (state === undefined) return 'abandoned';
-  if (state.ended) return 'ended';
-  const keepers = [state.supervisor, state.guardian].filter((identity) => identity !== null);
-  return keepers.some(isAlive) ? 'running' : 'abandoned';
-}
-
-/** The condition of a run on the disk, where a full disk may have kept the last note of its end from being written. */
-export function conditionOfRun(run: RunDirectory): RunCondition {
-  const condition = conditionOf(run.readState());
-  if (condition !== 'abandoned' || !isComplete(run.spoolPath)) return condition;
-  return Journal.load(run.journalPath)?.isClosed === false ? 'abandoned' : 'ended';
-}
-
-/** Finished runs kept for a controller that never came back for them. */
-const keptEndedRuns = 20;
-
 /** The state of this user's runs on this host. */
 export class StateDirectory {
   constructor(readonly path: string) {}
@@ -108,11 +97,12 @@ export class StateDirectory {
   }
 
   /** Throws a HumanError when the directory cannot be made (a full or read-only disk). */
-  createRun(runId: string): RunDirectory {
+  createRun(runId: string): { run: RunDirectory; start: StartLock } {
     const run = this.run(runId);
     try {
       mkdirSync(join(this.path, 'runs'), { recursive: true, mode: 0o700 });
       mkdirSync(run.path, { mode: 0o700 });
+      return { run, start: StartLock.create(run.path) };
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
         throw new HumanError(`A run with the id ${runId} exists on this host already.`, { code: 'usage', remedy: 'Use another id.', cause });
@@ -122,9 +112,9 @@ export class StateDirectory {
         cause,
       });
     }
-    return run;
   }
 
+  /** Directories that we made; whatever else lies there is left alone. */
   runs(): RunDirectory[] {
     let names: string[];
     try {
@@ -132,12 +122,23 @@ export class StateDirectory {
     } catch {
       return [];
     }
-    return names.sort().map((name) => this.run(name));
+    return names
+      .filter((name) => runIdPattern.test(name) && isOwnDirectory(join(this.path, 'runs', name)))
+      .sort()
+      .map((name) => this.run(name))
+      .filter((run) => run.isOurs);
   }
 
-  /** Leaves no empty directory behind once the last run is forgotten. */
+  /** Leaves no empty directory behind once the last run is forgotten, nor that of a run whose relay was killed as it made it. */
   removeIfEmpty(): void {
-    for (const path of [join(this.path, 'runs'), this.path]) {
+    const runs = join(this.path, 'runs');
+    let names: string[] = [];
+    try {
+      names = readdirSync(runs).filter((name) => runIdPattern.test(name));
+    } catch {
+      // There is none.
+    }
+    for (const path of [...names.map((name) => join(runs, name)), runs, this.path]) {
       try {
         rmdirSync(path);
       } catch {
@@ -145,41 +146,71 @@ export class StateDirectory {
       }
     }
   }
-
-  /** Removes the oldest of the ended runs that nobody fetched, so that the directory stays bounded. Ids sort by time. */
-  prune(): void {
-    const ended = this.runs().filter((run) => conditionOfRun(run) === 'ended');
-    for (const run of ended.slice(0, Math.max(0, ended.length - keptEndedRuns))) run.remove();
-  }
 }
 
 /**
- * The state directory of this user: `$C10M_STATE_DIRECTORY`, or `~/.local/state/c10m`, or `/var/tmp/c10m-UID` where the home cannot be
- * written. It survives a reboot, so that a run that a reboot ended can still tell so.
+ * The state directory of this user: `$C10M_STATE_DIRECTORY`, or `$XDG_STATE_HOME/c10m`, or `~/.local/state/c10m`, or
+ * `/var/tmp/c10m-UID` where the home cannot be written. It survives a reboot, so that a run that a reboot ended can still say so.
+ * Throws a HumanError for a directory that others can write: what lies there could be theirs, and is obeyed with our rights.
  */
-export function openStateDirectory(variables: NodeJS.ProcessEnv, userId: number): StateDirectory {
-  const explicit = variables.C10M_STATE_DIRECTORY;
-  if (explicit !== undefined && explicit !== '') return new StateDirectory(explicit);
-  const stateHome = variables.XDG_STATE_HOME;
-  const candidates = [stateHome?.startsWith('/') === true ? join(stateHome, 'c10m') : join(homedir(), '.local', 'state', 'c10m'), `/var/tmp/c10m-${userId}`];
+export function openStateDirectory(variables: NodeJS.ProcessEnv, userId: number, home = ownHome(userId)): StateDirectory {
+  const explicit = variables.C10M_STATE_DIRECTORY ?? '';
+  if (explicit !== '') return new StateDirectory(openExplicit(explicit, userId));
+  const stateHome = variables.XDG_STATE_HOME ?? '';
+  const candidates = [
+    ...(isAbsolute(stateHome) ? [join(stateHome, 'c10m')] : []),
+    ...(home === undefined ? [] : [join(home, '.local', 'state', 'c10m')]),
+    `/var/tmp/c10m-${userId}`,
+  ];
+  const reasons: string[] = [];
   for (const candidate of candidates) {
-    try {
-      mkdirSync(candidate, { recursive: true, mode: 0o700 });
-      const stat = lstatSync(candidate);
-      // In /var/tmp anybody may have made it before us.
-      if (stat.isDirectory() && stat.uid === userId) return new StateDirectory(candidate);
-    } catch {
-      continue;
-    }
+    const reason = isPlaceOf(candidate, userId) ? whyUnusable(candidate, userId) : 'it would lie in the directory of another user';
+    if (reason === undefined) return new StateDirectory(candidate);
+    reasons.push(`${candidate}: ${reason}`);
   }
-  throw new HumanError(`No directory for the state of runs can be written (tried ${candidates.join(' and ')}).`, {
-    remedy: 'Set C10M_STATE_DIRECTORY to a directory that can be written.',
+  throw new HumanError(`No directory for the state of runs can be used (${reasons.join('; ')}); nothing was changed.`, {
+    remedy: 'Set C10M_STATE_DIRECTORY to a directory that only you can write.',
   });
+}
+
+function openExplicit(path: string, userId: number): string {
+  const reason = isAbsolute(path) ? whyUnusable(path, userId) : 'it is relative, and so would be another one in each directory';
+  if (reason === undefined) return path;
+  throw new HumanError(`The state directory ${path} (C10M_STATE_DIRECTORY) cannot be used: ${reason}. Nothing was changed.`, {
+    remedy: 'Set C10M_STATE_DIRECTORY to an absolute path of a directory that only you can write.',
+  });
+}
+
+/** Makes a directory where there is none. Undefined when it can be used. */
+function whyUnusable(path: string, userId: number): string | undefined {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const stat = lstatSync(path);
+    // In /var/tmp anybody may have made it before us.
+    if (!stat.isDirectory()) return 'it is no directory';
+    if (stat.uid !== userId) return `it belongs to user ${stat.uid}`;
+    if ((stat.mode & 0o022) === 0) return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+  throw new HumanError(`The state directory ${path} can be written by others, so what lies there is not trusted. Nothing was changed.`, {
+    code: 'unsupported',
+    remedy: `Look into it, then take the rights away: chmod 700 ${path}`,
+  });
+}
+
+function isOwnDirectory(path: string): boolean {
+  try {
+    const stat = lstatSync(path);
+    return stat.isDirectory() && stat.uid === process.getuid?.();
+  } catch {
+    return false;
+  }
 }
 
 function readJson<Schema extends v.GenericSchema>(path: string, schema: Schema): v.InferOutput<Schema> | undefined {
   try {
-    const parsed = v.safeParse(schema, JSON.parse(readFileSync(path, 'utf8')));
+    const parsed = v.safeParse(schema, JSON.parse(readOwnFile(path, maximumFileBytes)));
     return parsed.success ? parsed.output : undefined;
   } catch {
     return undefined;

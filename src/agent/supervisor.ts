@@ -4,16 +4,18 @@ import { planRun } from '../core/plan/plan.js';
 import { changesSince } from '../core/plan/planCheck.js';
 import { firstWall } from '../core/walls/plannedWalls.js';
 import { identityOf, type ProcessIdentity } from '../linux/process.js';
-import { bringLoopbackUp, networkNamespaceOf } from '../linux/netns.js';
+import { bringLoopbackUp, HeldNamespace, networkNamespaceOf } from '../linux/netns.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import { Attachments, type SupervisorOrder } from './attachments.js';
 import { endRunProcesses, tuningEventOf } from './restoration/cleanup.js';
 import { GuardianLink } from './restoration/guardianLink.js';
-import { describeHolder, HostLock, lockPath } from './hostLock.js';
+import { describeHolder, holderOfRoot, HostLock, sharesHost } from './hostLock.js';
+import { findNeighbours } from './neighbours.js';
 import { Journal } from './restoration/journal.js';
 import { Orders } from './load/orders.js';
-import { collectFacts, readBootId } from './probe.js';
+import { readBootId } from './bootId.js';
+import { collectFacts } from './probe.js';
 import { RampControl, type EarlyEnd } from './load/rampControl.js';
 import { withRoom, type Room } from './load/room.js';
 import { RunStory } from './runStory.js';
@@ -76,7 +78,8 @@ export class Supervisor {
 
   /** The whole story of the run. Resolves when nothing of it is left on the host but its spool. */
   async supervise(): Promise<void> {
-    this.saveState();
+    // Whoever comes after us must find us: a disk that does not take this takes no run.
+    this.run.writeState(this.state);
     process.chdir(this.run.path);
     this.attachments = await Attachments.listen(
       this.run.socketName,
@@ -186,12 +189,12 @@ export class Supervisor {
   }
 
   private async lockHost(): Promise<{ lock: HostLock; waited: boolean }> {
-    const path = lockPath(process.env);
     const beganAt = performance.now();
-    let lock = this.options.lockFd === undefined ? undefined : HostLock.inherited(path, this.options.lockFd);
+    let lock = this.options.lockFd === undefined ? undefined : HostLock.inherited(this.options.lockFd);
     let waited = false;
     for (; lock === undefined; waited = true) {
-      const result = HostLock.tryAcquire(path);
+      const ofRoot = sharesHost(process.env) ? holderOfRoot(this.order.outer.user.id) : undefined;
+      const result = ofRoot === undefined ? HostLock.tryAcquire(this.order.lockPath) : { holder: ofRoot };
       if (result instanceof HostLock) lock = result;
       else {
         if (!waited) this.story.log('info', `Waiting for ${describeHolder(result.holder)} to end.`);
@@ -201,7 +204,18 @@ export class Supervisor {
     this.waitedSeconds = (performance.now() - beganAt) / 1_000;
     lock.describe(this.order.runId, this.order.owner, process.pid);
     this.lock = lock;
+    this.warnOfNeighbours();
     return { lock, waited };
+  }
+
+  /** Other users have locks of their own: that they are here can only be said. */
+  private warnOfNeighbours(): void {
+    const pids = sharesHost(process.env) ? findNeighbours() : [];
+    if (pids.length > 0)
+      this.story.log(
+        'warn',
+        `Another user has a run on this host (supervisor ${pids.join(', ')}): memory and rates are shared with it, so figures may be off.`,
+      );
   }
 
   private async probe(): Promise<HostFacts> {
@@ -232,7 +246,7 @@ export class Supervisor {
     if (plan.client === 'stateless') prepareStatelessNamespace();
     this.story.enter('starting', `${plan.serverWorkers.length} server and ${plan.clientWorkers.length} client workers`);
     this.pool = new WorkerPool({
-      runId: this.order.runId,
+      mark: this.order.mark,
       workerPath: this.options.workerPath,
       directory: this.run.path,
       spec: this.order.spec,
@@ -275,9 +289,9 @@ export class Supervisor {
     }
     clearInterval(this.leaseTimer);
     this.control?.close();
+    if (this.pool !== undefined) this.warnOfNeighbours();
     this.story.enter('restoring');
-    const except = [process.pid, this.state.guardian?.pid ?? 0];
-    const processes = await endRunProcesses(this.order.runId, this.state.workers, this.state.namespace ?? undefined, except);
+    const processes = await this.endProcesses();
     const journal = this.journal ?? Journal.load(this.run.journalPath);
     const keys = journal?.restore(this.sysctls, this.state.bootId) ?? [];
     for (const key of keys) this.story.emit(tuningEventOf(key));
@@ -295,6 +309,18 @@ export class Supervisor {
     await this.attachments?.close();
     await this.guardian?.release();
     this.lock?.release();
+  }
+
+  /** What the run still has besides its keepers: workers that hang, programs that a command left in the background. */
+  private async endProcesses(): Promise<{ left: ProcessIdentity[] }> {
+    const { supervisor, guardian, workers } = this.state;
+    const keepers = [supervisor, guardian].filter((identity) => identity !== null);
+    const namespace = this.options.isolated ? HeldNamespace.of('self') : undefined;
+    try {
+      return await endRunProcesses({ recorded: [...keepers, ...workers], namespace, mark: this.order.mark }, keepers);
+    } finally {
+      namespace?.release();
+    }
   }
 
   /** A worker that died took connections with it: the others have a moment to tell how many. */

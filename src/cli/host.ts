@@ -102,9 +102,10 @@ function knownHosts(): { name: string; source: string }[] {
 }
 
 export function restoreText(report: RestoreReport): string {
-  if (report.runs.length === 0) return 'No dead run has left anything behind.\n';
+  const notes = report.notes.map((note) => `${plainLine(note)}\n`).join('');
+  if (report.runs.length === 0) return `${report.complete ? 'No dead run has left anything behind.' : 'This host is not as it should be.'}\n${notes}`;
   const rows = report.keys.map((key) => [key.key, `was ${key.original}`, `set to ${key.ours}`, `now ${key.now ?? 'unreadable'}`, key.outcome]);
   const lines = restoreCommands(report);
   const commands = lines.length === 0 ? '' : `To do it by hand:\n${lines.map((command) => `  ${command}\n`).join('')}`;
-  return `Runs: ${plainLine(report.runs.join(', '))}. Processes ended: ${report.processesEnded}.\n${table(rows)}${commands}`;
+  return `Runs: ${plainLine(report.runs.join(', '))}. Processes ended: ${report.processesEnded}.\n${table(rows)}${notes}${commands}`;
 }

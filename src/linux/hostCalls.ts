@@ -1,7 +1,9 @@
+import { constants } from 'node:os';
 import koffi from 'koffi';
+import { errnoName } from './errno.js';
 
 /**
- * The few libc calls of the agent that Node does not offer: advisory file locks, descriptor flags, interface flags.
+ * The few libc calls of the agent that Node does not offer: advisory file locks, descriptor flags, interface flags, process descriptors.
  * Loaded at the first use, so that a probe still works where koffi has no library for the architecture.
  */
 interface HostCalls {
@@ -10,6 +12,7 @@ interface HostCalls {
   ioctl(fd: number, request: number, argument: Uint8Array): number;
   socket(domain: number, type: number, protocol: number): number;
   close(fd: number): number;
+  syscall(number: number, first: number, second: number, third: number, fourth: number): number;
 }
 
 const lockExclusive = 2;
@@ -37,14 +40,54 @@ function load(): HostCalls {
       ioctl: library.func('int ioctl(int fd, unsigned long request, void *argument)') as HostCalls['ioctl'],
       socket: library.func('int socket(int domain, int type, int protocol)') as HostCalls['socket'],
       close: library.func('int close(int fd)') as HostCalls['close'],
+      // Declared with the arguments that our calls have: integers travel alike in a variadic call on x64 and arm64.
+      syscall: library.func('long syscall(long number, long first, long second, long third, long fourth)') as HostCalls['syscall'],
     };
   }
   return calls;
 }
 
-/** Takes the flock(2) of an open file. False when another open file description holds it. It goes with the last duplicate of the descriptor. */
+/**
+ * Takes the flock(2) of an open file. False when another open file description holds it. It goes with the last duplicate of the
+ * descriptor. Throws where the file system has no locks.
+ */
 export function tryLockFile(fd: number): boolean {
-  return load().flock(fd, lockExclusive | lockNonBlocking) === 0;
+  if (load().flock(fd, lockExclusive | lockNonBlocking) === 0) return true;
+  const errno = koffi.errno();
+  if (errno === constants.errno.EWOULDBLOCK || errno === constants.errno.EINTR) return false;
+  throw Object.assign(new Error(`flock: ${errnoName(errno)}`), { code: errnoName(errno) });
+}
+
+/** The same numbers on all architectures (kernel 5.1 and 5.3). */
+const pidfdSendSignal = 424;
+const pidfdOpen = 434;
+
+/**
+ * Sends a signal to the process that had this pid when `isMeant` looked: a descriptor holds the process, so that no other can take
+ * its pid in between. False when it is gone, not meant, or may not be signalled.
+ */
+export function signalExactly(pid: number, signal: NodeJS.Signals, isMeant: () => boolean): boolean {
+  const libc = load();
+  const fd = libc.syscall(pidfdOpen, pid, 0, 0, 0);
+  if (fd < 0) {
+    // Kernels before 5.3, and filters that know no better: pid and start time are looked at right before.
+    if (koffi.errno() !== constants.errno.ENOSYS && koffi.errno() !== constants.errno.EPERM) return false;
+    return isMeant() && signalByNumber(pid, signal);
+  }
+  try {
+    return isMeant() && libc.syscall(pidfdSendSignal, fd, constants.signals[signal], 0, 0) === 0;
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function signalByNumber(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Keeps a descriptor that was inherited out of the programs this process starts. */
@@ -56,15 +99,15 @@ export function setCloseOnExec(fd: number): void {
 export function bringInterfaceUp(name: string): void {
   const libc = load();
   const fd = libc.socket(addressFamilyInternet, socketDatagramCloseOnExec, 0);
-  if (fd < 0) throw new Error(`no socket to set ${name} up (errno ${koffi.errno()})`);
+  if (fd < 0) throw new Error(`no socket to set ${name} up (${errnoName(koffi.errno())})`);
   try {
     const request = Buffer.alloc(interfaceRequestBytes);
     request.write(name, 0, interfaceNameBytes - 1, 'latin1');
-    if (libc.ioctl(fd, getInterfaceFlags, request) !== 0) throw new Error(`the flags of ${name} cannot be read (errno ${koffi.errno()})`);
+    if (libc.ioctl(fd, getInterfaceFlags, request) !== 0) throw new Error(`the flags of ${name} cannot be read (${errnoName(koffi.errno())})`);
     const flags = request.readInt16LE(interfaceNameBytes);
     if ((flags & interfaceUp) !== 0) return;
     request.writeInt16LE(flags | interfaceUp, interfaceNameBytes);
-    if (libc.ioctl(fd, setInterfaceFlags, request) !== 0) throw new Error(`${name} cannot be brought up (errno ${koffi.errno()})`);
+    if (libc.ioctl(fd, setInterfaceFlags, request) !== 0) throw new Error(`${name} cannot be brought up (${errnoName(koffi.errno())})`);
   } finally {
     libc.close(fd);
   }

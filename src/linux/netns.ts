@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { bringInterfaceUp } from './hostCalls.js';
 
 /** How a process gets a network namespace of its own: as root, or as root of a user namespace of its own. */
@@ -9,16 +9,53 @@ export function unshareCommand(kind: NamespaceKind): { command: string; args: st
   return kind === 'netns' ? { command: 'unshare', args: ['--net', '--'] } : { command: 'unshare', args: ['--user', '--map-root-user', '--net', '--'] };
 }
 
-/** A new namespace begins with `lo` down: without this even 127.0.0.1 is unreachable. */
+/** A new namespace begins with `lo` down: without this even 127.0.0.1 is unreachable. Throws where the rights are missing. */
 export function bringLoopbackUp(): void {
   bringInterfaceUp('lo');
 }
 
-/** Names the network namespace of a process (`net:[4026531840]`); undefined when it is gone or may not be seen. */
+/**
+ * Names the network namespace of a process (`net:[4026531840]`); undefined when it is gone or may not be seen. For people: the
+ * kernel gives the number of a namespace that vanished to the next one.
+ */
 export function networkNamespaceOf(pid: number | 'self'): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/net`);
   } catch {
     return undefined;
+  }
+}
+
+/** A network namespace held open: until it is released it cannot vanish, so its number cannot become another's. */
+export class HeldNamespace {
+  private readonly device: bigint;
+  private readonly inode: bigint;
+
+  private constructor(private readonly fd: number) {
+    const stat = fstatSync(fd, { bigint: true });
+    this.device = stat.dev;
+    this.inode = stat.ino;
+  }
+
+  /** Undefined when the process is gone or may not be seen. The caller checks afterwards that the pid is still whom it meant. */
+  static of(pid: number | 'self'): HeldNamespace | undefined {
+    try {
+      return new HeldNamespace(openSync(`/proc/${pid}/ns/net`, 'r'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  holds(pid: number | 'self'): boolean {
+    try {
+      const stat = statSync(`/proc/${pid}/ns/net`, { bigint: true });
+      return stat.dev === this.device && stat.ino === this.inode;
+    } catch {
+      return false;
+    }
+  }
+
+  release(): void {
+    closeSync(this.fd);
   }
 }

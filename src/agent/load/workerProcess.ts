@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
-import { identityOf, runMarkerVariable, signalProcess, type ProcessIdentity } from '../../linux/process.js';
+import { identityOf, runMarkVariable, signalProcess, type ProcessIdentity } from '../../linux/process.js';
 import { LineSplitter } from '../../files/lines.js';
 import { encodeLine, parseLine } from '../../protocol/lines.js';
 import { workerMessageSchema, type ClientMessages, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../protocol/worker.js';
@@ -39,14 +39,14 @@ export class Worker {
     readonly planned: number,
     /** Connections it can hold at most. */
     readonly capacity: number,
-    options: { workerPath: string; directory: string; runId: string },
+    options: { workerPath: string; directory: string; mark: string },
     onMessage: (worker: Worker, message: WorkerMessage) => void,
     onEnd: (worker: Worker, exitCode: number | null, signal: string | null) => void,
   ) {
     this.child = spawn(process.execPath, [options.workerPath], {
       cwd: options.directory,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, [runMarkerVariable]: options.runId },
+      env: { ...process.env, [runMarkVariable]: options.mark },
     });
     const { pid } = this.child;
     if (pid !== undefined) {

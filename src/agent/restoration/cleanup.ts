@@ -1,37 +1,28 @@
-import { closeSync, openSync } from 'node:fs';
-import { join } from 'node:path';
 import { SummaryBuilder } from '../../core/figures/summary.js';
+import { HumanError } from '../../core/errors.js';
 import { isFinal } from '../../core/phases.js';
-import { sleep } from '../../files/sleep.js';
-import { tryLockFile } from '../../linux/hostCalls.js';
-import { findRunProcesses, signalProcess, waitForEnd, type ProcessIdentity } from '../../linux/process.js';
+import { HeldNamespace, networkNamespaceOf } from '../../linux/netns.js';
+import { findRunProcesses, isAlive, signalProcess, waitForEnd, type ProcessIdentity, type RunTraces } from '../../linux/process.js';
 import type { KeyOutcome, Phase, RunEvent } from '../../protocol/events.js';
-import { Journal } from './journal.js';
-import { readBootId } from '../probe.js';
+import { readBootId } from '../bootId.js';
 import { isComplete, readRunEvents, Spool } from '../spool.js';
-import type { RunDirectory } from '../stateDirectory.js';
+import { readStart } from '../startLock.js';
+import type { RunDirectory, RunState } from '../stateDirectory.js';
+import { lockClosing } from './closingLock.js';
+import { Journal } from './journal.js';
 import type { SysctlFiles } from './sysctlFiles.js';
 
 /** The kernel frees a socket in about 5 µs when its process is killed: a million on one worker takes seconds. */
 const killTimeoutMs = 60_000;
-const lockPollMs = 20;
 
-/**
- * Ends every process of a run: those that are known by pid and start time, those that carry its mark, and those inside its
- * network namespace (which then vanishes). Returns how many were ended, and those that still live.
- */
-export async function endRunProcesses(
-  runId: string,
-  known: readonly ProcessIdentity[],
-  namespace: string | undefined,
-  except: readonly number[] = [],
-): Promise<{ ended: number; left: ProcessIdentity[] }> {
+/** Ends every process of a run but this one and `except`. Returns how many were ended, and those that still live. */
+export async function endRunProcesses(traces: RunTraces, except: readonly ProcessIdentity[] = []): Promise<{ ended: number; left: ProcessIdentity[] }> {
+  const isSpared = (identity: ProcessIdentity) => except.some(({ pid, startTime }) => pid === identity.pid && startTime === identity.startTime);
   let ended = 0;
   // Twice, since a process that was just being forked is only seen the second time.
   for (let round = 0; round < 2; round++) {
-    const targets = [...(round === 0 ? known : []), ...findRunProcesses(runId, namespace)].filter((identity) => !except.includes(identity.pid));
-    const unique = [...new Map(targets.map((identity) => [identity.pid, identity])).values()];
-    const signalled = unique.filter((identity) => signalProcess(identity, 'SIGKILL'));
+    const targets = findRunProcesses(traces).filter((identity) => !isSpared(identity));
+    const signalled = targets.filter((identity) => signalProcess(identity, 'SIGKILL'));
     const left = await waitForEnd(signalled, killTimeoutMs);
     ended += signalled.length - left.length;
     if (left.length > 0) return { ended, left };
@@ -42,62 +33,90 @@ export async function endRunProcesses(
 export interface ClosedRun {
   processesEnded: number;
   keys: KeyOutcome[];
+  /** Why the host may not be as it was, besides refused keys. */
+  problem: string | undefined;
   complete: boolean;
 }
 
+/** What whoever closes a run knows besides what is on the disk. */
+export interface ClosingContext {
+  /** From the supervisor itself, where a full disk kept them from being written. */
+  workers?: readonly ProcessIdentity[];
+  /** This process lives in the network namespace that the run had to itself. */
+  isInside?: boolean;
+  /** Keys that a living run has raised since. */
+  keysInUse?: ReadonlySet<string>;
+}
+
 /**
- * Does for a run what its supervisor no longer can: ends its processes, puts the host back, and appends to its spool the events
+ * Does for a run what its supervisor no longer can: ends its processes, restores the host, and appends to its spool the events
  * that are missing, up to a summary that says how it really ended. Safe to repeat.
  */
-export async function closeRun(
-  run: RunDirectory,
-  reason: string,
-  sysctls: SysctlFiles,
-  known: readonly ProcessIdentity[] = [],
-  ownNamespace?: string,
-): Promise<ClosedRun> {
-  const release = await lockRun(run);
+export async function closeRun(run: RunDirectory, reason: string, sysctls: SysctlFiles, context: ClosingContext = {}): Promise<ClosedRun> {
+  const release = await lockClosing(run.path, killTimeoutMs);
   try {
-    return await closeLockedRun(run, reason, sysctls, known, ownNamespace);
+    return await closeLockedRun(run, reason, sysctls, context);
   } finally {
     release();
   }
 }
 
-/** Two visitors at once (an editor and a terminal, say) must not both append an end. */
-async function lockRun(run: RunDirectory): Promise<() => void> {
-  let fd: number;
-  try {
-    fd = openSync(join(run.path, 'closing.lock'), 'w', 0o600);
-  } catch {
-    // A full disk takes no lock file; two visitors at that moment are the smaller evil.
-    return () => undefined;
-  }
-  const deadline = performance.now() + killTimeoutMs;
-  while (!tryLockFile(fd) && performance.now() < deadline) await sleep(lockPollMs);
-  return () => closeSync(fd);
-}
-
-async function closeLockedRun(
-  run: RunDirectory,
-  reason: string,
-  sysctls: SysctlFiles,
-  known: readonly ProcessIdentity[],
-  ownNamespace: string | undefined,
-): Promise<ClosedRun> {
+async function closeLockedRun(run: RunDirectory, reason: string, sysctls: SysctlFiles, context: ClosingContext): Promise<ClosedRun> {
   const state = run.readState();
   const bootId = readBootId();
   const sameBoot = state === undefined || state.bootId === bootId;
-  const namespace = sameBoot ? (ownNamespace ?? state?.namespace ?? undefined) : undefined;
-  const processes = sameBoot
-    ? await endRunProcesses(run.runId, [...known, ...(state?.workers ?? [])], namespace, [state?.guardian?.pid ?? 0])
-    : { ended: 0, left: [] };
-  const journal = Journal.load(run.journalPath);
-  const keys = journal?.restore(sysctls, bootId) ?? [];
-  const complete = processes.left.length === 0 && keys.every((key) => key.outcome !== 'refused');
+  const processes = sameBoot ? await endRecordedProcesses(run, state, bootId, context) : { ended: 0, left: [] };
+  const { keys, problem } = restoreKeys(run, sysctls, bootId, context.keysInUse);
+  const complete = problem === undefined && processes.left.length === 0 && keys.every((key) => key.outcome !== 'refused');
   completeSpool(run, sameBoot ? reason : 'The host was rebooted during the run.', keys, complete);
   if (complete) markEnded(run, bootId);
-  return { processesEnded: processes.ended, keys, complete };
+  return { processesEnded: processes.ended, keys, problem, complete };
+}
+
+async function endRecordedProcesses(run: RunDirectory, state: RunState | undefined, bootId: string, context: ClosingContext) {
+  const start = readStart(run.path)?.start;
+  const starters = state === undefined && start?.bootId === bootId ? start : undefined;
+  // The relay alone, not what descends from it: it may have started another run.
+  if (starters?.relay != null && starters.relay.pid !== process.pid && signalProcess(starters.relay, 'SIGKILL'))
+    await waitForEnd([starters.relay], killTimeoutMs);
+  const recorded = [...(context.workers ?? []), ...(state?.workers ?? []), state?.supervisor, state?.guardian, starters?.supervisor].filter(
+    (identity) => identity != null,
+  );
+  const namespace = context.isInside === true ? HeldNamespace.of('self') : holdNamespace(recorded, state?.namespace ?? undefined);
+  try {
+    return await endRunProcesses({ recorded, namespace, mark: run.readOrder()?.mark });
+  } finally {
+    namespace?.release();
+  }
+}
+
+/**
+ * The network namespace that a run had to itself, as long as one of its recorded processes lives in it. Without one it has vanished
+ * or cannot be told from a stranger's: the kernel gives its number to the next.
+ */
+function holdNamespace(recorded: readonly ProcessIdentity[], name: string | undefined): HeldNamespace | undefined {
+  if (name === undefined) return undefined;
+  for (const identity of recorded) {
+    const held = HeldNamespace.of(identity.pid);
+    if (held === undefined) continue;
+    if (networkNamespaceOf(identity.pid) === name && isAlive(identity) && !held.holds('self')) return held;
+    held.release();
+  }
+  return undefined;
+}
+
+function restoreKeys(
+  run: RunDirectory,
+  sysctls: SysctlFiles,
+  bootId: string,
+  inUse?: ReadonlySet<string>,
+): { keys: KeyOutcome[]; problem: string | undefined } {
+  try {
+    return { keys: Journal.load(run.journalPath)?.restore(sysctls, bootId, inUse) ?? [], problem: undefined };
+  } catch (error) {
+    if (!(error instanceof HumanError)) throw error;
+    return { keys: [], problem: error.text };
+  }
 }
 
 function markEnded(run: RunDirectory, bootId: string): void {
@@ -110,7 +129,8 @@ function markEnded(run: RunDirectory, bootId: string): void {
 }
 
 function completeSpool(run: RunDirectory, reason: string, keys: KeyOutcome[], hostRestored: boolean): void {
-  if (isComplete(run.spoolPath)) return;
+  // Without an order nobody was told of the run.
+  if (isComplete(run.spoolPath) || run.readOrder() === undefined) return;
   const events = readRunEvents(run.spoolPath);
   const order = run.readOrder();
   const startedAt = Date.parse(order?.startedAt ?? new Date().toISOString());

@@ -1,13 +1,12 @@
 import * as v from 'valibot';
-import { networkNamespaceOf } from '../../linux/netns.js';
 import { identityOf, isAlive, signalProcess, waitForEnd, type ProcessIdentity } from '../../linux/process.js';
 import { LineSplitter } from '../../files/lines.js';
 import { parseLine } from '../../protocol/lines.js';
 import { closeRun } from './cleanup.js';
+import { identitySchema } from '../startLock.js';
 import type { RunDirectory } from '../stateDirectory.js';
 import type { SysctlFiles } from './sysctlFiles.js';
 
-const identitySchema = v.object({ pid: v.number(), startTime: v.number() });
 /** What the supervisor tells its guardian over the pipe. */
 export const guardianMessageSchema = v.variant('type', [
   v.object({ type: v.literal('beat') }),
@@ -92,6 +91,6 @@ export class Guardian {
       signalProcess(this.supervisor, 'SIGKILL');
       await waitForEnd([this.supervisor], deathTimeoutMs);
     }
-    await closeRun(this.run, reason, this.sysctls, this.workers, this.isolated ? networkNamespaceOf('self') : undefined);
+    await closeRun(this.run, reason, this.sysctls, { workers: this.workers, isInside: this.isolated });
   }
 }

@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { identityOf, type ProcessIdentity } from '../../linux/process.js';
+import { canAct, identityOf, isAlive, type ProcessIdentity } from '../../linux/process.js';
 import type { RunEventBody } from '../../protocol/events.js';
 import { encodeLine } from '../../protocol/lines.js';
 import { beatIntervalMs, type GuardianMessage } from './guardian.js';
 import type { RunDirectory } from '../stateDirectory.js';
 
+/** A guardian that is found stopped (SIGSTOP) this many beats in a row guards nothing: another takes its place. */
+const stoppedBeats = 2;
 /** A guardian that dies again and again (out of memory, say) is not started without end. */
 const maximumRestarts = 20;
 /** In the order of `agent.cjs guard`: stdin, stdout, stderr, the host's lock. */
@@ -16,6 +18,8 @@ export class GuardianLink {
   private child: ChildProcess | undefined;
   private beat: NodeJS.Timeout | undefined;
   private workers: ProcessIdentity[] = [];
+  private identity: ProcessIdentity | undefined;
+  private beatsStopped = 0;
   private restarts = 0;
   private isDone = false;
 
@@ -48,10 +52,12 @@ export class GuardianLink {
     child.on('error', () => undefined);
     child.on('exit', (exitCode, signal) => this.onExit(child, exitCode, signal));
     const identity = child.pid === undefined ? undefined : identityOf(child.pid);
+    this.identity = identity;
+    this.beatsStopped = 0;
     this.options.emit({ type: 'worker', id: 'guardian', role: 'guardian', state: 'started', ...(identity === undefined ? {} : { pid: identity.pid }) });
     this.options.onChange(identity ?? null);
     this.send({ type: 'processes', workers: this.workers });
-    this.beat ??= setInterval(() => this.send({ type: 'beat' }), beatIntervalMs);
+    this.beat ??= setInterval(() => this.beatOnce(), beatIntervalMs);
   }
 
   setProcesses(workers: ProcessIdentity[]): void {
@@ -71,6 +77,13 @@ export class GuardianLink {
     const timer = setTimeout(() => child.kill('SIGKILL'), 1_000);
     await gone;
     clearTimeout(timer);
+  }
+
+  private beatOnce(): void {
+    this.send({ type: 'beat' });
+    const isStopped = this.identity !== undefined && isAlive(this.identity) && !canAct(this.identity);
+    this.beatsStopped = isStopped ? this.beatsStopped + 1 : 0;
+    if (this.beatsStopped >= stoppedBeats) this.child?.kill('SIGKILL');
   }
 
   private send(message: GuardianMessage): void {

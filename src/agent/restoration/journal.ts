@@ -1,14 +1,22 @@
-import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { sameValue } from '../../core/plan/sysctls.js';
+import { HumanError, messageOf } from '../../core/errors.js';
+import { sameValue, sysctlDefinitions } from '../../core/plan/sysctls.js';
 import { keyOutcomeSchema, type KeyOutcome } from '../../protocol/events.js';
 import { replaceFile } from '../../files/durableFile.js';
+import { readOwnFile } from '../ownFile.js';
 import type { SysctlFiles } from './sysctlFiles.js';
+
+/** Some thirty keys with their values. */
+const maximumFileBytes = 256 * 1024;
+
+/** What is read from a journal is written to the kernel, with root's rights: only keys of ours, and only numbers. */
+const keySchema = v.picklist(sysctlDefinitions.map(({ key }) => key));
+const valueSchema = v.pipe(v.string(), v.maxLength(4_096), v.regex(/^[0-9 \t,-]*$/));
 
 const journalSchema = v.object({
   runId: v.string(),
   bootId: v.string(),
-  entries: v.array(v.object({ key: v.string(), original: v.string(), ours: v.string() })),
+  entries: v.array(v.object({ key: keySchema, original: valueSchema, ours: valueSchema })),
   /** How each key ended; absent while the host is not restored. */
   outcomes: v.optional(v.array(keyOutcomeSchema)),
 });
@@ -32,13 +40,17 @@ export class Journal {
     return journal;
   }
 
-  /** Undefined when the run changed no global key. */
+  /** Undefined when the run changed no global key. Throws a HumanError when it did and what it changed cannot be known. */
   static load(path: string): Journal | undefined {
     try {
-      const parsed = v.safeParse(journalSchema, JSON.parse(readFileSync(path, 'utf8')));
-      return parsed.success ? new Journal(path, parsed.output) : undefined;
-    } catch {
-      return undefined;
+      return new Journal(path, v.parse(journalSchema, JSON.parse(readOwnFile(path, maximumFileBytes))));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new HumanError(`The journal ${path} cannot be understood (${messageOf(cause)}), so which keys its run changed is not known; none was touched.`, {
+        code: 'notRestored',
+        remedy: 'Compare the keys with what this host should have (sysctl --system sets the configured ones again), then remove the file.',
+        cause,
+      });
     }
   }
 
@@ -72,11 +84,15 @@ export class Journal {
 
   /**
    * Puts the originals back, last key first, only where a key still holds our value. Safe to repeat. A journal of an earlier
-   * boot is closed without writing: the reboot itself has put everything back.
+   * boot is closed without writing: the reboot itself has put everything back. Keys that a living run has raised since (`inUse`)
+   * count as refused: that run puts our value back first.
    */
-  restore(sysctls: SysctlFiles, bootId: string): KeyOutcome[] {
+  restore(sysctls: SysctlFiles, bootId: string, inUse: ReadonlySet<string> = new Set()): KeyOutcome[] {
     if (this.content.outcomes !== undefined && this.isClosed) return [...this.content.outcomes];
-    const outcomes = [...this.content.entries].reverse().map((entry) => restoreKey(entry, sysctls, this.content.bootId === bootId));
+    const outcomes = [...this.content.entries].reverse().map((entry): KeyOutcome => {
+      if (!inUse.has(entry.key)) return restoreKey(entry, sysctls, this.content.bootId === bootId);
+      return { key: entry.key, original: entry.original, ours: entry.ours, now: sysctls.read(entry.key) ?? null, outcome: 'refused' };
+    });
     this.content.outcomes = outcomes;
     this.trySave();
     return outcomes;

@@ -22,7 +22,7 @@ export function hostChangesText(): string {
       'but only keys that still hold our value: what somebody else changed meanwhile is left alone and named. A guardian process does this when the run is killed, ' +
       'and `c10m host restore NAME` does it, or prints the plain `sysctl -w` lines, when the guardian was killed too.',
     '',
-    'Besides, while a run lasts: a lock file (`/tmp/c10m.lock`), the state of the run (`~/.local/state/c10m`, removed when its result was fetched), and the agent itself in a cache directory. ' +
+    'Besides, while a run lasts: a lock (`/run/c10m` for root, `c10m` in the runtime directory for other users), the state of the run (`~/.local/state/c10m` of the user it runs as, removed when its result was fetched), and the agent itself in a cache directory. ' +
       'No file in `/etc` is written, no service is installed, no firewall rule is added.',
   ].join('\n');
 }

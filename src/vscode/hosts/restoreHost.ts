@@ -8,7 +8,7 @@ import { askModal, showInformation, showWarning } from '../messages.js';
 /** Puts back what a dead run left behind on a host, after showing what that is. */
 export async function restoreHost(target: string, name: string, pool: HostPool, log: LogOutputChannel): Promise<void> {
   const found = await restore(target, name, pool, true);
-  if (found.runs.length === 0 && found.keys.length === 0) {
+  if (found.runs.length === 0 && found.keys.length === 0 && found.complete) {
     void showInformation(l10n.t('{0} is as it was found: no run left anything behind.', name));
     return;
   }
@@ -16,6 +16,7 @@ export async function restoreHost(target: string, name: string, pool: HostPool, 
   const detail = [
     l10n.t('Left behind by: {0}', found.runs.join(', ')),
     ...found.keys.map((key) => `${key.key}: ${key.now ?? '–'} → ${key.original} (${key.outcome})`),
+    ...found.notes,
     l10n.t('Only settings that still hold the value of C10M are put back.'),
   ].join('\n');
   if ((await askModal(l10n.t('Put {0} back as it was?', name), { detail }, accept)) !== accept) return;
@@ -25,7 +26,7 @@ export async function restoreHost(target: string, name: string, pool: HostPool, 
     void showInformation(l10n.t('{0} was put back as it was.', name));
     return;
   }
-  for (const command of restoreCommands(done)) log.warn(`${name}: ${command}`);
+  for (const line of [...done.notes, ...restoreCommands(done)]) log.warn(`${name}: ${line}`);
   const showLog = l10n.t('Show Log');
   const choice = await showWarning(l10n.t('{0} could not be restored completely. The log has the commands that do it by hand.', name), showLog);
   if (choice === showLog) log.show();

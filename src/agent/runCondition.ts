@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { canAct, type ProcessIdentity } from '../linux/process.js';
+import { readBootId } from './bootId.js';
+import { Journal } from './restoration/journal.js';
+import { isComplete } from './spool.js';
+import { readStart } from './startLock.js';
+import type { RunDirectory, RunState } from './stateDirectory.js';
+
+export type RunCondition = 'running' | 'ended' | 'abandoned';
+
+/**
+ * Whether a run has somebody who will end it in order. One whose supervisor and guardian are dead is abandoned; so is one whose
+ * living ones were stopped (SIGSTOP), since they hold the host and do nothing. Pids of an earlier boot are anybody's.
+ */
+export function conditionOf(state: RunState, bootId: string): RunCondition {
+  if (state.ended) return 'ended';
+  return state.bootId === bootId && [state.supervisor, state.guardian].some(isAble) ? 'running' : 'abandoned';
+}
+
+/** The condition of a run on the disk, where a full disk may have kept the last note of its end from being written. */
+export function conditionOfRun(run: RunDirectory): RunCondition {
+  const bootId = readBootId();
+  const state = run.readState();
+  if (state === undefined) return isStarting(run, bootId) ? 'running' : 'abandoned';
+  const condition = conditionOf(state, bootId);
+  if (condition !== 'abandoned' || !isComplete(run.spoolPath)) return condition;
+  try {
+    return Journal.load(run.journalPath)?.isClosed === false ? 'abandoned' : 'ended';
+  } catch {
+    return 'abandoned';
+  }
+}
+
+/** Nothing of the run is on the host but its directory: whoever was starting it is gone, or stopped. */
+export function neverBegan(run: RunDirectory): boolean {
+  return run.readState() === undefined && !existsSync(run.spoolPath);
+}
+
+function isStarting(run: RunDirectory, bootId: string): boolean {
+  const found = readStart(run.path);
+  if (found?.isHeld !== true) return false;
+  const { start } = found;
+  // Held, and not yet written: the relay is just about to.
+  if (start === undefined) return true;
+  return start.bootId === bootId && [start.relay, start.supervisor].some(isAble);
+}
+
+function isAble(identity: ProcessIdentity | null): boolean {
+  return identity !== null && canAct(identity);
+}
