@@ -53,8 +53,7 @@ export class BothSides {
     const [server, ...clients] = run.parts();
     if (server?.report.last === undefined || phase === undefined || phase === 'restoring') return;
     if (this.isCatchingUp() || this.isPassingToDrain(clients, phase)) return;
-    const known = clients.flatMap((part) => (part.report.last === undefined ? [] : [{ name: part.name, sample: part.report.last }]));
-    const merged = mergeSamples({ server: { name: server.name, sample: server.report.last }, clients: known });
+    const merged = mergedOf(server.name, server.report.last, clients);
     const isFalling = merged.established.server < this.lastServer;
     this.lastServer = merged.established.server;
     const tell = () => {
@@ -73,6 +72,15 @@ export class BothSides {
 
   close(): void {
     clearTimeout(this.timer);
+  }
+
+  /** To be called when all hosts are done and before the whole run is: what each has told last, its final counts of messages among it. */
+  last(): void {
+    clearTimeout(this.timer);
+    const { phase, target } = this.run.now();
+    const [server, ...clients] = this.run.parts();
+    if (server?.report.last === undefined || phase === undefined || clients.length === 0) return;
+    this.run.emit({ ...mergedOf(server.name, server.report.last, clients), phase, target });
   }
 
   private isStillHolding(clients: readonly Part[]): boolean {
@@ -121,4 +129,9 @@ export class BothSides {
       run.emit({ type: 'wall', wall: metWall(finding.id, at, finding.text) });
     }
   }
+}
+
+function mergedOf(serverName: string, server: Sample, clients: readonly Part[]): ReturnType<typeof mergeSamples> {
+  const known = clients.flatMap((part) => (part.report.last === undefined ? [] : [{ name: part.name, sample: part.report.last }]));
+  return mergeSamples({ server: { name: serverName, sample: server }, clients: known });
 }

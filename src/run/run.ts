@@ -341,7 +341,10 @@ export class Run {
       part.link.state.is === 'ended' && part.link.state.end.is === 'unseen' ? [this.unseenText(part, part.link.state.end.why)] : [],
     );
     if (unseen.length > 0) return record.endUnseen({ ...left, ...this.lostEnd(), reason: [outcome.reason ?? [], unseen].flat().join(' ') });
-    if (phaseOf(this.model) !== 'restoring') record.enter('restoring');
+    if (phaseOf(this.model) !== 'restoring') {
+      this.sides.last();
+      record.enter('restoring');
+    }
     record.enter(outcome.verdict, outcome.reason);
     const summary = record.summarise({ ...outcome, ...left });
     record.emit({ type: 'summary', summary });
