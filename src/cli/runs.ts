@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { HumanError, messageOf } from '../core/errors.js';
 import { formatCount, formatKilobytesPerEnd } from '../core/units.js';
+import { unreadableText } from '../history/exchange.js';
 import { compareSaved, reportSaved } from '../history/savedComparison.js';
 import type { ReportFormat } from '../history/report.js';
 import { RunStore } from '../history/store.js';
@@ -10,7 +11,7 @@ import { verdictWord } from '../core/verdict.js';
 import { parseCommand } from './options.js';
 import { summaryText } from './summaryText.js';
 import { table } from './table.js';
-import { print } from './output.js';
+import { print, printError } from './output.js';
 
 /** `c10m runs list|show|compare|export|import|remove`. */
 export async function runs(args: string[]): Promise<number> {
@@ -30,15 +31,18 @@ export async function runs(args: string[]): Promise<number> {
       const id = store.resolve(one());
       const run = store.read(id);
       print(values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, spec: run.spec, runId: id }, store.pathOf(id)));
+      const { unreadableLines } = await store.eachEvent(id, () => undefined);
+      if (unreadableLines > 0) reportNotes([unreadableText(unreadableLines)]);
       break;
     }
     case 'compare': {
       if (names.length < 2) throw new HumanError('c10m runs compare takes two runs or more.', { code: 'usage', remedy: 'Help: c10m runs --help' });
-      const { comparison } = await compareSaved(
+      const { comparison, notes } = await compareSaved(
         store,
         names.map((name) => store.resolve(name)),
       );
       print(values.json === true ? `${JSON.stringify(comparison)}\n` : compareText(comparison));
+      reportNotes(notes);
       break;
     }
     case 'export': {
@@ -46,7 +50,7 @@ export async function runs(args: string[]): Promise<number> {
       break;
     }
     case 'import':
-      print(`${store.importDirectory(one())}\n`);
+      await importRun(store, one());
       break;
     case 'remove': {
       const id = store.resolve(one());
@@ -63,6 +67,17 @@ export async function runs(args: string[]): Promise<number> {
   return 0;
 }
 
+async function importRun(store: RunStore, directory: string): Promise<void> {
+  const { id, notes } = await store.importDirectory(directory);
+  print(`${id}\n`);
+  reportNotes(notes);
+}
+
+/** What is missing goes to stderr: the output may be read by a program. */
+function reportNotes(notes: readonly string[]): void {
+  for (const note of notes) printError(`c10m: ${note}\n`);
+}
+
 /** Writes a report of one or several runs, or copies the directory of one. Never overwrites. */
 async function exportRuns(store: RunStore, names: readonly string[], format: ReportFormat | 'directory', output: string | undefined): Promise<void> {
   const ids = names.map((name) => store.resolve(name));
@@ -70,7 +85,7 @@ async function exportRuns(store: RunStore, names: readonly string[], format: Rep
     throw new HumanError('c10m runs export needs a run and --output PATH.', { code: 'usage', remedy: 'Help: c10m runs --help' });
   if (format === 'directory') {
     if (ids.length > 1) throw new HumanError('A directory is exported for one run at a time.', { code: 'usage' });
-    store.exportDirectory(ids[0]!, output);
+    await store.exportDirectory(ids[0]!, output);
   } else {
     const report = await reportSaved(store, format, ids);
     try {

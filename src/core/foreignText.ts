@@ -1,3 +1,5 @@
+import { infinitePath } from './finiteNumbers.js';
+
 /**
  * The one place where what a host, a neighbour or a file says becomes harmless. It is cleaned where it enters (`harmless`), so that within
  * the program every such text is one line without control characters, and once more where it leaves, for the grammar that it leaves into:
@@ -67,7 +69,7 @@ export function harmless<T>(value: T): T | undefined {
 
 class TooDeepError extends Error {}
 
-/** The value of a JSON text from elsewhere, made harmless; undefined when it is none. The usual line of a run has nothing to clean and costs one look. */
+/** The value of a JSON text from elsewhere, made harmless; undefined when it is none, or holds a number that is not finite. The usual line of a run has nothing to clean and costs one look. */
 export function parseForeign(json: string): unknown {
   let value: unknown;
   try {
@@ -75,6 +77,7 @@ export function parseForeign(json: string): unknown {
   } catch {
     return undefined;
   }
+  if (infinitePath(json, value) !== undefined) return undefined;
   const isClean = json.length <= maximumLength && !json.includes('\\') && !json.includes('__proto__') && json.search(unsafe) === -1;
   return isClean ? value : harmless(value);
 }

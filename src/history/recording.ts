@@ -1,6 +1,5 @@
-import { messageOf } from '../core/errors.js';
 import type { RunEvent, Summary } from '../protocol/events.js';
-import type { SavedRun } from '../protocol/result.js';
+import type { RunFile } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
 import type { RunWriter } from './runWriter.js';
 import type { RunStore } from './store.js';
@@ -8,23 +7,20 @@ import type { RunStore } from './store.js';
 /** A run on its way to the disk: the one writer of its `run.json` and its events. */
 export class RunRecording {
   private constructor(
-    private readonly store: RunStore,
     private readonly writer: RunWriter,
-    private run: SavedRun,
-    private readonly log: (line: string) => void,
+    private run: RunFile,
   ) {}
 
   /** Throws a HumanError when its directory cannot be made; nothing was started then. */
-  static begin(store: RunStore, begun: { id: string; spec: RunSpec; startedAt: string; version: string }, log: (line: string) => void): RunRecording {
+  static begin(store: RunStore, begun: { id: string; spec: RunSpec; startedAt: string; version: string }): RunRecording {
     const { id, spec, startedAt, version } = begun;
-    const name = spec.name === undefined ? {} : { name: spec.name };
-    const run: SavedRun = { format: 1, id, ...name, tags: [], pinned: false, startedAt, c10mVersion: version, spec };
-    return new RunRecording(store, store.create(run), run, log);
+    const run: RunFile = { format: 1, id, startedAt, c10mVersion: version, spec };
+    return new RunRecording(store.create(run), run);
   }
 
   /** Goes on with a run that is on the disk already. */
-  static continue(store: RunStore, run: SavedRun, log: (line: string) => void): RunRecording {
-    return new RunRecording(store, store.create(run), run, log);
+  static continue(store: RunStore, run: RunFile): RunRecording {
+    return new RunRecording(store.create(run), run);
   }
 
   /** Why not all of it is on the disk; undefined: all is. */
@@ -53,22 +49,8 @@ export class RunRecording {
     this.writer.discard();
   }
 
-  private save(known: Partial<SavedRun>): void {
-    this.run = { ...this.withLabels(), ...known };
+  private save(known: Partial<RunFile>): void {
+    this.run = { ...this.run, ...known };
     this.writer.save(this.run);
-  }
-
-  /** The name, tags and pin that a person may have given it in the history while it went on. */
-  private withLabels(): SavedRun {
-    try {
-      const { name, tags, pinned } = this.store.read(this.run.id);
-      const labelled: SavedRun = { ...this.run, tags, pinned };
-      delete labelled.name;
-      return name === undefined ? labelled : { ...labelled, name };
-    } catch (error) {
-      // Its file was damaged or removed: what is known here is written again.
-      this.log(`The saved run could not be read: ${messageOf(error)}`);
-      return this.run;
-    }
   }
 }

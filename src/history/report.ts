@@ -19,12 +19,15 @@ import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
 import type { SavedRun } from '../protocol/result.js';
 import { comparisonTables, htmlTable, markdownTable, type ReportTable } from './comparisonReport.js';
+import { unreadableText } from './exchange.js';
 import { type Chart, svgChart } from './svgChart.js';
 
 /** A run with its samples, as read from the store. */
 export interface ReportedRun {
   run: SavedRun;
   samples: readonly Sample[];
+  /** Lines of its events that could not be read. */
+  unreadableLines?: number;
 }
 
 export const reportFormats = ['html', 'md', 'csv', 'json'] as const;
@@ -57,11 +60,13 @@ export function titleOf(run: SavedRun): string {
 }
 
 /** The result of a run as rows of name and value. */
-export function resultRows({ run }: ReportedRun): [name: string, value: string][] {
+export function resultRows({ run, unreadableLines }: ReportedRun): [name: string, value: string][] {
   const { summary, spec, facts } = run;
+  const damage: [string, string][] = unreadableLines === undefined || unreadableLines === 0 ? [] : [['Damaged', unreadableText(unreadableLines)]];
   const rows: [string, string][] = [
     ['Run', run.id],
     ['Started', run.startedAt],
+    ...damage,
     [
       'Host',
       facts === undefined

@@ -5,6 +5,7 @@ import { highestStage } from '../core/figures/summary.js';
 import { judgeRun, type RunVerdict } from '../core/verdict.js';
 import { replaceFile } from '../files/durableFile.js';
 import type { SavedRun } from '../protocol/result.js';
+import { labelsFileName, withLabels } from './labels.js';
 import { readRunFile, runFileName } from './runFiles.js';
 import { runIdPattern } from './runId.js';
 
@@ -33,11 +34,11 @@ export interface RunListEntry {
 }
 
 const indexFileName = 'index.json';
-const indexFormat = 2;
+const indexFormat = 3;
 
 interface IndexFile {
   format: number;
-  entries: Record<string, { mtimeMs: number; entry: RunListEntry }>;
+  entries: Record<string, { mtimeMs: number; labelsMtimeMs: number; entry: RunListEntry }>;
 }
 
 export function entryOf(run: SavedRun): RunListEntry {
@@ -67,8 +68,8 @@ export function entryOf(run: SavedRun): RunListEntry {
 }
 
 /**
- * All runs of a store, newest first. Only `run.json` files that changed since the last time are read (by their mtime), so that ten
- * thousand runs cost ten thousand stat calls. The index is a cache: without it, or with a damaged one, the result is the same.
+ * All runs of a store, newest first. Only `run.json` and `labels.json` files that changed since the last time are read (by their mtime), so that ten
+ * thousand runs cost twenty thousand stat calls. The index is a cache: without it, or with a damaged one, the result is the same.
  */
 export function listRuns(directory: string): RunListEntry[] {
   const known = readIndex(directory);
@@ -82,14 +83,15 @@ export function listRuns(directory: string): RunListEntry[] {
   }
   for (const name of names) {
     const path = join(directory, name);
-    const mtimeMs = statSync(join(path, runFileName), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    const mtimeMs = mtimeOf(join(path, runFileName));
+    const labelsMtimeMs = mtimeOf(join(path, labelsFileName));
     const before = known[name];
-    if (before !== undefined && before.mtimeMs === mtimeMs && mtimeMs !== 0) {
+    if (before !== undefined && before.mtimeMs === mtimeMs && before.labelsMtimeMs === labelsMtimeMs && mtimeMs !== 0) {
       entries[name] = before;
       continue;
     }
     changed = true;
-    entries[name] = { mtimeMs, entry: readEntry(path, name) };
+    entries[name] = { mtimeMs, labelsMtimeMs, entry: readEntry(path, name) };
   }
   if (changed || Object.keys(known).length !== names.length) {
     try {
@@ -103,10 +105,14 @@ export function listRuns(directory: string): RunListEntry[] {
     .sort((a, b) => (a.id < b.id ? 1 : -1));
 }
 
+function mtimeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
 function readEntry(path: string, name: string): RunListEntry {
   try {
     // A directory that was renamed by hand keeps working under its new name.
-    return { ...entryOf(readRunFile(path)), id: name };
+    return { ...entryOf(withLabels(path, readRunFile(path))), id: name };
   } catch (error) {
     const problem = error instanceof HumanError ? error.text : String(error);
     return { id: name, state: 'unreadable', problem, tags: [], pinned: false, startedAt: '', host: '', protocol: '', engine: '', connections: 0 };

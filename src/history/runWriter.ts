@@ -5,8 +5,9 @@ import { AppendLog } from '../files/appendLog.js';
 import { replaceFile } from '../files/durableFile.js';
 import type { RunEvent } from '../protocol/events.js';
 import { encodeLine } from '../protocol/lines.js';
-import type { SavedRun } from '../protocol/result.js';
-import { eventsFileName, runFileName } from './runFiles.js';
+import type { RunFile } from '../protocol/result.js';
+import { moveOldLabels, withoutLabels } from './labels.js';
+import { eventsFileName, readRunFile, runFileName } from './runFiles.js';
 
 /** Events that wait for room on the disk: those of about twelve hours. */
 const maximumWaitingBytes = 64 * 1024 * 1024;
@@ -18,15 +19,17 @@ const maximumWaitingBytes = 64 * 1024 * 1024;
 export class RunWriter {
   private readonly events: AppendLog;
   private isOpen = true;
-  private unsaved: SavedRun | undefined;
+  private unsaved: RunFile | undefined;
   private saveFailure: string | undefined;
 
   /** Makes the directory, or continues the run that is in it. Throws what node:fs throws when it cannot be made or written. */
   constructor(
     readonly directory: string,
-    run: SavedRun,
+    run: RunFile,
   ) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const before = recordIn(directory);
+    if (before !== undefined) moveOldLabels(directory, before);
     writeRun(directory, run);
     this.events = new AppendLog(join(directory, eventsFileName), { maximumWaitingBytes, whenFull: 'refuseNewest' });
   }
@@ -44,7 +47,7 @@ export class RunWriter {
   }
 
   /** Writes `run.json` anew. */
-  save(run: SavedRun): void {
+  save(run: RunFile): void {
     this.unsaved = run;
     if (this.isOpen) this.events.flush();
     this.saveAgain();
@@ -76,6 +79,14 @@ export class RunWriter {
   }
 }
 
-function writeRun(directory: string, run: SavedRun): void {
-  replaceFile(join(directory, runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
+function recordIn(directory: string): RunFile | undefined {
+  try {
+    return readRunFile(directory);
+  } catch {
+    return undefined;
+  }
+}
+
+function writeRun(directory: string, run: RunFile): void {
+  replaceFile(join(directory, runFileName), `${JSON.stringify(withoutLabels(run), undefined, 1)}\n`);
 }

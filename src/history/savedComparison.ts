@@ -1,12 +1,27 @@
 import { type ComparedRun, compareRuns } from '../core/figures/compare.js';
 import type { Comparison } from '../protocol/comparison.js';
+import { unreadableText } from './exchange.js';
 import { type ReportFormat, reportText } from './report.js';
 import type { RunStore } from './store.js';
 
+export interface SavedComparison {
+  comparison: Comparison;
+  compared: ComparedRun[];
+  /** A sentence for each run of which something could not be read. */
+  notes: string[];
+}
+
 /** Saved runs beside the first of them, the same wherever it is shown: panel, terminal, language model. Repetitions in the store give the noise band. */
-export async function compareSaved(store: RunStore, ids: readonly string[]): Promise<{ comparison: Comparison; compared: ComparedRun[] }> {
-  const compared = await Promise.all(ids.map(async (id) => ({ run: store.read(id), samples: await store.samples(id) })));
-  return { comparison: compareRuns(compared, store.summaries()), compared };
+export async function compareSaved(store: RunStore, ids: readonly string[]): Promise<SavedComparison> {
+  const notes: string[] = [];
+  const compared = await Promise.all(
+    ids.map(async (id) => {
+      const { samples, unreadableLines } = await store.samples(id);
+      if (unreadableLines > 0) notes.push(`${id}: ${unreadableText(unreadableLines)}`);
+      return { run: store.read(id), samples, unreadableLines };
+    }),
+  );
+  return { comparison: compareRuns(compared, store.summaries()), compared, notes };
 }
 
 /** The report of saved runs, the same from VS Code and from the terminal: several of them are compared, too. */

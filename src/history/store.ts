@@ -1,11 +1,12 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HumanError, messageOf } from '../core/errors.js';
-import { replaceFile } from '../files/durableFile.js';
 import type { RunEvent, Sample } from '../protocol/events.js';
-import type { SavedRun } from '../protocol/result.js';
-import { eventsFileName, readEvents, readRunFile, runFileName } from './runFiles.js';
-import { newRunId, runIdPattern } from './runId.js';
+import type { RunFile, SavedRun } from '../protocol/result.js';
+import { exportRun, type Imported, importRun } from './exchange.js';
+import { changeLabels, type LabelChanges, withLabels } from './labels.js';
+import { eventsFileName, type EventsRead, readEvents, readRunFile } from './runFiles.js';
+import { runIdPattern } from './runId.js';
 import { listRuns, type RunListEntry } from './runIndex.js';
 import { RunWriter } from './runWriter.js';
 
@@ -13,10 +14,6 @@ import { RunWriter } from './runWriter.js';
 const trashKeptMs = 24 * 60 * 60 * 1000;
 /** A run that goes on saves a sample at least once a minute (the longest ones; others each second), a lost link apart. */
 const silenceOfAnEndedRunMs = 90_000;
-/** Where a run over several hosts keeps what each host told: a store of its own. */
-export const partsName = 'hosts';
-/** A server host and 64 client hosts. */
-const maximumParts = 65;
 const trashName = '.trash';
 
 /** The runs of one directory: each in `<directory>/<id>/` with `run.json` and `events.ndjson`. */
@@ -29,7 +26,7 @@ export class RunStore {
   }
 
   /** Makes the directory of a new run, or continues that of a run to which a window has come back. */
-  create(run: SavedRun): RunWriter {
+  create(run: RunFile): RunWriter {
     const directory = this.pathOf(run.id);
     try {
       return new RunWriter(directory, run);
@@ -58,7 +55,8 @@ export class RunStore {
   }
 
   read(id: string): SavedRun {
-    return { ...readRunFile(this.pathOf(id)), id };
+    const directory = this.pathOf(id);
+    return { ...withLabels(directory, readRunFile(directory)), id };
   }
 
   /** The newest readable runs with a summary, for the noise of repetitions: at most `limit` of them are read. */
@@ -70,8 +68,8 @@ export class RunStore {
   }
 
   /** Passes on all events of a run in order. Those of twelve hours are 50 MB: whoever can, takes them in one by one. */
-  async eachEvent(id: string, onEvent: (event: RunEvent) => void): Promise<void> {
-    await readEvents(this.pathOf(id), onEvent);
+  eachEvent(id: string, onEvent: (event: RunEvent) => void): Promise<EventsRead> {
+    return readEvents(this.pathOf(id), onEvent);
   }
 
   async events(id: string): Promise<RunEvent[]> {
@@ -80,27 +78,21 @@ export class RunStore {
     return events;
   }
 
-  async samples(id: string): Promise<Sample[]> {
+  /** The samples of a run, and what of its events could not be read. */
+  async samples(id: string): Promise<EventsRead & { samples: Sample[] }> {
     const samples: Sample[] = [];
-    await readEvents(this.pathOf(id), (event) => {
+    const read = await this.eachEvent(id, (event) => {
       if (event.type === 'sample') samples.push(event);
     });
-    return samples;
+    return { ...read, samples };
   }
 
-  /** Changes what a person gave to a run: its name (undefined or empty: none), its tags, whether it is pinned. */
-  update(id: string, changes: { name?: string | undefined; tags?: string[]; pinned?: boolean }): SavedRun {
-    const run: SavedRun = {
-      ...this.read(id),
-      ...(changes.tags === undefined ? {} : { tags: changes.tags }),
-      ...(changes.pinned === undefined ? {} : { pinned: changes.pinned }),
-    };
-    if ('name' in changes) {
-      if (changes.name === undefined || changes.name.trim() === '') delete run.name;
-      else run.name = changes.name.trim();
-    }
-    replaceFile(join(this.pathOf(id), runFileName), `${JSON.stringify(run, undefined, 1)}\n`);
-    return run;
+  /** Changes what a person gave to a run: its name, its tags, whether it is pinned. */
+  update(id: string, changes: LabelChanges): SavedRun {
+    const directory = this.pathOf(id);
+    const record = readRunFile(directory);
+    changeLabels(directory, record, changes);
+    return { ...withLabels(directory, record), id };
   }
 
   /** Moves a run to the store's trash; the returned function brings it back. Throws a HumanError for one that is still going on. */
@@ -122,38 +114,13 @@ export class RunStore {
   }
 
   /** Copies the directory of a run to `target`, which must not exist yet. */
-  exportDirectory(id: string, target: string): void {
-    const path = this.pathOf(id);
-    readRunFile(path);
-    if (existsSync(target)) throw new HumanError(`${target} exists already.`, { code: 'usage', remedy: 'Choose another name; nothing was overwritten.' });
-    cpSync(path, target, { recursive: true });
+  exportDirectory(id: string, target: string): Promise<void> {
+    return exportRun(this.pathOf(id), target);
   }
 
-  /** Copies an exported directory into the store. Its id is kept unless another run has it; a new one sorts by the time of the run. Returns the id. */
-  importDirectory(source: string): string {
-    if (statSync(source, { throwIfNoEntry: false })?.isDirectory() !== true) throw new HumanError(`${source} is not a directory.`, { code: 'usage' });
-    const run = readRunFile(source);
-    const id = runIdPattern.test(run.id) && !existsSync(join(this.directory, run.id)) ? run.id : newRunId(timeOf(run));
-    const target = this.pathOf(id);
-    mkdirSync(target, { recursive: true, mode: 0o700 });
-    // Only the files of a run and of its parts: whatever else lies in a foreign directory stays there.
-    if (existsSync(join(source, eventsFileName))) cpSync(join(source, eventsFileName), join(target, eventsFileName));
-    importParts(join(source, partsName), join(target, partsName));
-    replaceFile(join(target, runFileName), `${JSON.stringify({ ...run, id }, undefined, 1)}\n`);
-    return id;
-  }
-}
-
-/** The parts of a run over several hosts. One that is damaged is left out: the merged run is whole without it. */
-function importParts(source: string, target: string): void {
-  if (!existsSync(source)) return;
-  const store = new RunStore(target);
-  for (const name of readdirSync(source).slice(0, maximumParts)) {
-    try {
-      store.importDirectory(join(source, name));
-    } catch (error) {
-      if (!(error instanceof HumanError)) throw error;
-    }
+  /** Copies an exported directory into the store. */
+  importDirectory(source: string): Promise<Imported> {
+    return importRun(source, this.directory);
   }
 }
 
@@ -167,11 +134,6 @@ function isBeingWritten(path: string): boolean {
   }
   const lastWrite = statSync(join(path, eventsFileName), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   return Date.now() - lastWrite < silenceOfAnEndedRunMs;
-}
-
-function timeOf(run: SavedRun): Date {
-  const startedAt = new Date(run.startedAt);
-  return Number.isNaN(startedAt.getTime()) ? new Date() : startedAt;
 }
 
 function emptyTrash(trash: string): void {

@@ -15,7 +15,7 @@ export function quickCheck(schema: v.GenericSchema): QuickCheck {
   if (description.pipe !== undefined) return piped(description.pipe);
   switch (description.type) {
     case 'number':
-      return (value) => typeof value === 'number' && !Number.isNaN(value);
+      return (value) => typeof value === 'number' && Number.isFinite(value);
     case 'string':
       return (value) => typeof value === 'string';
     case 'boolean':

@@ -117,9 +117,9 @@ export class Run {
     return this.untilClosed(signal, async () => {
       const plan = confirmed ?? (await this.plan(signal));
       if (this.closing.signal.aborted) throw new HumanError('Cancelled.', { code: 'cancelled' });
-      const { store, version, log } = this.dependencies;
+      const { store, version } = this.dependencies;
       const startedAt = new Date().toISOString();
-      this.record.saveIn(RunRecording.begin(store, { id: this.id, spec: this.spec, startedAt, version }, log));
+      this.record.saveIn(RunRecording.begin(store, { id: this.id, spec: this.spec, startedAt, version }));
       const [first, ...others] = plan.parts;
       if (others.length === 0) return this.followWhole(this.addPart(first!));
       this.announce(plan, startedAt);
@@ -132,12 +132,12 @@ export class Run {
    * in their parts; the merged curve has a gap there. A run whose hosts had not all begun is ended.
    */
   async resume(signal: AbortSignal): Promise<Summary> {
-    const { store, log } = this.dependencies;
+    const { store } = this.dependencies;
     const saved = store.read(this.id);
     await store.eachEvent(this.id, (event) => this.record.accept(event));
     if (this.model.summary !== undefined) return this.model.summary;
     return this.untilClosed(signal, async () => {
-      this.record.saveIn(RunRecording.continue(store, saved, log), saved.startedAt);
+      this.record.saveIn(RunRecording.continue(store, saved), saved.startedAt);
       if (this.spec.clientHosts.length > 0) return this.finish(await this.resumeParts());
       const part = { name: this.spec.host, role: 'whole', spec: this.spec, plan: this.model.plan } as const;
       return this.followWhole(this.addPart(part, { ...newReport(), lastSequence: this.model.lastSequence }));
@@ -274,10 +274,10 @@ export class Run {
   }
 
   private recordPart(id: string, spec: RunSpec, isKnown: boolean): RunRecording {
-    const { version, log } = this.dependencies;
+    const { version } = this.dependencies;
     const store = partStore(this.directory);
-    if (isKnown) return RunRecording.continue(store, store.read(id), log);
-    return RunRecording.begin(store, { id, spec, startedAt: new Date().toISOString(), version }, log);
+    if (isKnown) return RunRecording.continue(store, store.read(id));
+    return RunRecording.begin(store, { id, spec, startedAt: new Date().toISOString(), version });
   }
 
   private acceptFrom(part: Part, event: RunEvent): void {

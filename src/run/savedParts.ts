@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { partsName, RunStore } from '../history/store.js';
+import { partsName } from '../history/exchange.js';
+import { RunStore } from '../history/store.js';
 import { newReport, noteReport, type Part, type PartReport } from './combine.js';
 import type { HostPart } from './planning.js';
 

@@ -3,7 +3,8 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { partsName, RunStore } from '../../src/history/store.js';
+import { partsName } from '../../src/history/exchange.js';
+import { RunStore } from '../../src/history/store.js';
 import { readRunView } from '../../src/vscode/panels/savedRunView.js';
 import { sample, savedRun } from './builders/samples.js';
 
@@ -14,6 +15,12 @@ beforeEach(() => {
   store = new RunStore(directory);
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Milliseconds of the processor since the process began: other programs on the machine count less in them than in the time that passes. */
+function busyMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
 
 function median(values: number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
@@ -30,9 +37,9 @@ test('ten thousand runs are listed in under a second', (context) => {
   const times = Array.from({ length: 5 }, (_value, index) => {
     // One run is new each time, as after a run.
     store.create(savedRun(`20260102-000000-${index}`)).close();
-    const begin = performance.now();
+    const begin = busyMs();
     const entries = store.list();
-    const elapsedMs = performance.now() - begin;
+    const elapsedMs = busyMs() - begin;
     assert.equal(entries.length, runs + index + 1);
     assert.equal(entries[0]?.id, `20260102-000000-${index}`);
     return elapsedMs;
@@ -47,11 +54,10 @@ test('a run of twelve hours is read from disk in under a second of processor tim
   writer.close();
   const times: number[] = [];
   for (let round = 0; round < 5; round++) {
-    const begin = process.cpuUsage();
+    const begin = busyMs();
     const view = await readRunView(store, 'a');
     const columns = view.samples.snapshot();
-    const { user, system } = process.cpuUsage(begin);
-    times.push((user + system) / 1_000);
+    times.push(busyMs() - begin);
     assert.equal(columns.length, 43_200);
     assert.equal(columns.columns['connectRate']?.[43_199], 43_199 % 997);
     assert.equal(view.run.last?.t, 43_199_000);
@@ -67,18 +73,16 @@ test('lines that are no events, and a torn last one, cost only themselves', asyn
   const events = join(directory, 'a', 'events.ndjson');
   appendFileSync(events, `not json\n{"type":"sample"}\n[1]\n"sample"\n${JSON.stringify({ ...sample({ seq: 2 }), established: { server: -1, client: 0 } })}\n`);
   appendFileSync(events, `${JSON.stringify(sample({ seq: 3, t: 9_000 }))}\n{"type":"sam`);
-  const read = await store.events('a');
-  assert.deepEqual(
-    read.map(({ seq }) => seq),
-    [1, 3],
-  );
+  const seqs: number[] = [];
+  const { unreadableLines } = await store.eachEvent('a', ({ seq }) => seqs.push(seq));
+  assert.deepEqual([seqs, unreadableLines], [[1, 3], 6]);
 });
 
 test('a sample of an older version is read, without what that version did not count', async () => {
   store.create(savedRun('a')).close();
   const latency = { count: 10, p50: 1, p90: 2, p99: 3, p999: 4, max: 5 };
   appendFileSync(join(directory, 'a', 'events.ndjson'), `${JSON.stringify({ ...sample({ latency }), messagesLost: 3 })}\n`);
-  const [first] = await store.samples('a');
+  const [first] = (await store.samples('a')).samples;
   assert.deepEqual([first?.latency, first?.byProtocol.tcp?.messages], [latency, undefined]);
 });
 
@@ -121,10 +125,13 @@ test('a run over several hosts keeps its parts through export and import, and a 
   mkdirSync(join(directory, id, partsName, 'damaged'));
   writeFileSync(join(directory, id, partsName, 'damaged', 'run.json'), '{');
   const exported = join(directory, '..', `${id}-exported-${process.pid}`);
-  store.exportDirectory(id, exported);
+  await store.exportDirectory(id, exported);
   try {
     store.remove(id);
-    assert.equal(store.importDirectory(exported), id);
+    const { id: kept, notes } = await store.importDirectory(exported);
+    assert.equal(kept, id);
+    assert.deepEqual(notes.length, 1);
+    assert.match(notes[0]!, /^The part damaged was left out: run\.json in .* is not JSON\.$/);
     const imported = new RunStore(join(directory, id, partsName));
     assert.deepEqual(
       imported
@@ -133,7 +140,7 @@ test('a run over several hosts keeps its parts through export and import, and a 
         .sort(),
       [`${id}-client1`, `${id}-server`],
     );
-    assert.equal((await imported.samples(`${id}-server`)).length, 1);
+    assert.equal((await imported.samples(`${id}-server`)).samples.length, 1);
   } finally {
     rmSync(exported, { recursive: true, force: true });
   }

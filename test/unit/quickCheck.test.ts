@@ -45,6 +45,7 @@ test('what it does not know, it is not sure of', () => {
       arrayAsObject: quickCheck(v.object({}))([]),
       arrayAsRecord: quickCheck(v.record(v.string(), v.number()))([1]),
       notANumber: quickCheck(v.number())(Number.NaN),
+      notFinite: quickCheck(v.number())(Number.POSITIVE_INFINITY),
     },
     {
       unknownAction: false,
@@ -54,6 +55,7 @@ test('what it does not know, it is not sure of', () => {
       arrayAsObject: false,
       arrayAsRecord: false,
       notANumber: false,
+      notFinite: false,
     },
   );
 });

@@ -18,9 +18,10 @@ before(() => {
     ['a', 4_400],
     ['b', 9_000],
   ] as const) {
-    const writer = store.create({ ...savedRun(id, {}, { bytesPerEnd }), name: id === 'b' ? hostile : 'first' });
+    const writer = store.create(savedRun(id, {}, { bytesPerEnd }));
     for (let second = 0; second < 5; second++) writer.append(sample({ seq: second + 1, t: second * 1_000 }));
     writer.close();
+    store.update(id, { name: id === 'b' ? hostile : 'first' });
   }
 });
 after(() => rmSync(directory, { recursive: true, force: true }));

@@ -6,6 +6,7 @@ import type { RunStore } from '../../history/store.js';
 import type { ComparisonSnapshot, FromPanel, PanelRequest, ToPanel } from '../../protocol/panel.js';
 import type { PanelDependencies } from './dashboardPanel.js';
 import { commandIds, panelTypes } from '../ids.js';
+import { showWarning } from '../messages.js';
 import { panelHtml } from './panelHtml.js';
 import { runTitle } from '../../core/run/model.js';
 
@@ -93,7 +94,8 @@ export class Comparisons implements Disposable, WebviewPanelSerializer {
   }
 
   private async snapshot(runIds: readonly string[]): Promise<ComparisonSnapshot> {
-    const { comparison, compared } = await compareSaved(this.store, runIds);
+    const { comparison, compared, notes } = await compareSaved(this.store, runIds);
+    if (notes.length > 0) void showWarning(notes.join(' '));
     comparison.runs.forEach((run, index) => {
       const saved = compared[index]!.run;
       run.label = `${index + 1}: ${runTitle({ ...saved.spec, name: saved.name })}`;

@@ -9,7 +9,7 @@ import { commandIds } from '../ids.js';
 import { reportError } from '../reportError.js';
 import { runTitle } from '../../core/run/model.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
-import { showInformation } from '../messages.js';
+import { showInformation, showWarning } from '../messages.js';
 
 export interface HistoryCommandDependencies {
   store: RunStore;
@@ -93,7 +93,7 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
       )?.[0];
       if (folder === undefined) return;
       const target = Uri.joinPath(folder, `c10m-${run.id}`);
-      store.exportDirectory(run.id, target.fsPath);
+      await store.exportDirectory(run.id, target.fsPath);
       void showInformation(l10n.t('The run was exported to {0}', target.fsPath));
     }),
     onRuns(commandIds.exportReport, (runs) => exportReport(store, runs)),
@@ -117,8 +117,9 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
           })
         )?.[0];
         if (folder === undefined) return;
-        store.importDirectory(folder.fsPath);
+        const { notes } = await store.importDirectory(folder.fsPath);
         tree.refresh();
+        if (notes.length > 0) void showWarning(l10n.t('The run was imported, but not all of it could be read. {0}', notes.join(' ')));
       } catch (error) {
         reportError(log, error);
       }

@@ -158,7 +158,7 @@ test('the history: groups, pins, tags, names, export, deletion and import', { ti
     await workbench.chooseInMenu(workbench.treeRow('two thousand'), 'Export Run Directory');
     await workbench.chooseFolder('Export the directory of the run', 'Export Here');
     await workbench.inNotificationCenter(`The run was exported to ${exported}`);
-    assert.deepEqual(readdirSync(exported).sort(), ['events.ndjson', 'run.json']);
+    assert.deepEqual(readdirSync(exported).sort(), ['events.ndjson', 'labels.json', 'run.json']);
   });
 
   await session.step('deleted with all that is selected, and taken back', async () => {
