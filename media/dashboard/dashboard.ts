@@ -200,6 +200,7 @@ export class DashboardElement extends LitElement {
 
   private tiles(figures: Figures): TemplateResult {
     const memory = figures.availableBytes;
+    const isStateless = this.model.run.spec.client === 'stateless';
     return html`<dl class="tiles">
       ${tile(
         text('Established'),
@@ -210,7 +211,7 @@ export class DashboardElement extends LitElement {
           <span data-c10m="established-client">${formatCount(figures.client)}</span>`,
       )}
       ${tile(figures.running ? text('Connect rate') : text('Connect rate, mean'), html`<b data-c10m="rate">${formatRate(figures.rate)}</b>`, text('new connections'))}
-      ${tile(text('Memory per end'), html`<b data-c10m="bytes-per-end">${figures.bytesPerEnd === null ? '–' : `${(figures.bytesPerEnd / 1000).toFixed(2)} kB`}</b>`, figures.bytesPerEnd === null ? '' : text('{0} per connection', `${((figures.bytesPerEnd * 2) / 1000).toFixed(2)} kB`) + (figures.approximate ? `, ${text('approximate')}` : ''))}
+      ${tile(isStateless ? text('Memory per server end') : text('Memory per end'), html`<b data-c10m="bytes-per-end">${figures.bytesPerEnd === null ? '–' : `${(figures.bytesPerEnd / 1000).toFixed(2)} kB`}</b>`, figures.bytesPerEnd === null ? '' : isStateless ? text('the client has no sockets') : text('{0} per connection', `${((figures.bytesPerEnd * 2) / 1000).toFixed(2)} kB`) + (figures.approximate ? `, ${text('approximate')}` : ''))}
       ${tile(text('Memory left'), html`<b data-c10m="memory-left">${memory === undefined ? '–' : formatBytes(memory)}</b>`, figures.totalBytes === undefined ? '' : text('of {0}', formatBytes(figures.totalBytes)))}
       ${this.timeTile(figures)}
       ${tile(text('First wall ahead'), html`<b class="wall">${figures.nextWall === undefined ? '–' : formatCount(figures.nextWall.at)}</b>`, figures.nextWall === undefined ? text('none known') : html`<span title=${`${figures.nextWall.evidence} ${figures.nextWall.remedy}`}>${figures.nextWall.title}</span>`)}

@@ -10,6 +10,7 @@ export function specView(run: PanelRun): TemplateResult {
     [text('Run'), run.runId],
     [text('Connections'), spec.connections === 'max' ? text('as many as fit') : formatCount(spec.connections)],
     [text('Protocol'), spec.protocol],
+    [text('Client'), spec.client],
     [text('Engine'), spec.engine],
     [text('Rate'), spec.rate === undefined ? text('as fast as possible') : formatRate(spec.rate)],
     [text('Hold'), formatDuration(spec.holdSeconds)],

@@ -1,5 +1,5 @@
 import { exitCodes } from '../core/errors.js';
-import { protocolTitle } from '../core/figures/resultTexts.js';
+import { endName, protocolTitle } from '../core/figures/resultTexts.js';
 import { formatBytes, formatCount, formatCountOf, formatKilobytesPerEnd } from '../core/units.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
@@ -47,7 +47,7 @@ export function planText(plan: Plan): string {
   const rows = [
     ['plan', `${formatCountOf(plan.connections, `${protocolTitle(plan.protocol)} connection`)}${aim(plan)}`],
     ['workers', `${servers} server, ${plan.clientWorkers.length} client, ${formatCountOf(ports, 'port')}`],
-    ['memory', `${formatBytes(plan.predicted.totalBytes)} predicted, ${formatKilobytesPerEnd(plan.predicted.bytesPerEnd)} per end`],
+    ['memory', `${formatBytes(plan.predicted.totalBytes)} predicted, ${formatKilobytesPerEnd(plan.predicted.bytesPerEnd)} per ${endName(plan)}`],
     ['fits', `${formatCount(plan.largestFit.beforeTuning)} before, ${formatCount(plan.largestFit.afterTuning)} after tuning`],
   ];
   const walls = plan.walls.map((wall) => [wall.title, wallCount(wall.at), wallCount(wall.atAfterTuning), wall.evidence]);

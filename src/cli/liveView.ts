@@ -4,7 +4,7 @@ import { firstWall } from '../core/walls/plannedWalls.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { orderText } from '../core/orderText.js';
 import { protocolRows } from '../core/figures/protocolRows.js';
-import { savingText, withoutEcho } from '../core/figures/resultTexts.js';
+import { endName, savingText, withoutEcho } from '../core/figures/resultTexts.js';
 import { entryText } from '../core/run/line.js';
 import { phaseOf, type RunModel } from '../core/run/model.js';
 import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../core/units.js';
@@ -143,7 +143,7 @@ export class LiveView implements RunView {
       `  established   ${formatCount(established.server)} server, ${formatCount(established.client)} client of ${formatCount(target)}`,
       `  rate          ${formatRate(sample.connectRate)}   failed ${formatCount(sample.failed.total)}   lost ${formatCount(sample.lost)}`,
       ...trafficLines(model.spec, sample),
-      `  bytes per end ${formatKilobytesPerEnd(ledger.bytesPerEnd)}   per pair ${formatKilobytesPerEnd(ledger.bytesPerPair)}`,
+      `  bytes per ${endName(model.spec)} ${formatKilobytesPerEnd(ledger.bytesPerEnd)}${ledger.bytesPerPair === null ? '' : `   per pair ${formatKilobytesPerEnd(ledger.bytesPerPair)}`}`,
       `  memory        ${formatBytes(ledger.explainedBytes)} by the run, ${formatBytes(memory.availableBytes)} left (guard ${formatBytes(memory.guardBytes)})`,
       `  ledger        ${largest.join(', ')}`,
       `  cores busy    server ${cpu.server.toFixed(2)}, client ${cpu.client.toFixed(2)}, host ${cpu.host.toFixed(2)} of ${cpu.cores}`,

@@ -3,6 +3,7 @@ import { ledgerItems } from '../core/figures/ledger.js';
 import {
   bytesPerEndIn2014Text,
   connectRateText,
+  endName,
   failedText,
   latencyText,
   messagesText,
@@ -30,11 +31,12 @@ export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'>,
     ['failed', failedText(summary.failed)],
     ['connect rate', connectRateText(summary)],
     [
-      'bytes per end',
+      `bytes per ${endName(spec)}`,
       `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}; 2014: ${bytesPerEndIn2014Text(spec.protocol)})`,
     ],
-    ['bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],
   ];
+  if (summary.bytesPerPair !== null) rows.push(['bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)]);
+  if (spec.client === 'stateless') rows.push(['client', 'without sockets']);
   if (spec.protocol === 'both') for (const [protocol, part] of Object.entries(summary.byProtocol)) rows.push([protocolTitle(protocol), protocolPartText(part)]);
   if (summary.lost > 0) rows.push(['lost', `${formatCount(summary.lost)} connections ended by themselves`]);
   if (summary.latency !== undefined) rows.push(['latency', latencyText(summary.latency)]);

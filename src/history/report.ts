@@ -6,6 +6,7 @@ import { formatThresholdValue } from '../core/figures/thresholds.js';
 import {
   bytesPerEndIn2014Text,
   connectRateText,
+  endName,
   failedText,
   latencyText,
   messagesText,
@@ -75,7 +76,7 @@ export function resultRows({ run, unreadableLines }: ReportedRun): [name: string
     ],
     [
       'Asked for',
-      `${spec.connections === 'max' ? 'as many as fit' : formatCount(spec.connections)} connections, ${spec.protocol}, engine ${spec.engine}${spec.command === undefined ? '' : ` (${spec.command})`}`,
+      `${spec.connections === 'max' ? 'as many as fit' : formatCount(spec.connections)} connections, ${spec.protocol}${spec.client === 'stateless' ? ', a client without sockets' : ''}, engine ${spec.engine}${spec.command === undefined ? '' : ` (${spec.command})`}`,
     ],
   ];
   if (summary === undefined) return [...rows, ['Result', verdictWord('incomplete')]];
@@ -87,7 +88,7 @@ export function resultRows({ run, unreadableLines }: ReportedRun): [name: string
     ['Failed', failedText(failed)],
     ['Connect rate', connectRateText(summary)],
     [
-      'Bytes per end',
+      `Bytes per ${endName(spec)}`,
       `${formatKilobytesPerEnd(summary.bytesPerEnd)} (kernel floor ${formatKilobytesPerEnd(kernelFloorBytesPerEnd)}, in 2014 ${bytesPerEndIn2014Text(spec.protocol)})`,
     ],
     ['Bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)],

@@ -22,8 +22,10 @@ const nameBytes = 16;
 const requestBytes = 40;
 const devicePath = '/dev/net/tun';
 
-/** Packets that the kernel keeps for a reader that is behind; what does not fit is dropped and sent again by TCP. */
-const queuePackets = 10_000;
+/** Wanted length of the queue towards us; what does not fit is dropped and sent again by TCP. */
+const wantedQueuePackets = 10_000;
+/** The kernel's own (TUN_READQ_SIZE of drivers/net/tun.c), where root of a user namespace may not change it. */
+const defaultQueuePackets = 500;
 /** Of Ethernet: a segment of 1,460 bytes fits. */
 const mtuBytes = 1_500;
 
@@ -32,6 +34,8 @@ export class TunDevice {
   private constructor(
     readonly fd: number,
     readonly name: string,
+    /** Packets that the kernel keeps for a reader that is behind; what does not fit is dropped. */
+    readonly queuePackets: number,
   ) {}
 
   /**
@@ -43,14 +47,13 @@ export class TunDevice {
     try {
       configure(name, [
         [setMtu, (request) => request.writeInt32LE(mtuBytes, nameBytes), 'the MTU'],
-        [setQueueLength, (request) => request.writeInt32LE(queuePackets, nameBytes), 'the queue length'],
         [setAddress, (request) => writeAddress(request, address), 'the address'],
         [setNetmask, (request) => writeAddress(request, netmaskOf(prefixLength)), 'the netmask'],
       ]);
       bringUp(name);
       // Replies to addresses of the prefix leave by this device, so a strict filter would let them in too; a filter on `all` of another kind would not.
       for (const scope of ['all', name]) writeFileSync(`/proc/sys/net/ipv4/conf/${scope}/rp_filter`, '0');
-      return new TunDevice(fd, name);
+      return new TunDevice(fd, name, tryQueueLength(name));
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -116,6 +119,15 @@ function configure(name: string, steps: readonly [request: number, fill: (reques
   });
 }
 
+/** The length that holds afterwards: SIOCSIFTXQLEN asks for CAP_NET_ADMIN on the machine, not in the namespace. */
+function tryQueueLength(name: string): number {
+  return withSocket((fd) => {
+    const request = requestFor(name);
+    request.writeInt32LE(wantedQueuePackets, nameBytes);
+    return libc().ioctl(fd, setQueueLength, request) === 0 ? wantedQueuePackets : defaultQueuePackets;
+  });
+}
+
 function bringUp(name: string): void {
   withSocket((fd) => {
     const request = requestFor(name);
@@ -125,11 +137,11 @@ function bringUp(name: string): void {
   });
 }
 
-function withSocket(use: (fd: number) => void): void {
+function withSocket<T>(use: (fd: number) => T): T {
   const fd = libc().socket(familyInternet, datagram | closeOnExec, 0);
   if (fd < 0) throw new Error(`no socket to set up a network device (${errnoName(lastErrno())})`);
   try {
-    use(fd);
+    return use(fd);
   } finally {
     libc().close(fd);
   }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { faultCases } from './faults/cases.js';
+import { statelessCases } from './faults/statelessCases.js';
 import { agentPath, runCase, type CaseRow } from './faults/runCase.js';
 import { stopLab } from './support/host.js';
 import { missingForHosts } from './support/packages.js';
@@ -22,7 +23,9 @@ after(async () => {
 });
 
 test('after every fault the host is as before and the run tells how it ended', { skip, timeout: 600_000, concurrency: atOnce }, async (t) => {
-  const selected = faultCases.map((fault, index) => ({ fault, index })).filter(({ fault }) => only === undefined || fault.name.includes(only));
+  const selected = [...faultCases, ...statelessCases]
+    .map((fault, index) => ({ fault, index }))
+    .filter(({ fault }) => only === undefined || fault.name.includes(only));
   await Promise.all(
     selected.map(({ fault, index }) =>
       t.test(fault.name, { timeout: 120_000 }, async () => {

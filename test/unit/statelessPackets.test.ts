@@ -250,6 +250,7 @@ describe('attempts', () => {
     const retried: number[] = [];
     const givenUp: number[] = [];
     const attempts: Attempts = new Attempts(
+      1_000,
       (number) => retried.push(number),
       (number) => {
         attempts.forget(number);

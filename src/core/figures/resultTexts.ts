@@ -1,5 +1,6 @@
 import { bytesPerEndIn2014 } from '../plan/costs.js';
 import type { Sample, Summary, Wall } from '../../protocol/events.js';
+import type { RunSpec } from '../../protocol/spec.js';
 import { text } from '../texts.js';
 import { formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../units.js';
 
@@ -61,4 +62,9 @@ export function savingText(unsaved: string | undefined): string {
   return unsaved === undefined
     ? text('The run is saved again, whole.')
     : text('The run cannot be saved now: {0}. It goes on; what is missing is written as soon as there is room.', unsaved);
+}
+
+/** What bytes are divided by. Without sockets on the clients' side there are only the server's ends, and no pairs. */
+export function endName({ client }: Pick<RunSpec, 'client'>): 'end' | 'server end' {
+  return client === 'stateless' ? 'server end' : 'end';
 }

@@ -26,10 +26,12 @@ export class Attempts {
   /** Pending ones, the earliest first, and some that were answered meanwhile. */
   private queue: Attempt[] = [];
   private head = 0;
-  private window = largestWindow / 4;
+  private window = smallestWindow;
   private droppedAt = Number.NEGATIVE_INFINITY;
 
+  /** `windowAtMost`: as many answers as have room in the queue of the device. */
   constructor(
+    private readonly windowAtMost: number,
     private readonly retry: (number: number) => void,
     private readonly giveUp: (number: number) => void,
   ) {}
@@ -50,7 +52,7 @@ export class Attempts {
   /** The connection is established. */
   succeed(number: number): void {
     this.pending.delete(number);
-    this.window = Math.min(largestWindow, this.window + 1);
+    this.window = Math.min(largestWindow, this.windowAtMost, this.window + 1);
   }
 
   forget(number: number): void {

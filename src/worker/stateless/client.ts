@@ -26,7 +26,7 @@ const reuseStep = 1_000_003;
 
 /** What the client needs from its other halves; made by `statelessWorker.ts`. */
 export interface StatelessParts {
-  device: Pick<TunDevice, 'read' | 'write'>;
+  device: Pick<TunDevice, 'read' | 'write' | 'queuePackets'>;
   numbering: Numbering;
   stats: Stats;
   webSockets: WebSocketClient;
@@ -78,6 +78,7 @@ export class StatelessClient {
     this.builder = new PacketBuilder(this.server);
     for (const target of targets) this.requests.set(target, requestOf(target.plan.address, target.plan.port, websocketPath));
     this.attempts = new Attempts(
+      parts.device.queuePackets / 2,
       (number) => this.sendSyn(number),
       (number) => this.giveUp(number),
     );
