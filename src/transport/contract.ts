@@ -77,6 +77,10 @@ export interface HostConnection {
 
 /** The conversation with a relay (src/protocol/commands.ts). */
 export interface RelayChannel {
+  /** True once it was closed because more came than any run has to say: the same would come again, so there is no coming back. */
+  readonly isFlooded: boolean;
+  /** The run that is asked for next has gone on for so many seconds: its events may come at once. */
+  expectReplay(seconds: number): void;
   /** For commands without a reply. Does nothing once the channel is closed. */
   send(command: ControllerCommand): void;
   /** Rejects with a HumanError: the relay's error, `unreachable` when the channel closes, `cancelled` by the signal. */

@@ -8,6 +8,7 @@ import { runEventSchema, type RunEvent } from '../protocol/events.js';
 import { LineSplitter } from '../files/lines.js';
 import { encodeLine } from '../protocol/lines.js';
 import type { RelayChannel } from './contract.js';
+import { Intake } from './intake.js';
 
 /** A relay that runs somewhere, as three streams and its end. */
 export interface RelayStreams {
@@ -30,6 +31,11 @@ const keptErrorLines = 5;
 
 /** Of a line that is no message, so many characters are shown: enough to know it. */
 const shownNoise = 2_000;
+/** So many lines that are no message go into the log; a host that says more is not read more. */
+const maximumNoiseLines = 1_000;
+/** Only a plan, facts, a summary and replies are ever longer than this. */
+const maximumShortLine = 64 * 1024;
+const longTypes: readonly string[] = ['plan', 'facts', 'summary'];
 
 /** Speaks the relay's protocol over three streams. Owns the streams from its construction on. */
 export class StreamRelayChannel implements RelayChannel {
@@ -39,16 +45,21 @@ export class StreamRelayChannel implements RelayChannel {
   private readonly noiseListeners = new Set<(line: string) => void>();
   private readonly errorLines: string[] = [];
   private nextId = 1;
+  private noiseLines = 0;
   private closedReason: string | undefined;
+  private flooded = false;
 
-  constructor(private readonly streams: RelayStreams) {
+  constructor(
+    private readonly streams: RelayStreams,
+    private readonly intake = new Intake(),
+  ) {
     const output = new LineSplitter(
       (line) => this.receive(line),
       (beginning) => this.noise(`a line of the relay was too long and was dropped: ${beginning}…`),
     );
     const errors = new LineSplitter((line) => this.receiveError(line), undefined, 64 * 1024);
-    streams.output.on('data', (chunk: Buffer) => output.write(chunk));
-    streams.errors.on('data', (chunk: Buffer) => errors.write(chunk));
+    streams.output.on('data', (chunk: Buffer) => this.read(chunk, output));
+    streams.errors.on('data', (chunk: Buffer) => this.read(chunk, errors));
     // A write after the other side went away is reported by `ended`; without a listener it would end this process.
     for (const stream of [streams.input, streams.output, streams.errors]) stream.on('error', () => undefined);
     void streams.ended.then((reason) => {
@@ -56,6 +67,14 @@ export class StreamRelayChannel implements RelayChannel {
       errors.end();
       this.finish(this.errorLines.length === 0 ? reason : `${reason} Its last words: ${this.errorLines.join(' | ')}`);
     });
+  }
+
+  get isFlooded(): boolean {
+    return this.flooded;
+  }
+
+  expectReplay(seconds: number): void {
+    this.intake.expectReplay(seconds);
   }
 
   send(command: ControllerCommand): void {
@@ -105,8 +124,26 @@ export class StreamRelayChannel implements RelayChannel {
     this.finish('The connection was closed by C10M.');
   }
 
+  /** What comes after the end is let go by unread. */
+  private read(chunk: Buffer, splitter: LineSplitter): void {
+    if (this.closedReason !== undefined) return;
+    this.intake.addBytes(chunk.length);
+    splitter.write(chunk);
+    const { excess } = this.intake;
+    if (excess === undefined || this.isClosed()) return;
+    this.flooded = true;
+    const reason = `The host sends what no run sends (${excess}), so it is listened to no more.`;
+    // A host that is only broken may obey; one that is hostile is left by itself.
+    this.streams.input.write(encodeLine({ type: 'stop', id: this.nextId++, reason } satisfies ControllerCommand));
+    this.finish(reason);
+  }
+
+  private isClosed(): boolean {
+    return this.closedReason !== undefined;
+  }
+
   private receive(line: string): void {
-    if (line === '') return;
+    if (line === '' || this.closedReason !== undefined) return;
     const value = parseForeign(line);
     const reply = v.safeParse(replySchema, value);
     if (reply.success) {
@@ -114,10 +151,11 @@ export class StreamRelayChannel implements RelayChannel {
       return;
     }
     const event = v.safeParse(runEventSchema, value);
-    if (!event.success) {
+    if (!event.success || (line.length > maximumShortLine && !longTypes.includes(event.output.type))) {
       this.noise(line);
       return;
     }
+    this.intake.addEvent();
     for (const listener of [...this.eventListeners]) listener(event.output);
   }
 
@@ -137,6 +175,7 @@ export class StreamRelayChannel implements RelayChannel {
   }
 
   private noise(line: string): void {
+    if (++this.noiseLines > maximumNoiseLines) return;
     const shown = boundedLine(line, shownNoise);
     for (const listener of [...this.noiseListeners]) listener(shown);
   }
@@ -144,7 +183,7 @@ export class StreamRelayChannel implements RelayChannel {
   private finish(reason: string): void {
     if (this.closedReason !== undefined) return;
     this.closedReason = reason;
-    for (const request of [...this.pending.values()]) request.reject(linkLost(reason));
+    for (const request of [...this.pending.values()]) request.reject(this.flooded ? flooding(reason) : linkLost(reason));
     const listeners = [...this.closeListeners];
     this.closeListeners.clear();
     this.eventListeners.clear();
@@ -155,6 +194,14 @@ export class StreamRelayChannel implements RelayChannel {
 
 function linkLost(reason: string): HumanError {
   return new HumanError(reason, { code: 'unreachable' });
+}
+
+function flooding(reason: string): HumanError {
+  return new HumanError(reason, {
+    code: 'failed',
+    remedy:
+      'Look at the host: its agent was replaced, or something else answers. What its run began ends by its lease; then restore it with: c10m host restore',
+  });
 }
 
 function cancelled(): HumanError {

@@ -88,3 +88,40 @@ test('a signal cancels one request and its late reply is ignored', async () => {
   relay.output.write('{"type":"reply","id":2,"ok":true,"value":2}\n');
   assert.equal(await next, 2);
 });
+
+test('a relay that sends what no run sends is listened to no more, whatever it sends', async () => {
+  const event = (seq: number, text: string) => `${JSON.stringify({ type: 'log', seq, t: 0, level: 'info', text })}\n`;
+  const floods: [name: string, write: (relay: ReturnType<typeof fakeRelay>) => void][] = [
+    ['large events', (relay) => relay.output.write(event(1, 'x'.repeat(60_000)).repeat(500))],
+    ['many events', (relay) => relay.output.write(event(1, 'x').repeat(11_000))],
+    ['no line at all', (relay) => relay.output.write(Buffer.alloc(26 * 1024 * 1024, 'x'))],
+    ['empty lines', (relay) => relay.output.write(Buffer.alloc(26 * 1024 * 1024, '\n'))],
+    ['complaints', (relay) => relay.errors.write(Buffer.alloc(26 * 1024 * 1024, '!\n'))],
+  ];
+  for (const [name, write] of floods) {
+    const relay = fakeRelay();
+    const reasons: string[] = [];
+    let noise = 0;
+    relay.channel.onNoise(() => noise++);
+    relay.channel.onClose((reason) => reasons.push(reason));
+    const pending = relay.channel.request((id) => ({ type: 'list', id }));
+    write(relay);
+    await assert.rejects(pending, (error) => error instanceof HumanError && error.code === 'failed' && /sends what no run sends/.test(error.message), name);
+    assert.deepEqual([relay.channel.isFlooded, reasons.length, relay.ends()], [true, 1, 1], name);
+    assert.match(relay.written(), /"type":"stop"/, name);
+    assert.ok(noise <= 1_000, `${name}: ${noise} lines of noise`);
+  }
+});
+
+test('what a long run has missed may come at once, and an event that is too long for its kind is noise', async () => {
+  const relay = fakeRelay();
+  let events = 0;
+  const noise: string[] = [];
+  relay.channel.onEvent(() => events++);
+  relay.channel.onNoise((line) => noise.push(line));
+  relay.channel.expectReplay(3_600);
+  relay.output.write(phaseLine.repeat(100_000));
+  relay.output.write(`${JSON.stringify({ type: 'log', seq: 1, t: 0, level: 'info', text: 'x'.repeat(70_000) })}\n`);
+  await settle();
+  assert.deepEqual([events, relay.channel.isFlooded, noise.length], [100_000, false, 1]);
+});

@@ -26,6 +26,7 @@ export interface RunEnd {
 const maximumRates = 86_400;
 /** Of fewer intervals a median or a maximum says nothing. */
 const fewestIntervals = 5;
+const maximumWalls = 100;
 
 /** Follows the events of one run and tells its summary at the end. Bounded memory whatever the length of the run. */
 export class SummaryBuilder {
@@ -54,7 +55,8 @@ export class SummaryBuilder {
         this.plan = event.plan;
         break;
       case 'wall':
-        this.walls.push(event.wall);
+        // There are some twenty; a host that names more is not to be believed.
+        if (this.walls.length < maximumWalls) this.walls.push(event.wall);
         break;
       case 'phase':
         if (event.phase === 'ramping') this.closeRamp();
