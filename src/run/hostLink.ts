@@ -12,9 +12,11 @@ const pausesMs = [500, 1_000, 2_000, 4_000, 8_000, 10_000] as const;
 /** After the lease the host has ended the run by itself; its spool can still be fetched, so the attempts go on this much longer. */
 const beyondLeaseMs = 10 * 60_000;
 /** With a stop, a relay that says nothing for this long is given up for a new one … */
-const stopUnheardMs = 900;
+const stopUnheardMs = 700;
 /** … and a host that says nothing for this long is left to its lease: a stop is obeyed within 2 s. */
-const stopOverdueMs = 1_900;
+const stopOverdueMs = 1_500;
+/** All is saved when a host is asked to forget its copy: it is not worth a longer wait, and the host drops old copies by itself. */
+const forgetMs = 2_000;
 /** Refusals of a host that runs already: they would be the same the next time. Others may pass, such as those of a host without memory. */
 const finalCodes: readonly string[] = ['accessRefused', 'usage', 'cancelled'];
 
@@ -26,6 +28,8 @@ export interface LinkOptions {
   lease: HostLease;
   /** Of the last event that is known already; 0: none. */
   lastSequence: number;
+  /** Since the run began. */
+  elapsedSeconds(): number;
   /** Starts a run; undefined: follows one that goes on. */
   order: StartOrder | undefined;
   /** The summary of a run that ended before. */
@@ -48,7 +52,7 @@ export class HostLink {
   private current: LinkState;
   private attempt: Attempt | undefined;
   private lastSequence: number;
-  /** Signs of life so far. */
+  /** Answers so far. */
   private heard = 0;
   private readonly timers = new Timers<'retry' | 'patience' | 'unheard' | 'overdue'>();
   /** Resolved when the state is `ended` or `released`. */
@@ -98,18 +102,20 @@ export class HostLink {
   }
 
   /** An order to the run on the host. Rejects with a HumanError. */
-  async request(build: (id: number) => ControllerCommand): Promise<void> {
+  async request(build: (id: number) => ControllerCommand, signal?: AbortSignal): Promise<void> {
     const relay = this.attempt?.relay;
     if (relay === undefined || this.current.is === 'lost') {
       throw new HumanError(`The link to ${this.options.name} is lost.`, { code: 'unreachable', remedy: 'C10M comes back by itself; try again then.' });
     }
-    await relay.request(build);
+    await relay.request(build, signal);
   }
 
   /** Has the host forget its copy of the run, which has ended and is saved here. */
   async forget(): Promise<void> {
     const { name, runId, log } = this.options;
-    await this.request((id) => ({ type: 'forget', id, runId })).catch((error: unknown) => log(`${name} keeps its copy of the run: ${messageOf(error)}`));
+    await this.request((id) => ({ type: 'forget', id, runId }), AbortSignal.timeout(forgetMs)).catch((error: unknown) =>
+      log(`${name} keeps its copy of the run: ${messageOf(error)}`),
+    );
   }
 
   /** Gives back all that the link holds. Its state stays. */
@@ -187,7 +193,9 @@ export class HostLink {
     };
     relay.onEvent((event) => this.receive(event));
     relay.onNoise(log);
-    relay.onClose(failWith('lost'));
+    relay.expectReplay(this.options.elapsedSeconds());
+    // What floods us would do it again: there is no coming back to it.
+    relay.onClose((why) => (relay.isFlooded && this.attempt === attempt ? this.fail({ is: 'overdue', why }) : failWith('lost')(why)));
     attempt.watch = watchRelay(relay, () => this.heard++, failWith('silent'));
     if (order !== undefined && this.current.is === 'connecting') {
       this.apply({ is: 'sent' });

@@ -12,18 +12,22 @@ export interface RelayWatch {
 
 /**
  * Sends heartbeats, which keep the run on the host alive, and notices a relay that hangs: sockets may stay open for minutes without anybody at the
- * other end. `onHeard` is called with each event and each answer.
+ * other end. `onAnswer` is called with each heartbeat that was answered; events show life, not that anybody listens.
  */
-export function watchRelay(relay: RelayChannel, onHeard: () => void, onSilent: (why: string) => void): RelayWatch {
+export function watchRelay(relay: RelayChannel, onAnswer: () => void, onSilent: (why: string) => void): RelayWatch {
   let unanswered = 0;
-  const heard = () => {
-    unanswered = 0;
-    onHeard();
-  };
   const beat = () => {
-    relay.request((id) => ({ type: 'heartbeat', id })).then(heard, () => undefined);
+    relay
+      .request((id) => ({ type: 'heartbeat', id }))
+      .then(
+        () => {
+          unanswered = 0;
+          onAnswer();
+        },
+        () => undefined,
+      );
   };
-  const release = relay.onEvent(heard);
+  const release = relay.onEvent(() => (unanswered = 0));
   const timer = setInterval(() => {
     if (unanswered < unansweredHeartbeats) {
       unanswered++;

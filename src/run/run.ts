@@ -261,6 +261,7 @@ export class Run {
       leaseSeconds: spec.leaseSeconds,
       lease: this.dependencies.lease(name),
       lastSequence: report.lastSequence,
+      elapsedSeconds: () => this.record.elapsedSeconds,
       order: known === undefined && plan !== undefined ? { runId: id, spec, plan, role, owner } : undefined,
       summary: report.summary,
       onEvent: (event) => this.acceptFrom(part, event),

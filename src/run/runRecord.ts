@@ -28,6 +28,11 @@ export class RunRecord {
     return this.current;
   }
 
+  /** Since the run began, by the clock of this machine. */
+  get elapsedSeconds(): number {
+    return (performance.now() - this.beganAtMs) / 1_000;
+  }
+
   /** Returns the way to stop listening. */
   onEvent(listener: RunListener): () => void {
     this.listeners.add(listener);
