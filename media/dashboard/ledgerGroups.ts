@@ -6,7 +6,7 @@ import type { ColorName } from './theme.js';
 const members = {
   kernelSockets: ['tcpSock', 'socketInode', 'dentry', 'file', 'epoll', 'security', 'ports', 'smallObjects'],
   socketBuffers: ['socketBuffers'],
-  tables: ['fdTable', 'pageTables', 'kernelStacks'],
+  tables: ['fdTable', 'pageTables', 'kernelStacks', 'programFiles'],
   server: ['serverProcesses'],
   client: ['clientProcesses'],
 } as const;
@@ -71,7 +71,7 @@ export function groupLabel(id: GroupId): string {
     case 'socketBuffers':
       return text('Socket buffers');
     case 'tables':
-      return text('Tables and stacks');
+      return text('Tables, stacks, programs');
     case 'server':
       return text('Server processes');
     case 'client':

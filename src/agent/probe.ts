@@ -9,7 +9,7 @@ import { hostFactsSchema, type HostFacts, type SysctlFact } from '../protocol/fa
 import { couldSetNofile, readNofile } from '../linux/hostCalls.js';
 import { bringLoopbackUp, unshareCommand } from '../linux/netns.js';
 import { tunObstacle } from '../linux/tun.js';
-import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readText } from '../linux/procfs.js';
+import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readPageSize, readText } from '../linux/procfs.js';
 import { readBootId } from './bootId.js';
 import { outerFactsSchema, type OuterFacts } from './outerFacts.js';
 import { SysctlFiles } from './restoration/sysctlFiles.js';
@@ -36,6 +36,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
     nodeVersion: process.versions.node,
     cores: availableParallelism(),
     memory: { totalBytes: meminfo.MemTotal ?? 0, availableBytes: meminfo.MemAvailable ?? 0 },
+    pageBytes: readPageSize(),
     cgroup: readCgroupLimits(),
     user: outer.user,
     privilege: outer.privilege,

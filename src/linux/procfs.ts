@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
+import { endianness } from 'node:os';
 
 /** The text of a small kernel file; undefined where it is absent or may not be read. */
 export function readText(path: string): string | undefined {
@@ -85,19 +86,93 @@ export function parseCpuTicks(text: string): { total: number; busy: number } {
   return { total, busy: total - (ticks[3] ?? 0) - (ticks[4] ?? 0) };
 }
 
-/** The proportional share of a process in bytes (`/proc/PID/smaps_rollup`); undefined when it is gone. Costs a walk of its page tables. */
-export function readProportionalSetSize(pid: number): number | undefined {
-  const kilobytes = /^Pss:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/smaps_rollup`) ?? '')?.[1];
-  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+/** What one process holds now. null: the kernel does not show it to us. */
+export interface ProcessMemory {
+  /** Anonymous pages; those that a server shares with its forked children in equal parts. Independent of what other programs do. */
+  privateBytes: number | null;
+  /** Pages of files and of shared memory that it has mapped, whoever else has. */
+  mappedFileBytes: number | null;
+  /** What it runs: processes of one program map the same files. */
+  program: string;
+  threads: number | null;
+  /** Slots of its descriptor table. */
+  descriptorSlots: number | null;
+  pageTableBytes: number | null;
 }
 
-/** Slots in the descriptor table of a process (`FDSize`) and the bytes of its page tables (`VmPTE`); 0 when it is gone. */
-export function readProcessTables(pid: number): { descriptorSlots: number; pageTableBytes: number } {
-  const status = readText(`/proc/${pid}/status`) ?? '';
-  return {
-    descriptorSlots: Number(/^FDSize:\s+(\d+)$/m.exec(status)?.[1] ?? 0),
-    pageTableBytes: Number(/^VmPTE:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024,
+const kilobytesOf = (text: string, name: string): number | null => {
+  const value = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1];
+  return value === undefined ? null : Number(value) * 1024;
+};
+
+/** From `/proc/PID/smaps_rollup` and `/proc/PID/status`; '' where one cannot be read. */
+export function parseProcessMemory(rollup: string, status: string, program: string): ProcessMemory {
+  const resident = kilobytesOf(rollup, 'Rss');
+  const anonymous = kilobytesOf(rollup, 'Anonymous');
+  const count = (name: string) => {
+    const value = new RegExp(`^${name}:\\s+(\\d+)$`, 'm').exec(status)?.[1];
+    return value === undefined ? null : Number(value);
   };
+  return {
+    privateBytes: kilobytesOf(rollup, 'Pss_Anon') ?? anonymous,
+    mappedFileBytes: resident === null || anonymous === null ? null : Math.max(0, resident - anonymous),
+    program,
+    threads: count('Threads'),
+    descriptorSlots: count('FDSize'),
+    pageTableBytes: kilobytesOf(status, 'VmPTE'),
+  };
+}
+
+/** Undefined: the process is gone. Costs a walk of its page tables. */
+export function readProcessMemory(pid: number): ProcessMemory | undefined {
+  const status = readText(`/proc/${pid}/status`);
+  const state = /^State:\s+(\S)/m.exec(status ?? '')?.[1];
+  if (status === undefined ? !existsSync(`/proc/${pid}`) : state === 'Z' || state === 'X') return undefined;
+  const rollup = readText(`/proc/${pid}/smaps_rollup`) ?? '';
+  // It may have ended between the two.
+  if (rollup === '' && !existsSync(`/proc/${pid}/task`)) return undefined;
+  return parseProcessMemory(rollup, status ?? '', programOf(pid, status ?? ''));
+}
+
+function programOf(pid: number, status: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return /^Name:\s+(.*)$/m.exec(status)?.[1] ?? 'unknown';
+  }
+}
+
+/** Bytes of the kernel's stack of one thread: all of them (`KernelStack`) by all threads (the fourth field of `/proc/loadavg`); null where unknown. */
+export function kernelStackBytesPerThread(meminfo: Record<string, number>, loadavg: string): number | null {
+  const threads = Number(/\/(\d+)/.exec(loadavg)?.[1] ?? 0);
+  return meminfo['KernelStack'] === undefined || threads === 0 ? null : meminfo['KernelStack'] / threads;
+}
+
+/**
+ * Of caches that slabinfo does not list, since the kernel merged them with others, the name under which they are listed. `link` reads a symbolic link of
+ * `/sys/kernel/slab` (undefined: there is none): merged caches point to the same directory.
+ */
+export function slabAliases(
+  wanted: readonly string[],
+  listed: readonly string[],
+  link: (name: string) => string | undefined = slabLink,
+): Record<string, string> {
+  const byDirectory = new Map(listed.map((name) => [link(name), name]));
+  const aliases: Record<string, string> = {};
+  for (const name of wanted) {
+    const directory = listed.includes(name) ? undefined : link(name);
+    const alias = directory === undefined ? undefined : byDirectory.get(directory);
+    if (alias !== undefined) aliases[name] = alias;
+  }
+  return aliases;
+}
+
+function slabLink(name: string): string | undefined {
+  try {
+    return readlinkSync(`/sys/kernel/slab/${name}`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `/proc/sys/fs/file-nr`: file structures in use, and their limit. */
@@ -124,10 +199,27 @@ export function readCapabilities(pid: number | 'self'): bigint {
   return hexadecimal === undefined ? 0n : BigInt(`0x${hexadecimal}`);
 }
 
-/** Bytes of a page of memory, as the kernel tells it for this very process. */
+/** Key of the page size in the auxiliary vector (`elf.h`). */
+const pageSizeKey = 6n;
+
+/** Bytes of a page of memory, which the kernel gives each process in its auxiliary vector; undefined where that is not shown. */
+export function parsePageSize(auxiliaryVector: Buffer): number | undefined {
+  const isLittle = endianness() === 'LE';
+  for (let at = 0; at + 16 <= auxiliaryVector.length; at += 16) {
+    const word = (offset: number) => (isLittle ? auxiliaryVector.readBigUInt64LE(offset) : auxiliaryVector.readBigUInt64BE(offset));
+    if (word(at) === pageSizeKey) return Number(word(at + 8));
+  }
+  return undefined;
+}
+
+/** Bytes of a page of memory of this kernel: 4,096 on x86-64, 65,536 on some for arm64. Throws where the kernel does not say it. */
 export function readPageSize(): number {
-  const kilobytes = /^KernelPageSize:\s+(\d+) kB$/m.exec(readText('/proc/self/smaps') ?? '')?.[1];
-  return kilobytes === undefined ? 4096 : Number(kilobytes) * 1024;
+  const text = readText('/proc/self/auxv');
+  const bytes = text === undefined ? undefined : parsePageSize(Buffer.from(text, 'latin1'));
+  const kilobytes = bytes === undefined ? /^KernelPageSize:\s+(\d+) kB$/m.exec(readText('/proc/self/smaps') ?? '')?.[1] : undefined;
+  const size = bytes ?? (kilobytes === undefined ? undefined : Number(kilobytes) * 1024);
+  if (size === undefined) throw new Error('The kernel does not show the size of its pages: /proc/self/auxv and /proc/self/smaps cannot be read.');
+  return size;
 }
 
 export interface CgroupLimits {

@@ -42,13 +42,13 @@ export const protocolCountsSchema = v.object({
   bytesTotal: v.number(),
   /** Messages of bursts and of the steady traffic: `planned` is `messagesTotal` + `unanswered` + `lost`; absent without any. */
   messages: v.optional(v.object({ planned: natural, unanswered: natural, lost: natural })),
-  /** Proportional set size of the workers of this protocol; null where one process serves both protocols. */
+  /** Anonymous memory of the workers of this protocol; null where one process serves both protocols, or cannot be read. */
   processBytes: v.optional(v.object({ server: v.nullable(v.number()), client: v.nullable(v.number()) })),
 });
 
 /**
  * Where the bytes go, as growth since the baseline taken before the ramp. Keys of `entries` are the ids of `core/figures/ledger.ts`
- * (such as `tcpSock`, `socketInode`, `dentry`, `file`, `epoll`, `fdTable`, `socketBuffers`, `pageTables`, `kernelStacks`, `serverProcesses`, `clientProcesses`).
+ * (such as `tcpSock`, `socketInode`, `dentry`, `file`, `epoll`, `fdTable`, `socketBuffers`, `pageTables`, `kernelStacks`, `serverProcesses`, `clientProcesses`, `programFiles`).
  */
 export const ledgerSchema = v.object({
   entries: v.record(v.string(), v.number()),
@@ -56,9 +56,11 @@ export const ledgerSchema = v.object({
   explainedBytes: v.number(),
   /** Independent growth of used memory over the same time. */
   growthBytes: v.number(),
-  /** explainedBytes / growthBytes, limited to 0–1; null while too little grew to say. */
+  /** What the items grew by / what memory grew by, as measured: above 1 where free slots were reused. null while too little grew to say. */
   explainedRatio: v.nullable(v.number()),
-  /** From the ledger, per end (one socket) and per pair (both); null while nothing is established. */
+  /** Part of `entries` in slab slots that were allocated, but free, before the ramp: memory did not grow for it. Absent in runs of older versions. */
+  reusedSlotBytes: v.optional(v.number()),
+  /** From the ledger, per end (one socket) and per pair (both); null while nothing is established, or where a process cannot be read. */
   bytesPerEnd: v.nullable(v.number()),
   bytesPerPair: v.nullable(v.number()),
   /** Fall of MemAvailable, for comparison with 2014 only. */

@@ -38,7 +38,7 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
     lost: sum(samples, (sample) => sample.lost),
     connectRate: sum(samples, (sample) => sample.connectRate),
     ledger: mergeLedgers(
-      all.map(({ name, sample }) => ({ name, ledger: sample.ledger })),
+      all.map(({ name, sample }) => ({ name, ledger: sample.ledger, ends: sample.established.server + sample.established.client })),
       established.server + established.client,
     ),
     memory: server.sample.memory,
@@ -114,17 +114,20 @@ function mergeCounts(server: Counts | undefined, clients: readonly Counts[]): Co
   };
 }
 
-function mergeLedgers(parts: readonly { name: string; ledger: Ledger }[], ends: number): Ledger {
+function mergeLedgers(parts: readonly { name: string; ledger: Ledger; ends: number }[], ends: number): Ledger {
   const ledgers = parts.map((part) => part.ledger);
   const explainedBytes = sum(ledgers, (ledger) => ledger.explainedBytes);
+  // A host with ends that does not know its bytes leaves the sum unknown.
+  const isKnown = ends > 0 && parts.every(({ ends: own, ledger }) => own === 0 || ledger.bytesPerEnd !== null);
   const ratios = ledgers.flatMap((ledger) => ledger.explainedRatio ?? []);
   return {
     entries: addRecords(ledgers.map((ledger) => ledger.entries)),
     explainedBytes,
     growthBytes: sum(ledgers, (ledger) => ledger.growthBytes),
     explainedRatio: ratios.length === 0 ? null : Math.min(...ratios),
-    bytesPerEnd: ends === 0 ? null : explainedBytes / ends,
-    bytesPerPair: ends === 0 ? null : (explainedBytes / ends) * 2,
+    reusedSlotBytes: sum(ledgers, (ledger) => ledger.reusedSlotBytes ?? 0),
+    bytesPerEnd: isKnown ? explainedBytes / ends : null,
+    bytesPerPair: isKnown ? (explainedBytes / ends) * 2 : null,
     memAvailableFallBytes: sum(ledgers, (ledger) => ledger.memAvailableFallBytes),
     approximate: ledgers.some((ledger) => ledger.approximate),
     contamination: parts.flatMap(({ name, ledger }) => ledger.contamination.map((text) => `${name}: ${text}`)),

@@ -19,18 +19,23 @@ export function processTree(root: number): number[] {
   return found;
 }
 
-/** Undefined: the process is gone. */
+/** Undefined: the process is gone. A thread that ends between listing and reading has no children any more, but its process may have. */
 function childrenOf(pid: number): number[] | undefined {
   try {
-    const threads = readdirSync(`/proc/${pid}/task`);
-    return threads.flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
-        .split(' ')
-        .filter((text) => text !== '')
-        .map(Number),
-    );
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) => childrenOfThread(pid, thread));
   } catch {
     return undefined;
+  }
+}
+
+function childrenOfThread(pid: number, thread: string): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+      .split(' ')
+      .filter((text) => text !== '')
+      .map(Number);
+  } catch {
+    return [];
   }
 }
 

@@ -69,7 +69,7 @@ async function runOnce(contender: Contender, connections: number, pairs: number,
     await sleep(settleMs);
     const held = readMemory(program);
     const ledger = ledgerOf(before, held, connections);
-    const foreignSockets = held.tcpAllocated - before.tcpAllocated - 2 * connections;
+    const foreignSockets = (held.tcpAllocated ?? 0) - (before.tcpAllocated ?? 0) - 2 * connections;
     const disturbances: string[] = [];
     if (foreignCpu > foreignCpuShare) disturbances.push(`other programs took ${Math.round(foreignCpu * 100)} % of the processors`);
     if (Math.abs(foreignSockets) > Math.max(pairs * 4, connections * foreignSocketShare)) disturbances.push(`${foreignSockets} sockets of others came or went`);
@@ -80,8 +80,8 @@ async function runOnce(contender: Contender, connections: number, pairs: number,
       connections,
       connectionsPerSecond: connections / seconds,
       bytesPerPair: ledger.bytesPerPair ?? Number.NaN,
-      serverUserBytesPerEnd: (held.processes.server - ready.processes.server) / connections,
-      clientUserBytesPerEnd: (held.processes.client - ready.processes.client) / connections,
+      serverUserBytesPerEnd: ((held.processes.server ?? 0) - (ready.processes.server ?? 0)) / connections,
+      clientUserBytesPerEnd: ((held.processes.client ?? 0) - (ready.processes.client ?? 0)) / connections,
       disturbances,
     };
   } finally {

@@ -1,14 +1,15 @@
-import { computeLedger, type MemoryReading } from '../../src/core/figures/ledger.js';
+import { computeLedger, ledgerCaches, type MemoryReading } from '../../src/core/figures/ledger.js';
 import {
+  kernelStackBytesPerThread,
   parseCpuTicks,
   parseMeminfo,
   parsePerCpuPages,
   parseSlabinfo,
   parseSockstat,
   readPageSize,
-  readProcessTables,
-  readProportionalSetSize,
+  readProcessMemory,
   readText,
+  slabAliases,
 } from '../../src/linux/procfs.js';
 import type { Ledger } from '../../src/protocol/events.js';
 
@@ -20,23 +21,36 @@ export interface Processes {
 /** One slot of a descriptor table. */
 const pointerBytes = 8;
 
-const proportionalSize = (pids: readonly number[]) => pids.reduce((sum, pid) => sum + (readProportionalSetSize(pid) ?? 0), 0);
+const sumOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
 
 /** The machine's memory at one moment, as the supervisor reads it. */
 export function readMemory(processes: Processes): MemoryReading {
-  const slab = readText('/proc/slabinfo');
-  const tables = [...processes.server, ...processes.client].map(readProcessTables);
+  const slabText = readText('/proc/slabinfo');
+  const slab = slabText === undefined ? null : parseSlabinfo(slabText);
+  const meminfo = parseMeminfo(readText('/proc/meminfo') ?? '');
+  const of = (pids: readonly number[]) => pids.flatMap((pid) => readProcessMemory(pid) ?? []);
+  const server = of(processes.server);
+  const client = of(processes.client);
+  const all = [...server, ...client];
+  const programs = new Map(all.map(({ program }) => [program, Math.max(...all.map((one) => (one.program === program ? (one.mappedFileBytes ?? 0) : 0)))]));
   const sockstat = parseSockstat(readText('/proc/net/sockstat') ?? '');
   return {
-    slab: slab === undefined ? null : parseSlabinfo(slab),
-    meminfo: parseMeminfo(readText('/proc/meminfo') ?? ''),
+    slab,
+    pageBytes: readPageSize(),
+    slabAliases: slab === null ? {} : slabAliases(ledgerCaches, Object.keys(slab)),
+    meminfo,
     perCpuFreeBytes: parsePerCpuPages(readText('/proc/zoneinfo') ?? '') * readPageSize(),
-    processes: { server: proportionalSize(processes.server), client: proportionalSize(processes.client), supervisor: 0 },
-    fileTableBytes: tables.reduce((sum, { descriptorSlots }) => sum + descriptorSlots * pointerBytes, 0),
-    pageTableBytes: tables.reduce((sum, { pageTableBytes }) => sum + pageTableBytes, 0),
+    processes: {
+      server: sumOf(server.map(({ privateBytes }) => privateBytes ?? 0)),
+      client: sumOf(client.map(({ privateBytes }) => privateBytes ?? 0)),
+      supervisor: 0,
+    },
+    programBytes: sumOf([...programs.values()]),
+    fileTableBytes: sumOf(all.map(({ descriptorSlots }) => (descriptorSlots ?? 0) * pointerBytes)),
+    pageTableBytes: sumOf(all.map(({ pageTableBytes }) => pageTableBytes ?? 0)),
+    kernelStackBytes: sumOf(all.map(({ threads }) => threads ?? 0)) * (kernelStackBytesPerThread(meminfo, readText('/proc/loadavg') ?? '') ?? 0),
     sockstatMemoryPages: sockstat.memoryPages,
     tcpAllocated: sockstat.allocated,
-    timeWait: sockstat.timeWait,
   };
 }
 

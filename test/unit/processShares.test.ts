@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProcessShares } from '../../src/agent/load/processShares.js';
+import type { ProcessMemory } from '../../src/linux/procfs.js';
 
 const own = 1;
+/** The process that is no more. */
+const gone = 404;
 
-/** Shares of processes of which each holds its own number in pages of 4 kB, with the numbers that were read since the last look. */
-function watched(descriptorSlots = 0) {
+/** Memory of processes of which each holds its own number in pages of 4 kB, with the numbers that were read since the last look. */
+function watched(changes: Partial<ProcessMemory> = {}) {
   const read: number[] = [];
   const shares = new ProcessShares(own, (pid) => {
     read.push(pid);
-    return { shareBytes: pid * 4_096, descriptorSlots, pageTableBytes: pid * 10 };
+    if (pid === gone) return undefined;
+    return { privateBytes: pid * 4_096, mappedFileBytes: pid * 1_000, program: 'node', threads: 11, descriptorSlots: 0, pageTableBytes: pid * 10, ...changes };
   });
   return { shares, takeRead: () => read.splice(0) };
 }
@@ -36,18 +40,47 @@ test('a figure that must be exact reads all of them, the processes of a server o
   assert.deepEqual(takeRead(), [20, 21, 22, own]);
 });
 
-test('bytes of some processes together; one that was never read holds nothing', () => {
+test('bytes of some processes together; one that is gone or was never read holds nothing', () => {
   const { shares } = watched();
-  shares.readAll([{ pids: [2, 3] }, { pids: [4] }]);
+  shares.readAll([{ pids: [2, 3, gone] }, { pids: [4] }]);
   assert.deepEqual(
-    { share: shares.shareBytes([2, 3, 99]), own: shares.ownShareBytes, pageTables: shares.pageTableBytes([3, 4]), none: shares.shareBytes([]) },
-    { share: 5 * 4_096, own: 4_096, pageTables: 70, none: 0 },
+    {
+      private: shares.privateBytes([2, 3, gone, 99]),
+      own: shares.ownPrivateBytes,
+      pageTables: shares.pageTableBytes([3, 4]),
+      threads: shares.threads([2, 3, 4]),
+      none: shares.privateBytes([]),
+    },
+    { private: 5 * 4_096, own: 4_096, pageTables: 70, threads: 33, none: 0 },
   );
 });
 
+test('what cannot be read makes the sum unknown, not smaller', () => {
+  const { shares } = watched({ privateBytes: null, mappedFileBytes: null, threads: null, descriptorSlots: null, pageTableBytes: null });
+  shares.readAll([{ pids: [2] }]);
+  const found = [shares.privateBytes([2]), shares.programBytes([2]), shares.threads([2]), shares.descriptorTableBytes([2]), shares.pageTableBytes([2])];
+  assert.deepEqual(found, [null, null, null, null, null]);
+});
+
+test('a program is counted once, by the process that has most of it mapped', () => {
+  const { shares } = watched();
+  shares.readAll([{ pids: [20, 30] }]);
+  assert.equal(shares.programBytes([20, 30]), 30_000);
+  const others = new ProcessShares(own, (pid) => ({
+    privateBytes: 0,
+    mappedFileBytes: pid * 1_000,
+    program: pid > 25 ? 'python' : 'node',
+    threads: 1,
+    descriptorSlots: 0,
+    pageTableBytes: 0,
+  }));
+  others.readAll([{ pids: [20, 24, 30] }]);
+  assert.equal(others.programBytes([20, 24, 30]), 54_000);
+});
+
 test('a descriptor table counts where it is too large for a slab: 8.25 bytes a slot, above 8,192 bytes', () => {
-  const tables = [0, 64, 992, 993, 1_048_576].map((slots) => {
-    const { shares } = watched(slots);
+  const tables = [0, 64, 992, 993, 1_048_576].map((descriptorSlots) => {
+    const { shares } = watched({ descriptorSlots });
     shares.readAll([{ pids: [2, 3] }]);
     return shares.descriptorTableBytes([2, 3]);
   });

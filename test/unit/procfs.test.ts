@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseCpuTicks, parseMeminfo, parseNetstat, parsePerCpuPages, parseSlabinfo, parseSockstat, readCgroupLimits } from '../../src/linux/procfs.js';
+import {
+  kernelStackBytesPerThread,
+  parseCpuTicks,
+  parseMeminfo,
+  parseNetstat,
+  parsePageSize,
+  parsePerCpuPages,
+  parseProcessMemory,
+  parseSlabinfo,
+  parseSockstat,
+  readCgroupLimits,
+  readProcessMemory,
+  slabAliases,
+} from '../../src/linux/procfs.js';
 import { identityOf, isAlive, parseProcessStat } from '../../src/linux/process.js';
 
 test('meminfo in bytes', () => {
@@ -104,4 +117,65 @@ test('cgroup limits: the tightest on the way to the root, v1 and v2', () => {
     ['none', {}, { memoryMaximumBytes: null, memoryCurrentBytes: null, pidsMaximum: null, pidsCurrent: null }],
   ];
   for (const [name, files, expected] of table) assert.deepEqual(readCgroupLimits(reader(files)), expected, name);
+});
+
+test('memory of a process: what nobody shares, what it has mapped, and what is not shown is unknown', () => {
+  const rollup = 'Rss:  60000 kB\nPss:  20000 kB\nPss_Anon:  9000 kB\nShared_Clean: 40000 kB\nAnonymous:  10000 kB\n';
+  const status = 'Name:\tnode\nVmPTE:\t     500 kB\nThreads:\t11\nFDSize:\t64\n';
+  const whole = parseProcessMemory(rollup, status, '/usr/bin/node');
+  const kilobyte = 1024;
+  assert.deepEqual(whole, {
+    privateBytes: 9_000 * kilobyte,
+    mappedFileBytes: 50_000 * kilobyte,
+    program: '/usr/bin/node',
+    threads: 11,
+    descriptorSlots: 64,
+    pageTableBytes: 500 * kilobyte,
+  });
+  // Linux 4.18 does not split the proportional share.
+  assert.equal(parseProcessMemory(rollup.replace(/Pss_Anon.*\n/, ''), status, 'node').privateBytes, 10_000 * kilobyte);
+  assert.deepEqual(parseProcessMemory('', '', 'x'), {
+    privateBytes: null,
+    mappedFileBytes: null,
+    program: 'x',
+    threads: null,
+    descriptorSlots: null,
+    pageTableBytes: null,
+  });
+});
+
+test('a process that is gone is gone; our own can be read', { skip: process.platform !== 'linux' && 'needs /proc' }, () => {
+  assert.equal(readProcessMemory(4_194_305), undefined);
+  assert.ok((readProcessMemory(process.pid)?.privateBytes ?? 0) > 1_000_000);
+});
+
+test('the page size from the auxiliary vector', () => {
+  const entry = (key: number, value: number) => {
+    const bytes = Buffer.alloc(16);
+    bytes.writeBigUInt64LE(BigInt(key));
+    bytes.writeBigUInt64LE(BigInt(value), 8);
+    return bytes;
+  };
+  assert.equal(parsePageSize(Buffer.concat([entry(16, 0xbfeb), entry(6, 65_536), entry(0, 0)])), 65_536);
+  assert.equal(parsePageSize(Buffer.alloc(16)), undefined);
+});
+
+test('stacks of the kernel by thread; unknown without their sum or their number', () => {
+  assert.equal(kernelStackBytesPerThread({ KernelStack: 16_384 * 200 }, '0.10 0.20 0.30 2/200 4711\n'), 16_384);
+  assert.deepEqual([kernelStackBytesPerThread({}, '0 0 0 1/2 3'), kernelStackBytesPerThread({ KernelStack: 1 }, '')], [null, null]);
+});
+
+test('caches that the kernel merged are found by the links of /sys/kernel/slab', () => {
+  const links: Record<string, string> = {
+    eventpoll_pwq: ':A-0000064',
+    anon_vma_chain: ':A-0000064',
+    eventpoll_epi: ':A-0000128',
+    tcp_bind_bucket: ':A-0000128',
+  };
+  const found = slabAliases(
+    ['TCP', 'eventpoll_epi', 'eventpoll_pwq', 'tcp_bind_bucket', 'ep_head'],
+    ['TCP', 'anon_vma_chain', 'eventpoll_epi'],
+    (name) => links[name],
+  );
+  assert.deepEqual(found, { eventpoll_pwq: 'anon_vma_chain', tcp_bind_bucket: 'eventpoll_epi' });
 });

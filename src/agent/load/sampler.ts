@@ -1,6 +1,7 @@
-import { computeLedger, type MemoryReading } from '../../core/figures/ledger.js';
+import { computeLedger, ledgerCaches, type MemoryReading } from '../../core/figures/ledger.js';
 import { hostClockMs } from '../../linux/clock.js';
 import {
+  kernelStackBytesPerThread,
   parseCpuTicks,
   parseMeminfo,
   parseNetstat,
@@ -12,6 +13,7 @@ import {
   readFileNumbers,
   readPageSize,
   readText,
+  slabAliases,
 } from '../../linux/procfs.js';
 import type { Phase, RunEventBody, Sample } from '../../protocol/events.js';
 import { mergedLatency } from './mergedLatency.js';
@@ -51,6 +53,8 @@ export class Sampler {
   private readonly pageSize = readPageSize();
   private readonly processes = new ProcessShares();
   private baseline: MemoryReading | undefined;
+  /** Read once: the kernel merges caches when it makes them. */
+  private slabAliases: Record<string, string> | undefined;
   private netstatBaseline: Record<string, number> = {};
   /** What was lost and failed before the drain: what our own closing does is neither. */
   private beforeDrain: Pick<Totals, 'failed' | 'lost'> | undefined;
@@ -164,31 +168,39 @@ export class Sampler {
 
   private readMemory(): MemoryReading {
     const slabText = readText('/proc/slabinfo');
-    const sockstat = readSockstat();
+    const slab = slabText === undefined ? null : parseSlabinfo(slabText);
+    const sockstat = readText('/proc/net/sockstat') === undefined ? null : readSockstat();
+    const meminfo = parseMeminfo(readText('/proc/meminfo') ?? '');
     const { processes } = this;
     const servers = this.processesOf('server');
     const clients = this.processesOf('client');
     const workers = [...servers, ...clients];
+    const threads = processes.threads(workers);
+    const stackBytes = kernelStackBytesPerThread(meminfo, readText('/proc/loadavg') ?? '');
+    if (slab !== null) this.slabAliases ??= slabAliases(ledgerCaches, Object.keys(slab));
     return {
-      slab: slabText === undefined ? null : parseSlabinfo(slabText),
-      meminfo: parseMeminfo(readText('/proc/meminfo') ?? ''),
+      slab,
+      pageBytes: this.pageSize,
+      slabAliases: this.slabAliases ?? {},
+      meminfo,
       perCpuFreeBytes: parsePerCpuPages(readText('/proc/zoneinfo') ?? '') * this.pageSize,
-      processes: { server: processes.shareBytes(servers), client: processes.shareBytes(clients), supervisor: processes.ownShareBytes },
+      processes: { server: processes.privateBytes(servers), client: processes.privateBytes(clients), supervisor: processes.ownPrivateBytes },
+      programBytes: processes.programBytes(workers),
       fileTableBytes: processes.descriptorTableBytes(workers),
       pageTableBytes: processes.pageTableBytes(workers),
-      sockstatMemoryPages: sockstat.memoryPages,
-      tcpAllocated: sockstat.allocated,
-      timeWait: sockstat.timeWait,
+      kernelStackBytes: threads === null || stackBytes === null ? null : threads * stackBytes,
+      sockstatMemoryPages: sockstat?.memoryPages ?? null,
+      tcpAllocated: sockstat?.allocated ?? null,
     };
   }
 
-  /** What the workers that serve only this protocol hold (PSS); null where one process serves both. */
+  /** Anonymous memory of the workers that serve only this protocol; null where one process serves both. */
   private processBytes(protocol: 'tcp' | 'websocket'): { server: number | null; client: number | null } {
     const other = protocol === 'tcp' ? 'websocket' : 'tcp';
     const ofRole = (role: 'server' | 'client') => {
       const workers = this.livingWorkers().filter((worker) => worker.role === role && worker.stats?.[protocol] !== undefined);
       if (workers.some((worker) => worker.stats?.[other] !== undefined)) return null;
-      return this.processes.shareBytes(workers.flatMap((worker) => worker.pids));
+      return this.processes.privateBytes(workers.flatMap((worker) => worker.pids));
     };
     return { server: ofRole('server'), client: ofRole('client') };
   }
@@ -239,7 +251,8 @@ export function readLimits(isTracked: boolean): Sample['limits'] {
   const conntrack = isTracked ? readConntrack() : undefined;
   if (conntrack !== undefined) limits.conntrack = conntrack;
   const cgroup = readCgroupLimits();
-  if (cgroup.memoryMaximumBytes !== null) limits.cgroupMemory = { used: cgroup.memoryCurrentBytes ?? 0, limit: cgroup.memoryMaximumBytes };
-  if (cgroup.pidsMaximum !== null) limits.cgroupPids = { used: cgroup.pidsCurrent ?? 0, limit: cgroup.pidsMaximum };
+  if (cgroup.memoryMaximumBytes !== null && cgroup.memoryCurrentBytes !== null)
+    limits.cgroupMemory = { used: cgroup.memoryCurrentBytes, limit: cgroup.memoryMaximumBytes };
+  if (cgroup.pidsMaximum !== null && cgroup.pidsCurrent !== null) limits.cgroupPids = { used: cgroup.pidsCurrent, limit: cgroup.pidsMaximum };
   return limits;
 }

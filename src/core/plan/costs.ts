@@ -1,33 +1,62 @@
 import type { ConnectionProtocol, Engine } from '../../protocol/spec.js';
 
+/** The kernel's part of an idle established socket, port buckets included, as a C program pays it that holds a million (kernel 6.18, x86-64). */
+export const kernelFloorBytesPerEnd = 4_160;
+
 /**
  * Measured costs (kernel 6.18, x86-64, Node 20; medians): what the planner predicts with. The kernel's part of an idle established
  * socket is the sum of its slab objects with the waste of their slabs: TCP 2,521 B, sock_inode_cache 862, dentry 195, filp 195,
- * epoll 208, security modules 56, descriptor table 8–14, and about 75 B in kmalloc caches.
+ * epoll 208, security modules 56, descriptor table 8–14, and about 75 B in kmalloc caches. Port buckets come to it.
  */
-export const kernelFloorBytesPerEnd = 4_160;
+const kernelObjectBytesPerEnd = 4_125;
+/** tcp_bind_bucket, one for each local port, and tcp_bind2_bucket, one for each local port and address. */
+const bucketBytes = 128;
 
 /** The 2014 figures of the same experiment on Tornado: user and kernel together, per end. */
 export const bytesPerEndIn2014: Record<ConnectionProtocol, number> = { tcp: 10_500, websocket: 15_500 };
 
-/** User memory a server adds for each connection. */
+/** User memory a server adds for each connection, with its page tables. Node's heap grows in steps: within 4 % from 10,000 connections a worker on. */
 const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
-  epoll: { tcp: 35, websocket: 170 },
-  node: { tcp: 3_700, websocket: 5_500 },
+  epoll: { tcp: 33, websocket: 110 },
+  node: { tcp: 4_290, websocket: 6_400 },
   // Unknown before the run; Tornado on CPython, as in 2014, stands in for it (Go with a 4 KiB buffer: 4,450 for TCP).
   command: { tcp: 4_550, websocket: 13_900 },
 };
-const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 30, websocket: 150 };
+const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 35, websocket: 190 };
 
-/** What a worker process has for itself, whatever it holds: its private pages, page tables and kernel stacks. */
-export const bytesPerWorker = 11_050_000;
-/** Pages of Node's program that all its processes share, and how many beside the workers do so: supervisor, guardian, relay, command line, one more. */
-const sharedProgramBytes = 49_000_000;
-const otherNodeProcesses = 5;
+/** What a worker process has for itself, whatever it holds: its anonymous pages (11.65 MB), page tables and kernel stacks. */
+export const bytesPerWorker = 12_300_000;
+/** Pages of Node's program and its libraries that the workers have mapped: counted once, however many they are. */
+const programBytes = 43_400_000;
+/** What traffic adds: to each client worker its histograms and a larger heap, and the parts of the program that run only then. */
+const trafficBytesPerClientWorker = 8_500_000;
+const trafficProgramBytes = 5_000_000;
 
-/** Proportional share (PSS) of so many worker processes without their connections. Measured with 4, 6, 12 and 104 of them. */
-export function workerBytes(workers: number): number {
-  return workers * bytesPerWorker + (sharedProgramBytes * workers) / (workers + otherNodeProcesses);
+/** What the processes of a run hold without their connections. Measured with 4, 6 and 8 of them. */
+export function processBytes(workers: { server: number; client: number }, hasTraffic: boolean): number {
+  const all = workers.server + workers.client;
+  if (all === 0) return 0;
+  return all * bytesPerWorker + programBytes + (hasTraffic ? workers.client * trafficBytesPerClientWorker + trafficProgramBytes : 0);
+}
+
+/** Connections from one source to one address and port. */
+export interface ConnectionsOfTuple {
+  source: string | null;
+  connections: number;
+}
+
+/**
+ * Bytes of the tables of local ports. Connections to different ports share a local port: the kernel takes it from the `usable` ones of its range
+ * at random for each destination (of each parity first: half the range). Measured with 2 to 4 destinations: within 2 %.
+ */
+export function portBucketBytes(tuples: readonly ConnectionsOfTuple[], usable: number): number {
+  const portsOf = (some: readonly ConnectionsOfTuple[]) => {
+    const most = Math.max(usable / 2, ...some.map(({ connections }) => connections));
+    return most * (1 - some.reduce((free, { connections }) => free * (1 - connections / most), 1));
+  };
+  const sources = [...new Set(tuples.map(({ source }) => source))];
+  const withAddress = sources.reduce((sum, source) => sum + portsOf(tuples.filter((tuple) => tuple.source === source)), 0);
+  return tuples.length === 0 ? 0 : bucketBytes * (portsOf(tuples) + withAddress);
 }
 
 /** Threads of a worker at most: Node's own, V8's and libuv's pools. */
@@ -50,7 +79,7 @@ export interface Ends {
 /** Bytes of one more connection: both ends where the clients live on the same host, without the workers' fixed share. */
 export function bytesPerConnection(engine: Engine, protocol: ConnectionProtocol, ends: Ends): number {
   return (
-    (ends.server ? kernelFloorBytesPerEnd + serverUserBytes[engine][protocol] : 0) + (ends.client ? kernelFloorBytesPerEnd + clientUserBytes[protocol] : 0)
+    (ends.server ? kernelObjectBytesPerEnd + serverUserBytes[engine][protocol] : 0) + (ends.client ? kernelObjectBytesPerEnd + clientUserBytes[protocol] : 0)
   );
 }
 

@@ -1,7 +1,16 @@
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan, PlannedSysctl, PlannedWall } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import { bytesPerConnection, bytesPerWorker, type Ends, pinnedBytesPerSocket, statelessBytesPerConnection, workerBytes } from './costs.js';
+import {
+  bytesPerConnection,
+  type ConnectionsOfTuple,
+  bytesPerWorker,
+  type Ends,
+  pinnedBytesPerSocket,
+  portBucketBytes,
+  processBytes,
+  statelessBytesPerConnection,
+} from './costs.js';
 import { acceptQueue, firstPorts, splitByProtocol } from './layout.js';
 import { type Limits, limitsOf } from './limits.js';
 import { type ConnectionNeeds, largestFitOf, peakOf, planWalls } from '../walls/plannedWalls.js';
@@ -65,8 +74,9 @@ function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['is
 
 export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, serverWorkers: Plan['serverWorkers'], clientWorkers: Plan['clientWorkers']): Plan {
   const { limits, needs, connections, largestFit } = draft;
-  const workers = clientWorkers.length + (spec.engine === 'command' ? 0 : serverWorkers.length);
-  const onThisHost = connections === 0 ? needs.bytes : needs.bytes + workerBytes(workers) / connections;
+  const workers = { server: spec.engine === 'command' ? 0 : serverWorkers.length, client: clientWorkers.length };
+  const shared = processBytes(workers, spec.traffic !== undefined) + portBucketBytes(needs.ends.client ? tuplesOf(clientWorkers) : [], limits.localPorts.after);
+  const onThisHost = needs.bytes + (connections === 0 ? 0 : shared / connections);
   const perEnd = onThisHost / needs.sockets;
   return {
     requested: draft.requested,
@@ -87,6 +97,16 @@ export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, server
   };
 }
 
+/** Connections by source and destination: a target may be cut in two between workers. */
+function tuplesOf(workers: Plan['clientWorkers']): ConnectionsOfTuple[] {
+  const tuples = new Map<string, ConnectionsOfTuple>();
+  for (const { source, address, port, connections } of workers.flatMap(({ targets }) => targets)) {
+    const key = `${source ?? ''} ${address} ${port}`;
+    tuples.set(key, { source, connections: connections + (tuples.get(key)?.connections ?? 0) });
+  }
+  return [...tuples.values()];
+}
+
 function plannedSysctls(facts: HostFacts, draft: Draft, servers: Plan['serverWorkers'], clients: Plan['clientWorkers']): PlannedSysctl[] {
   const { limits, needs, connections, isolation } = draft;
   const widened = limits.portRange.after.first < limits.portRange.before.first || limits.portRange.after.last > limits.portRange.before.last;
@@ -102,6 +122,7 @@ function plannedSysctls(facts: HostFacts, draft: Draft, servers: Plan['serverWor
     leavesOrphans: needs.leavesOrphans,
     queuedBytes: needs.queuedBytes * connections,
     memoryBytes: facts.memory.totalBytes,
+    pageBytes: facts.pageBytes,
   };
   return sysctlDefinitions.flatMap((definition): PlannedSysctl[] => {
     const { key, reason, danger } = definition;

@@ -23,6 +23,8 @@ export interface TuningInputs {
   /** Bytes that may wait in socket buffers at once; 0 for idle connections. */
   queuedBytes: number;
   memoryBytes: number;
+  /** Bytes of a page of memory. */
+  pageBytes: number;
 }
 
 /** First and last port, both included. */
@@ -125,10 +127,10 @@ export const sysctlDefinitions: readonly SysctlDefinition[] = [
     scope: 'global',
     reason: 'pages of all socket buffers together',
     danger: 'Socket buffers cannot be swapped out.',
-    target: ({ queuedBytes, memoryBytes }) => {
+    target: ({ queuedBytes, memoryBytes, pageBytes }) => {
       if (queuedBytes === 0) return undefined;
       // Half as much again as is queued, never over 40 % of the memory; three different numbers, as the kernel expects.
-      const maximum = Math.floor(Math.min(queuedBytes * 1.5, memoryBytes * 0.4) / 4_096);
+      const maximum = Math.floor(Math.min(queuedBytes * 1.5, memoryBytes * 0.4) / pageBytes);
       return `${Math.floor(maximum * 0.5)} ${Math.floor(maximum * 0.75)} ${maximum}`;
     },
   },

@@ -203,8 +203,8 @@ function queueWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs: Conn
   if (needs.queuedBytes > 0) {
     const pages = Number(facts.sysctls['net.ipv4.tcp_mem']?.value?.trim().split(/\s+/)[1] ?? Number.NaN);
     if (Number.isFinite(pages)) {
-      const at = Math.floor((pages * 4_096) / needs.queuedBytes);
-      const evidence = `above ${formatBytes(pages * 4_096)} in buffers tcp_mem means pressure; a message on its way takes ${formatBytes(needs.queuedBytes)}`;
+      const at = Math.floor((pages * facts.pageBytes) / needs.queuedBytes);
+      const evidence = `above ${formatBytes(pages * facts.pageBytes)} in buffers tcp_mem means pressure; a message on its way takes ${formatBytes(needs.queuedBytes)}`;
       walls.push(plannedWall('tcpMemory', at, limits.canTune('net.ipv4.tcp_mem') ? null : at, evidence));
     }
   }

@@ -39,6 +39,7 @@ export function hostFacts({ sysctls = {}, access = 'writable', readOnlyKeys = []
     nodeVersion: '20.20.2',
     cores: 2,
     memory: { totalBytes: 23.5 * gibibyte, availableBytes: 22.5 * gibibyte },
+    pageBytes: 4_096,
     cgroup: { memoryMaximumBytes: null, memoryCurrentBytes: null, pidsMaximum: null, pidsCurrent: null },
     user: { id: 0, name: 'root' },
     privilege: 'root',
