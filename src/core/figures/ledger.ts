@@ -153,7 +153,7 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
   const isUnknown = now.processes.server === null || now.processes.client === null;
   const processBytes = (of: MemoryReading) => (of.processes.server ?? 0) + (of.processes.client ?? 0);
   const programBytes = now.programBytes ?? 0;
-  const kernel = kernelEntries(baseline, now, ends);
+  const kernel = kernelEntries(baseline, now, established);
   let fixedBytes = processBytes(baseline) + programBytes;
   let growthBytes: number;
   let entries: Record<string, number>;
@@ -203,11 +203,12 @@ interface KernelEntries {
 }
 
 /** null: the kernel does not show its objects. */
-function kernelEntries(baseline: MemoryReading, now: MemoryReading, ends: number): KernelEntries | null {
+function kernelEntries(baseline: MemoryReading, now: MemoryReading, established: { server: number; client: number }): KernelEntries | null {
   if (baseline.slab === null || now.slab === null) return null;
   const readings = { before: baseline.slab, now: now.slab, pageBytes: now.pageBytes, aliases: now.slabAliases };
+  const ends = established.server + established.client;
   const foreign = foreignSockets(baseline, now, ends);
-  const growth = itemGrowth(ledgerItems, readings, ends, foreign);
+  const growth = itemGrowth(ledgerItems, readings, established, foreign);
   const charged = growthOf(baseline.sockstatMemoryPages, now.sockstatMemoryPages);
   const fdTable = growthOf(baseline.fileTableBytes, now.fileTableBytes);
   // TCP charges a whole page to a socket for its first byte and keeps the charge: what no other counter names is all that can be there.

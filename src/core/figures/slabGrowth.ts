@@ -37,8 +37,8 @@ const usualAliases: Readonly<Record<string, string>> = {
 const onePerSocket: ReadonlySet<string> = new Set(['TCP', 'sock_inode_cache', 'filp', 'dentry']);
 /** Objects of these are made once for each descriptor that is watched. */
 const watchCaches = ['eventpoll_epi', 'eventpoll_pwq', 'ep_head'] as const;
-/** A local port has a bucket, and one with its address since Linux 6.1. */
-const bucketsPerSocket = 2;
+/** A local port has a bucket, and one with its address since Linux 6.1; sockets of the server share that of the listener. */
+const bucketsPerClient = 2;
 
 /** Bytes of one object with its share of the slab. */
 export function objectShareBytes(reading: SlabReading, pageBytes: number): number {
@@ -82,7 +82,8 @@ export interface ItemGrowth {
  * Growth of the caches of all items, by active objects × their share of a slab. A cache that belongs to several items is split: watched descriptors
  * are known, the rest are port buckets. `foreign`: sockets of others opened meanwhile, negative when closed.
  */
-export function itemGrowth(items: readonly CachesOfItem[], readings: SlabReadings, sockets: number, foreign: number): ItemGrowth {
+export function itemGrowth(items: readonly CachesOfItem[], readings: SlabReadings, ends: { server: number; client: number }, foreign: number): ItemGrowth {
+  const sockets = ends.server + ends.client;
   const watched = watchedDescriptors(readings, sockets);
   const left = new Map<string, number>();
   const counted = new Map<string, number>();
@@ -97,7 +98,13 @@ export function itemGrowth(items: readonly CachesOfItem[], readings: SlabReading
     for (const { name, isWatch } of new Map(names.map((entry) => [entry.name, entry])).values()) {
       const grown = Math.max(0, objectGrowth(name, readings) - (onePerSocket.has(name) ? foreign : 0));
       const available = left.get(name) ?? grown;
-      const most = isWatch ? watched : item.id === 'ports' ? sockets * bucketsPerSocket : item.cappedBySockets === true ? sockets : Number.POSITIVE_INFINITY;
+      const most = isWatch
+        ? watched
+        : item.id === 'ports'
+          ? ends.client * bucketsPerClient
+          : item.cappedBySockets === true
+            ? sockets
+            : Number.POSITIVE_INFINITY;
       const objects = Math.min(available, most);
       left.set(name, available - objects);
       counted.set(name, (counted.get(name) ?? 0) + objects);
