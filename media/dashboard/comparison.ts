@@ -1,5 +1,6 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { messageOf } from '../../src/core/errors.js';
+import { bandText } from '../../src/core/figures/comparisonTexts.js';
 import { valueAt } from '../../src/core/figures/downsample.js';
 import { metrics } from '../../src/core/figures/metrics.js';
 import { lastHeldRow, SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
@@ -85,6 +86,11 @@ export class ComparisonElement extends LitElement {
         <div class="actions"><button type="button" class="secondary" @click=${() => void this.exportReport()}>${text('Export report…')}</button></div>
         ${this.notice === '' ? nothing : html`<p class="notice" role="status">${this.notice}</p>`}
       </header>
+      <section class="card" aria-labelledby="differences-title">
+        <h2 id="differences-title">${text('Differences')}</h2>
+        ${this.differences(text('Run'), comparison.spec)} ${this.differences(text('Host'), comparison.host)}
+        ${this.differences(text('Kernel settings'), comparison.tuning)}
+      </section>
       <section class="card" aria-labelledby="metrics-title">
         <h2 id="metrics-title">${text('Results')}</h2>
         <table class="comparison">
@@ -101,7 +107,7 @@ export class ComparisonElement extends LitElement {
                 html`<tr data-metric=${metric.id}>
                   <th scope="row">${metric.title}</th>
                   ${metric.texts.map((value, index) => html`<td>${value} ${verdictView(metric.verdicts[index], metric.changes[index])}</td>`)}
-                  <td class="muted">± ${(metric.noise * 100).toFixed(0)} % ${metric.noiseSource === 'measured' ? text('measured') : text('assumed')}</td>
+                  <td class="muted">${bandText(metric)}</td>
                 </tr>`,
             )}
             <tr>
@@ -121,11 +127,6 @@ export class ComparisonElement extends LitElement {
           text('Bytes per end'),
           comparison.ledger.map((row) => ({ label: row.label, values: row.bytesPerEnd.map((bytes) => (bytes === null ? '–' : formatCount(bytes))) })),
         )}
-      </section>
-      <section class="card" aria-labelledby="differences-title">
-        <h2 id="differences-title">${text('Differences')}</h2>
-        ${this.differences(text('Run'), comparison.spec)} ${this.differences(text('Host'), comparison.host)}
-        ${this.differences(text('Kernel settings'), comparison.tuning)}
       </section>
     `;
   }

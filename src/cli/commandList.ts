@@ -43,6 +43,9 @@ const reachOptions = {
   verbose: { short: 'v', description: 'Print the log.' },
 } as const satisfies Record<string, OptionAbout>;
 
+/** The metrics by which runs are judged, checked where they are used. */
+const metricOption = { value: 'ID', many: true, description: 'Judge only this metric, such as bytesPerEnd. Default: all of them.' } as const;
+
 /**
  * The commands of `c10m` with their options. Parsing, help, manual and shell completion come from this list and from the
  * fields of the run spec; a new option is one entry here.
@@ -59,6 +62,8 @@ export const commandList = {
       json: json('the events, one object a line,'),
       junit: { value: 'FILE', description: 'Write the thresholds as a JUnit file.', completes: 'file' },
       'metrics-file': { value: 'FILE', description: 'Rewrite FILE in OpenMetrics text once a second.', completes: 'file' },
+      baseline: { value: 'RUN', description: 'Compare with this saved run at the end: exit code 99 when a metric is worse.', completes: 'run' },
+      metric: metricOption,
       plain: { description: 'Print lines instead of a screen that is redrawn, as in a pipe.' },
       orders: { description: 'Read orders from standard input, one a line, each after the one before.' },
     },
@@ -101,6 +106,8 @@ export const commandList = {
       json: json('the answer'),
       format: { value: 'FORMAT', description: 'Of an export. Default: directory.', choices: ['directory', 'html', 'md', 'csv', 'json'] },
       output: { short: 'o', value: 'PATH', description: 'Where an export is written.', completes: 'file' },
+      'fail-on-worse': { description: 'With compare: exit code 99 when a metric is worse than in the first run.' },
+      metric: metricOption,
     },
     actions: {
       list: { operands: '', summary: 'all saved runs' },

@@ -29,8 +29,9 @@ function general(): string {
 ${rows.join('\n')}
   c10m help COMMAND all options
 
-Exit codes: 0 done, 98 target not reached, 99 a threshold failed, 64 bad usage, 69 host unreachable,
-            77 access refused, 75 host not fully restored, 130 interrupted (restored first).
+Exit codes: 0 done, 98 target not reached, 99 a threshold failed or a metric got worse,
+            64 bad usage, 69 host unreachable, 77 access refused,
+            75 host not fully restored, 130 interrupted (restored first).
 `;
 }
 

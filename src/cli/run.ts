@@ -1,7 +1,9 @@
 import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
-import { HumanError, messageOf } from '../core/errors.js';
+import { exitCodes, HumanError, messageOf } from '../core/errors.js';
+import { RunStore } from '../history/store.js';
 import { Run } from '../run/run.js';
-import { dependenciesOf } from './environment.js';
+import { compareWithBaseline, metricIds, resolveBaseline } from './baseline.js';
+import { defaultRunsDirectory, dependenciesOf } from './environment.js';
 import { followRun } from './followRun.js';
 import { junitText } from './junit.js';
 import { LiveView } from './liveView.js';
@@ -17,6 +19,9 @@ export async function run(args: string[]): Promise<number> {
   if (positionals.length > 1)
     throw new HumanError(`c10m run takes one profile, but got ${positionals.length} names: ${positionals.join(' ')}.`, { code: 'usage' });
   const spec = specFrom(given, positionals[0]);
+  const metrics = metricIds(values.metric);
+  const store = new RunStore(values.runs ?? defaultRunsDirectory());
+  const baseline = values.baseline === undefined ? undefined : resolveBaseline(store, values.baseline);
   const view = viewFor({ json: values.json === true, plain: values.plain === true || values.orders === true });
   const dependencies = dependenciesOf(values, (text) => view?.progress(text));
   const started = new Run(dependencies, spec);
@@ -26,12 +31,18 @@ export async function run(args: string[]): Promise<number> {
     if (event.type === 'sample') metricsFile?.write(event);
   });
   try {
-    return await followRun(started, (signal) => started.start(signal), {
+    const exitCode = await followRun(started, (signal) => started.start(signal), {
       view,
       orders: values.orders === true,
-      onSummary: (summary) => values.junit !== undefined && writeJunit(values.junit, junitText(summary, spec)),
+      onSummary: (summary) => {
+        metricsFile?.finish(summary.verdict);
+        if (values.junit !== undefined) writeJunit(values.junit, junitText(summary, spec));
+      },
     });
+    if (exitCode !== exitCodes.done || baseline === undefined) return exitCode;
+    return await compareWithBaseline(store, baseline, started.id, { metrics, quiet: values.json === true });
   } finally {
+    metricsFile?.finish('incomplete');
     await dependencies.pool.dispose();
   }
 }

@@ -5,6 +5,7 @@ import { unreadableText } from '../history/exchange.js';
 import { compareSaved, reportSaved } from '../history/savedComparison.js';
 import type { ReportFormat } from '../history/report.js';
 import { RunStore } from '../history/store.js';
+import { metricIds, reportWorse } from './baseline.js';
 import { compareText } from './compareText.js';
 import { defaultRunsDirectory } from './environment.js';
 import { verdictWord } from '../core/verdict.js';
@@ -41,8 +42,10 @@ export async function runs(args: string[]): Promise<number> {
         store,
         names.map((name) => store.resolve(name)),
       );
+      const metrics = metricIds(values.metric);
       print(values.json === true ? `${JSON.stringify(comparison)}\n` : compareText(comparison));
       reportNotes(notes);
+      if (values['fail-on-worse'] === true) return reportWorse(comparison, metrics);
       break;
     }
     case 'export': {

@@ -1,3 +1,4 @@
+import { bandText, changeText } from '../core/figures/comparisonTexts.js';
 import type { Comparison, Difference } from '../protocol/comparison.js';
 import { htmlText, markdownText } from '../core/foreignText.js';
 
@@ -8,7 +9,7 @@ export interface ReportTable {
   rows: string[][];
 }
 
-/** What a comparison adds to a report of several runs: verdicts with their noise band, and what differs. Tables without rows are left out. */
+/** What a comparison adds to a report of several runs: what differs between what was asked for, then verdicts with their noise band. Tables without rows are left out. */
 export function comparisonTables(comparison: Comparison): ReportTable[] {
   const labels = comparison.runs.map(({ label }, index) =>
     comparison.runs.some((other, at) => at !== index && other.label === label) ? `${index + 1}: ${label}` : label,
@@ -19,25 +20,25 @@ export function comparisonTables(comparison: Comparison): ReportTable[] {
     rows: rows.map(({ field, values }) => [field, ...values.map((value) => value ?? '–')]),
   });
   return [
-    {
-      title: 'Verdicts against the first run',
-      head: ['Metric', ...labels, 'Noise band'],
-      rows: comparison.metrics.map((metric) => [
-        metric.title,
-        ...metric.texts.map((value, index) => `${value}${verdictText(metric.verdicts[index], metric.changes[index])}`),
-        `± ${(metric.noise * 100).toFixed(0)} %, ${metric.noiseSource}`,
-      ]),
-    },
     differences('Differences of the runs', comparison.spec),
     differences('Differences of the hosts', comparison.host),
     differences('Differences of the kernel settings', comparison.tuning),
+    {
+      title: 'Verdicts against the first run',
+      head: ['Metric', ...labels, 'The same within'],
+      rows: comparison.metrics.map((metric) => [
+        metric.title,
+        ...metric.texts.map((value, index) => `${value}${verdictText(metric.verdicts[index], metric.changes[index])}`),
+        bandText(metric),
+      ]),
+    },
   ].filter(({ rows }) => rows.length > 0);
 }
 
 function verdictText(verdict: string | undefined, change: number | null | undefined): string {
   if (verdict === undefined || verdict === 'baseline' || verdict === 'unknown') return '';
-  if (change === null || change === undefined || !Number.isFinite(change) || Math.abs(change) < 0.0005) return ` (${verdict})`;
-  return ` (${verdict}, ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %)`;
+  const percent = changeText(change);
+  return percent === '' ? ` (${verdict})` : ` (${verdict}, ${percent})`;
 }
 
 export function markdownTable({ title, head, rows }: ReportTable): string {

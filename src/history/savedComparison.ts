@@ -1,8 +1,12 @@
 import { type ComparedRun, compareRuns } from '../core/figures/compare.js';
 import type { Comparison } from '../protocol/comparison.js';
+import type { Sample } from '../protocol/events.js';
 import { unreadableText } from './exchange.js';
 import { type ReportFormat, reportText } from './report.js';
 import type { RunStore } from './store.js';
+
+/** Orders of one run that are named where runs are compared: more would be no line any more. */
+const maximumOrders = 20;
 
 export interface SavedComparison {
   comparison: Comparison;
@@ -16,12 +20,22 @@ export async function compareSaved(store: RunStore, ids: readonly string[]): Pro
   const notes: string[] = [];
   const compared = await Promise.all(
     ids.map(async (id) => {
-      const { samples, unreadableLines } = await store.samples(id);
-      if (unreadableLines > 0) notes.push(`${id}: ${unreadableText(unreadableLines)}`);
-      return { run: store.read(id), samples, unreadableLines };
+      const read = await readCompared(store, id);
+      if (read.unreadableLines > 0) notes.push(`${id}: ${unreadableText(read.unreadableLines)}`);
+      return read;
     }),
   );
   return { comparison: compareRuns(compared, store.summaries()), compared, notes };
+}
+
+async function readCompared(store: RunStore, id: string): Promise<ComparedRun & { unreadableLines: number }> {
+  const samples: Sample[] = [];
+  const orders: string[] = [];
+  const { unreadableLines } = await store.eachEvent(id, (event) => {
+    if (event.type === 'sample') samples.push(event);
+    else if (event.type === 'order' && event.state === 'accepted' && orders.length < maximumOrders) orders.push(event.text);
+  });
+  return { run: store.read(id), samples, orders, unreadableLines };
 }
 
 /** The report of saved runs, the same from VS Code and from the terminal: several of them are compared, too. */

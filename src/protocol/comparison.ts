@@ -10,13 +10,15 @@ export interface ComparedMetric {
   better: 'lower' | 'higher' | null;
   values: (number | null)[];
   texts: string[];
-  /** Relative to the first run: 0.1 is 10 % more; null where a value is missing. */
+  /** Relative to the first run, or of the means of the repetitions (`repetitions`): 0.1 is 10 % more; null where a value is missing. */
   changes: (number | null)[];
   verdicts: MetricVerdict[];
-  /** Half-width of the band in which two runs count as the same, relative to the value. */
+  /** Half-width of the band in which two values count as the same, relative to the first; of several runs, the widest. */
   noise: number;
-  /** measured: the spread of repeated runs of the same spec on the same host; assumed: too few of them, our own figure. */
+  /** measured: the spread of repeated runs of the same spec on the same host and kernel that reached their target; assumed: too few of them, our own figure. */
   noiseSource: 'measured' | 'assumed';
+  /** Runs behind each change: of the first and of this one. [1, 1]: the single runs themselves, else the means of so many repetitions. */
+  repetitions: [number, number][];
 }
 
 /** A field in which the runs differ; null where a run has no such field. */
@@ -27,6 +29,7 @@ export interface Difference {
 
 export interface Comparison {
   runs: { id: string; label: string; startedAt: string; host: string; exitCode: number | null }[];
+  /** What was asked for: fields of the spec, a target that was not reached, orders given, the version. */
   spec: Difference[];
   host: Difference[];
   tuning: Difference[];

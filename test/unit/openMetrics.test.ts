@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { it } from 'node:test';
+import { MetricsFile } from '../../src/cli/metricsFile.js';
 import { metrics } from '../../src/core/figures/metrics.js';
 import { openMetricsText } from '../../src/core/figures/openMetrics.js';
 import { sample } from './builders/samples.js';
@@ -20,21 +24,44 @@ it('writes each figure that the dashboard shows, with the same value', () => {
   assert.doesNotMatch(text, /latency/, 'a figure that the sample does not have is left out');
 });
 
-it('is well formed: one TYPE a family, before its points, an end mark, and each line parses', () => {
-  const lines = openMetricsText(sample(), labels).split('\n');
+it('is well formed: help for each family by the name of its points, before them, an end mark, and each line parses', () => {
+  const lines = openMetricsText(sample({ failed: { total: 3, byErrno: { EMFILE: 3 } } }), labels).split('\n');
   assert.deepEqual(lines.slice(-2), ['# EOF', '']);
-  const seen = new Set<string>();
-  let family = '';
+  const helped = new Set<string>();
+  const typed = new Set<string>();
   for (const line of lines.slice(0, -2)) {
-    const type = /^# TYPE (\S+) (gauge|counter)$/.exec(line);
-    if (type !== null) {
-      family = type[1]!;
-      assert.ok(!seen.has(family), family);
-      seen.add(family);
-    } else if (!line.startsWith('# HELP ')) {
+    const type = /^# TYPE (\S+) gauge$/.exec(line)?.[1];
+    const help = /^# HELP (\S+) ./.exec(line)?.[1];
+    if (type !== undefined) {
+      assert.ok(!typed.has(type) && !type.endsWith('_total'), type);
+      typed.add(type);
+    } else if (help !== undefined) {
+      assert.ok(!helped.has(help), help);
+      helped.add(help);
+    } else {
       assert.match(line, /^[a-z0-9_]+\{([a-z]+="(?:[^"\\]|\\.)*",?)+\} -?[0-9.e+]+$/);
-      assert.ok(line.startsWith(family));
+      assert.ok(helped.has(line.split('{')[0]!), line);
     }
   }
   assert.equal(openMetricsText(null, labels), '# EOF\n');
+});
+
+it('the file is finished when the run is over: its last figures, the phase in which it ended, the end mark', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'c10m-metrics-'));
+  try {
+    const path = join(directory, 'run.prom');
+    const file = new MetricsFile(path, labels, () => undefined);
+    file.create();
+    file.write(sample({ phase: 'holding', lost: 7 }));
+    file.finish('finished');
+    file.finish('incomplete');
+    file.write(sample({ phase: 'draining' }));
+    const text = readFileSync(path, 'utf8');
+    assert.match(text, /c10m_phase\{[^}]*phase="finished"\} 1\n/);
+    assert.match(text, /c10m_lost_total\{[^}]*\} 7\n/);
+    assert.match(text, /# EOF\n$/);
+    assert.doesNotMatch(text, /phase="(holding|draining|incomplete)"/);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });

@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { compareWithBaseline, resolveBaseline } from '../../src/cli/baseline.js';
 import { runs as runsCommand } from '../../src/cli/runs.js';
+import { exitCodes } from '../../src/core/errors.js';
 import { reportSaved } from '../../src/history/savedComparison.js';
 import { reportFormats } from '../../src/history/report.js';
 import { RunStore } from '../../src/history/store.js';
@@ -40,7 +42,7 @@ test('c10m runs export writes what VS Code writes, in each format, for one run a
 test('a report of several runs begins with the verdicts and their noise band', async () => {
   const markdown = await reportSaved(store, 'md', ['a', 'b']);
   assert.match(markdown, /^# Comparison of 2 runs\n\n## Verdicts against the first run\n/);
-  assert.match(markdown, /\| Bytes per end \| 4\.40 kB \| 9\.00 kB \(worse, \+104\.5 %\) \| ± 2 %, assumed \|/);
+  assert.match(markdown, /\| Bytes per end \| 4\.40 kB \| 9\.00 kB \(worse, \+104\.5 %\) \| ±3\.0 % assumed \|/);
   assert.doesNotMatch(await reportSaved(store, 'md', ['a']), /Verdicts/);
   assert.match(await reportSaved(store, 'html', ['a', 'b']), /<h2>Verdicts against the first run<\/h2>.*9\.00 kB \(worse, \+104\.5 %\)/s);
 });
@@ -65,4 +67,30 @@ test('CSV has one line a sample and as many cells in each; JSON is read back', a
       ['b', 5],
     ],
   );
+});
+
+test('runs compare --fail-on-worse exits 99 when a metric got worse, and 0 when it got better or is not asked about', async () => {
+  const compare = (...args: string[]) => runsCommand(['compare', ...args, '--json', '--runs', store.directory]);
+  assert.deepEqual(
+    [
+      await compare('a', 'b', '--fail-on-worse'),
+      await compare('a', 'b'),
+      await compare('b', 'a', '--fail-on-worse'),
+      await compare('a', 'b', '--fail-on-worse', '--metric', 'connectRateMean'),
+      await compare('a', 'b', '--fail-on-worse', '--metric', 'connectRateMean', '--metric', 'bytesPerEnd'),
+    ],
+    [exitCodes.thresholdFailed, 0, 0, 0, exitCodes.thresholdFailed],
+  );
+  await assert.rejects(compare('a', 'b', '--fail-on-worse', '--metric', 'bytesPerEnds'), /--metric is "bytesPerEnds".*bytesPerEnd/);
+});
+
+test('a run is judged by its baseline: exit code 99 when a metric is worse; what cannot be compared is said before anything begins', async () => {
+  const against = (metrics: string[]) => compareWithBaseline(store, resolveBaseline(store, 'a'), 'b', { metrics, quiet: true });
+  assert.deepEqual([await against([]), await against(['bytesPerEnd']), await against(['lost'])], [99, 99, 0]);
+  const { summary: _none, ...unfinished } = savedRun('unfinished');
+  assert.ok(_none);
+  const other = new RunStore(join(directory, 'other'));
+  other.create(unfinished).close();
+  assert.throws(() => resolveBaseline(other, 'unfinished'), /has no summary.*Nothing was started/);
+  assert.throws(() => resolveBaseline(other, 'none'), /There is no run "none"/);
 });

@@ -1,127 +1,32 @@
 import type { ComparedMetric, Comparison, Difference, MetricVerdict } from '../../protocol/comparison.js';
-import type { Sample, Summary } from '../../protocol/events.js';
+import type { Sample } from '../../protocol/events.js';
 import type { SavedRun } from '../../protocol/result.js';
+import { formatBytes } from '../units.js';
+import { isTargetReached } from '../verdict.js';
+import { type ComparedFigure, comparedFigures } from './comparedFigures.js';
 import { ledgerItems } from './ledger.js';
-import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../units.js';
+import { bandOfMeans, bandOfSingles, isWithin, spreadOf } from './noise.js';
 
 /** A run with its samples, as it is compared. */
 export interface ComparedRun {
   run: SavedRun;
   samples: readonly Sample[];
-}
-
-interface MetricDefinition {
-  id: string;
-  title: string;
-  unit: string;
-  better: ComparedMetric['better'];
-  /** Noise assumed while there are no repetitions: measured spread of quiet repetitions on one virtual machine. */
-  assumedNoise: number;
-  value(summary: Summary, samples: readonly Sample[]): number | null;
-  format(value: number): string;
-}
-
-const definitions: readonly MetricDefinition[] = [
-  {
-    id: 'established',
-    title: 'Established',
-    unit: 'connections',
-    better: 'higher',
-    assumedNoise: 0,
-    value: ({ established }) => Math.min(established.server, established.client),
-    format: formatCount,
-  },
-  { id: 'failed', title: 'Failed', unit: 'connections', better: 'lower', assumedNoise: 0, value: ({ failed }) => failed.total, format: formatCount },
-  { id: 'lost', title: 'Lost', unit: 'connections', better: 'lower', assumedNoise: 0, value: ({ lost }) => lost, format: formatCount },
-  {
-    id: 'bytesPerEnd',
-    title: 'Bytes per end',
-    unit: 'bytes',
-    better: 'lower',
-    assumedNoise: 0.02,
-    value: ({ bytesPerEnd }) => bytesPerEnd,
-    format: formatKilobytesPerEnd,
-  },
-  {
-    id: 'connectRateMean',
-    title: 'Connect rate, mean',
-    unit: 'connections/s',
-    better: 'higher',
-    assumedNoise: 0.25,
-    value: ({ connectRate }) => connectRate.mean,
-    format: formatRate,
-  },
-  {
-    id: 'connectRateP50',
-    title: 'Connect rate, median',
-    unit: 'connections/s',
-    better: 'higher',
-    assumedNoise: 0.25,
-    value: ({ connectRate }) => connectRate.p50,
-    format: formatRate,
-  },
-  { id: 'rampSeconds', title: 'Ramp', unit: 's', better: 'lower', assumedNoise: 0.25, value: ({ rampSeconds }) => rampSeconds, format: formatDuration },
-  {
-    id: 'cpuPerConnection',
-    title: 'CPU time per connection',
-    unit: 'µs',
-    better: 'lower',
-    assumedNoise: 0.25,
-    value: ({ cpuMicrosecondsPerConnection }) => cpuMicrosecondsPerConnection,
-    format: (value) => `${value.toFixed(0)} µs`,
-  },
-  {
-    id: 'ledgerBytes',
-    title: 'Memory of the run',
-    unit: 'bytes',
-    better: 'lower',
-    assumedNoise: 0.02,
-    value: ({ ledger }) => ledger?.explainedBytes ?? null,
-    format: formatBytes,
-  },
-  {
-    id: 'explainedRatio',
-    title: 'Explained',
-    unit: '0–1',
-    better: null,
-    assumedNoise: 0.03,
-    value: ({ explainedRatio }) => explainedRatio,
-    format: (value) => `${(value * 100).toFixed(1)} %`,
-  },
-  {
-    id: 'latencyP50',
-    title: 'Latency p50',
-    unit: 'ms',
-    better: 'lower',
-    assumedNoise: 0.25,
-    value: ({ latency }) => latency?.p50 ?? null,
-    format: milliseconds,
-  },
-  {
-    id: 'latencyP99',
-    title: 'Latency p99',
-    unit: 'ms',
-    better: 'lower',
-    assumedNoise: 0.5,
-    value: ({ latency }) => latency?.p99 ?? null,
-    format: milliseconds,
-  },
-];
-
-function milliseconds(value: number): string {
-  return `${value.toFixed(2)} ms`;
+  /** The orders that were given to it, in words. */
+  orders?: readonly string[];
 }
 
 /**
- * Compares runs with the first one. `history`: further runs, of which those with the same spec on the same host as one of the compared
- * give the noise band (three of them at least). A run that is judged against repetitions of the first one is none of them: it would
- * widen the band until it lies within. Runs without a summary have no values.
+ * Compares runs with the first one. `history`: further runs, of which the repetitions of the compared ones (`sameSpecKey`) give the noise band: three of
+ * them at least. Where both specs have so many, the means of the repetitions are compared, else the single runs. A run that is judged against repetitions
+ * of the first one is none of them: it would widen the band until it lies within. Runs without a summary have no values.
  */
 export function compareRuns(runs: readonly ComparedRun[], history: readonly SavedRun[] = []): Comparison {
   const saved = runs.map(({ run }) => run);
   const [baseline] = saved;
   const judged = new Set(saved.filter((run) => run !== baseline && sameSpecKey(run) === sameSpecKey(baseline!)).map((run) => run.id));
-  const known = [...new Map([...history, ...saved].map((run) => [run.id, run])).values()].filter((run) => !judged.has(run.id));
+  const known = [...new Map([...history, ...saved].map((run) => [run.id, run])).values()].filter((run) => !judged.has(run.id) && isWhole(run));
+  const ofKey = new Map<string, SavedRun[]>();
+  for (const run of known) ofKey.set(sameSpecKey(run), [...(ofKey.get(sameSpecKey(run)) ?? []), run]);
   return {
     runs: saved.map((run) => ({
       id: run.id,
@@ -130,33 +35,88 @@ export function compareRuns(runs: readonly ComparedRun[], history: readonly Save
       host: run.facts?.hostname ?? run.spec.host,
       exitCode: run.summary?.exitCode ?? null,
     })),
-    spec: differences(saved.map((run) => textFields(run.spec))),
+    spec: differences(runs.map(runFields)),
     host: differences(saved.map(hostFields)),
     tuning: differences(saved.map((run) => Object.fromEntries((run.plan?.sysctls ?? []).map(({ key, target }) => [key, target])))),
-    metrics: definitions.flatMap((definition) => compareMetric(definition, runs, known)),
+    metrics: comparedFigures.flatMap((figure) => compareMetric(figure, runs, (run) => ofKey.get(sameSpecKey(run)) ?? [])),
     ledger: compareLedgers(saved),
     walls: saved.map((run) => (run.summary?.walls ?? []).map((wall) => wall.id)),
     rampStartMs: runs.map(({ samples }) => samples.find((sample) => sample.phase === 'ramping' || sample.phase === 'holding')?.t ?? 0),
   };
 }
 
-function compareMetric(definition: MetricDefinition, runs: readonly ComparedRun[], known: readonly SavedRun[]): ComparedMetric[] {
-  const { id, title, unit, better } = definition;
-  const values = runs.map(({ run, samples }) => (run.summary === undefined ? null : definition.value(run.summary, samples)));
+/** A repetition that says something: one that did what it was asked to. */
+function isWhole({ summary, spec }: SavedRun): boolean {
+  return summary?.verdict === 'finished' && isTargetReached(summary, spec);
+}
+
+/** One value beside the first, and the band in which they are the same. */
+interface Judged {
+  change: number | null;
+  band: number;
+  isMeasured: boolean;
+  /** Runs behind the first value and behind this one. */
+  repetitions: [number, number];
+}
+
+function compareMetric(figure: ComparedFigure, runs: readonly ComparedRun[], repetitionsOf: (run: SavedRun) => readonly SavedRun[]): ComparedMetric[] {
+  const { id, title, unit, better } = figure;
+  const values = runs.map(({ run }) => (run.summary === undefined ? null : figure.value(run.summary)));
   if (values.every((value) => value === null)) return [];
-  const measured = measuredNoise(definition, runs, known);
-  const noise = measured ?? definition.assumedNoise;
-  const [first] = values;
-  const changes = values.map((value) => (value === null || first === null || first === undefined ? null : relativeChange(first, value)));
-  const verdicts = changes.map((change, index): MetricVerdict => {
+  const groups = runs.map(({ run }) => repetitionsOf(run).flatMap(({ summary }) => (summary === undefined ? [] : (figure.value(summary) ?? []))));
+  const judged = values.map((value, index) => {
+    const isRepetition = sameSpecKey(runs[index]!.run) === sameSpecKey(runs[0]!.run);
+    return judge(figure, { value: values[0]!, group: groups[0]! }, { value, group: isRepetition ? [] : groups[index]! });
+  });
+  const verdicts = judged.map(({ change, band }, index): MetricVerdict => {
     if (index === 0) return 'baseline';
     if (change === null) return 'unknown';
-    if (Math.abs(change) <= noise) return 'same';
+    if (isWithin(change, band)) return 'same';
     if (better === null) return 'differs';
     return change > 0 === (better === 'higher') ? 'better' : 'worse';
   });
-  const texts = values.map((value) => (value === null ? '–' : definition.format(value)));
-  return [{ id, title, unit, better, values, texts, changes, verdicts, noise, noiseSource: measured === undefined ? 'assumed' : 'measured' }];
+  const others = judged.slice(1);
+  const shown = others.length === 0 ? judged : others;
+  return [
+    {
+      id,
+      title,
+      unit,
+      better,
+      values,
+      texts: values.map((value) => (value === null ? '–' : figure.format(value))),
+      changes: judged.map(({ change }, index) => (index === 0 && change !== null ? 0 : change)),
+      verdicts,
+      noise: Math.max(...shown.map(({ band }) => band)),
+      noiseSource: shown.every(({ isMeasured }) => isMeasured) ? 'measured' : 'assumed',
+      repetitions: judged.map(({ repetitions }) => repetitions),
+    },
+  ];
+}
+
+interface Side {
+  value: number | null;
+  /** Values of its repetitions. */
+  group: readonly number[];
+}
+
+function judge({ assumedNoise, resolution }: ComparedFigure, first: Side, other: Side): Judged {
+  const [before, now] = [spreadOf(first.group), spreadOf(other.group)];
+  if (before !== undefined && now !== undefined)
+    return {
+      change: relativeChange(before.mean, now.mean),
+      band: bandOfMeans(before, now, resolution),
+      isMeasured: true,
+      repetitions: [before.count, now.count],
+    };
+  const change = first.value === null || other.value === null ? null : relativeChange(first.value, other.value);
+  const spread = before ?? now;
+  return {
+    change,
+    band: spread === undefined ? assumedNoise : bandOfSingles(spread, resolution),
+    isMeasured: spread !== undefined,
+    repetitions: [1, 1],
+  };
 }
 
 function relativeChange(first: number, value: number): number {
@@ -164,31 +124,27 @@ function relativeChange(first: number, value: number): number {
   return first === 0 ? (value > 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY) : (value - first) / Math.abs(first);
 }
 
-/** With fewer repetitions a spread says nothing. */
-const repetitionsWorthABand = 3;
+/** Fields of a spec that change nothing of what is measured. */
+const irrelevantFields: ReadonlySet<string> = new Set(['name', 'thresholds', 'abortOnThresholdSeconds', 'leaseSeconds', 'waitForHost']);
 
-/** Largest distance from the median among repetitions of one of the compared runs, relative to the median. */
-function measuredNoise(definition: MetricDefinition, runs: readonly ComparedRun[], known: readonly SavedRun[]): number | undefined {
-  let widest: number | undefined;
-  for (const key of new Set(runs.map(({ run }) => sameSpecKey(run)))) {
-    const values = known
-      .filter((run) => sameSpecKey(run) === key && run.summary?.verdict === 'finished')
-      .map((run) => definition.value(run.summary!, []))
-      .filter((value) => value !== null)
-      .sort((a, b) => a - b);
-    if (values.length < repetitionsWorthABand) continue;
-    const median = values[values.length >> 1]!;
-    if (median === 0) continue;
-    const spread = Math.max(median - values[0]!, values[values.length - 1]! - median) / Math.abs(median);
-    widest = Math.max(widest ?? 0, spread);
-  }
-  return widest;
+/** Runs with the same key are repetitions: the same spec (whatever its name), by the same host and kernel. */
+export function sameSpecKey(run: SavedRun): string {
+  const spec = Object.entries(run.spec)
+    .filter(([field, value]) => !irrelevantFields.has(field) && value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([spec, run.facts?.hostname ?? null, run.facts?.kernel ?? null]);
 }
 
-/** Runs with the same key are repetitions: the same spec (whatever its name) on the same host and kernel. */
-export function sameSpecKey(run: SavedRun): string {
-  const spec = Object.entries(run.spec).filter(([field]) => field !== 'name' && field !== 'thresholds');
-  return JSON.stringify([spec, run.facts?.hostname ?? null, run.facts?.kernel ?? null]);
+/** What was asked for, and what was not reached: said before all figures. */
+function runFields({ run, orders = [] }: ComparedRun): Record<string, string> {
+  const { summary } = run;
+  const held = summary === undefined ? undefined : Math.min(summary.established.server, summary.established.client);
+  return {
+    ...textFields(run.spec),
+    ...(summary === undefined || held === undefined || isTargetReached(summary, run.spec) ? {} : { 'target reached': `no: ${held} of ${summary.target}` }),
+    ...(orders.length === 0 ? {} : { orders: orders.join('; ') }),
+    'C10M version': run.c10mVersion,
+  };
 }
 
 function textFields(fields: object): Record<string, string> {

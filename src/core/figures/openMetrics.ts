@@ -1,4 +1,4 @@
-import type { Sample } from '../../protocol/events.js';
+import type { Sample, Verdict } from '../../protocol/events.js';
 import { metrics } from './metrics.js';
 
 /** Names of the run that become labels of every line. */
@@ -7,17 +7,23 @@ export interface OpenMetricsLabels {
   host: string;
 }
 
+/** How a run ended; `incomplete`: nobody saw it. */
+export type FinalPhase = Verdict | 'incomplete';
+
 /**
  * A sample as OpenMetrics text (version 1.0), which node_exporter's textfile collector and Prometheus read too. The figures are those
- * of `metrics`, the same ones that the dashboard shows; a figure that the sample does not have is left out. `sample` null: before the first one.
+ * of `metrics`, the same ones that the dashboard shows; a figure that the sample does not have is left out. `sample` null: before the first one. `phase`: the
+ * run is over.
  */
-export function openMetricsText(sample: Sample | null, labels: OpenMetricsLabels): string {
+export function openMetricsText(sample: Sample | null, labels: OpenMetricsLabels, phase?: FinalPhase): string {
   const lines: string[] = [];
   const family = (name: string, type: 'gauge' | 'counter', help: string, points: [Record<string, string>, number][]) => {
     if (points.length === 0) return;
-    lines.push(`# TYPE ${name} ${type}`, `# HELP ${name} ${escapeText(help)}`);
-    const suffix = type === 'counter' ? '_total' : '';
-    for (const [extra, value] of points) lines.push(`${name}${suffix}${labelText({ ...labels, ...extra })} ${value}`);
+    // Classic parsers, node_exporter's among them, find help only by the name of the points; OpenMetrics allows no counter whose name ends so, but a
+    // family without a type.
+    const family = type === 'counter' ? `${name}_total` : name;
+    lines.push(...(type === 'counter' ? [] : [`# TYPE ${family} ${type}`]), `# HELP ${family} ${escapeText(help)}`);
+    for (const [extra, value] of points) lines.push(`${family}${labelText({ ...labels, ...extra })} ${value}`);
   };
   if (sample !== null) {
     for (const metric of metrics) {
@@ -29,8 +35,9 @@ export function openMetricsText(sample: Sample | null, labels: OpenMetricsLabels
     family('c10m_target', 'gauge', 'Connections that the run aims at', [[{}, sample.target]]);
     family('c10m_failed_by_errno', 'counter', 'Failed connections by errno', entries(sample.failed.byErrno, 'errno'));
     family('c10m_ledger_item_bytes', 'gauge', 'Memory of the run by kind of object', entries(sample.ledger.entries, 'item'));
-    family('c10m_phase', 'gauge', 'Phase of the run', [[{ phase: sample.phase }, 1]]);
   }
+  const shownPhase = phase ?? sample?.phase;
+  if (shownPhase !== undefined) family('c10m_phase', 'gauge', 'Phase of the run', [[{ phase: shownPhase }, 1]]);
   return `${lines.join('\n')}${lines.length > 0 ? '\n' : ''}# EOF\n`;
 }
 
