@@ -6,6 +6,7 @@ import { metrics } from '../../src/core/figures/metrics.js';
 import { lastHeldRow, SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
 import { formatCount } from '../../src/core/units.js';
 import type { ComparisonSnapshot, SampleColumns } from '../../src/protocol/panel.js';
+import { alignedTimes } from './alignedTimes.js';
 import './chart.js';
 import type { ChartElement, ChartView } from './chart.js';
 import type { ChartDefinition } from './chartDefinitions.js';
@@ -195,7 +196,8 @@ function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly n
   // Samples come once a second, but the ramp of a short run lies between two of them.
   const step = Math.max(end < 60 ? 0.1 : 1, end / maximumPoints);
   const result = new SampleColumnStore();
-  for (let seconds = 0; seconds <= end + step / 2; seconds += step) {
+  const own = runs.map(({ store, startSeconds }) => Array.from(store.column('seconds'), (seconds) => seconds - startSeconds));
+  for (const seconds of alignedTimes(own, step, end)) {
     const row: Record<string, number> = { seconds };
     runs.forEach(({ store, startSeconds }, index) => {
       const times = store.column('seconds');

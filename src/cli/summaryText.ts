@@ -73,6 +73,8 @@ export function ledgerText(ledger: NonNullable<Summary['ledger']>, byProtocol: S
     ]);
   if (parts.length > 0) rows.unshift(['', '', '', ...Object.keys(byProtocol).map(protocolTitle)]);
   rows.push(['  together', formatBytes(total), ledger.explainedRatio === null ? '' : `${(100 * ledger.explainedRatio).toFixed(1)} % of what memory grew by`]);
+  const reused = ledger.reusedSlotBytes ?? 0;
+  if (reused >= 1024 ** 2) rows.push(['  reused free slots', formatBytes(reused), 'of it in slots that were free before']);
   const notes = [...(ledger.approximate ? ['approximate: the kernel shows its object counts to root only'] : []), ...ledger.contamination];
   return `where the bytes are\n${table(rows)}${notes.map((note) => `  note: ${note}\n`).join('')}`;
 }

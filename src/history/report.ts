@@ -60,6 +60,9 @@ export function titleOf(run: SavedRun): string {
   return run.name ?? `${protocolTitle(run.spec.protocol)} on ${run.spec.host}, ${run.spec.engine}`;
 }
 
+/** Less is within what a quiet host does. */
+const reusedWorthShowingBytes = 1024 ** 2;
+
 /** The result of a run as rows of name and value. */
 export function resultRows({ run, unreadableLines }: ReportedRun): [name: string, value: string][] {
   const { summary, spec, facts } = run;
@@ -100,6 +103,11 @@ export function resultRows({ run, unreadableLines }: ReportedRun): [name: string
   if (summary.messages !== undefined) rows.push(['Messages', messagesText(summary.messages)]);
   if (latency !== undefined) rows.push(['Latency', latencyText(latency)]);
   for (const wall of summary.walls) rows.push(['Wall', wallText(wall)]);
+  const reused = summary.ledger?.reusedSlotBytes ?? 0;
+  if (reused >= reusedWorthShowingBytes)
+    rows.push(['Reused free slots', `${formatBytes(reused)} of the kernel's objects took slots that earlier runs had left: memory did not grow for them`]);
+  if (summary.ledger?.approximate === true) rows.push(['Note', 'approximate: the kernel shows its object counts to root only']);
+  for (const note of summary.ledger?.contamination ?? []) rows.push(['Note', note]);
   for (const threshold of summary.thresholds)
     rows.push(['Threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'failed'} (${formatThresholdValue(threshold)})`]);
   rows.push(['Host afterwards', summary.hostRestored ? 'as it was found' : 'not fully restored']);
@@ -166,6 +174,10 @@ function csvReport(runs: readonly ReportedRun[]): string {
 const colors = ['#1f77b4', '#d9730d', '#2a9d4f', '#b5179e', '#7a5195', '#8a6d3b'];
 const dashes = [undefined, '6 3', '2 3', '8 3 2 3'];
 
+type Drawn = Pick<(typeof metrics)[number], 'id' | 'title' | 'value' | 'format'>;
+/** What the run aims at, drawn beside what it holds. */
+const targetLine: Drawn = { id: 'target', title: 'Target', value: (sample) => sample.target, format: formatCount };
+
 /** The charts of a report: each metric of all runs on one time axis that begins with the ramp. */
 export function reportCharts(runs: readonly ReportedRun[]): Chart[] {
   const groups: [title: string, ids: string[]][] = [
@@ -179,7 +191,7 @@ export function reportCharts(runs: readonly ReportedRun[]): Chart[] {
     ['Latency', ['latencyP50', 'latencyP99']],
   ];
   return groups.flatMap(([title, ids]) => {
-    const chosen = metrics.filter((metric) => ids.includes(metric.id));
+    const chosen: readonly Drawn[] = [...metrics.filter((metric) => ids.includes(metric.id)), ...(ids.includes('establishedServer') ? [targetLine] : [])];
     const x = [...new Set(runs.flatMap(({ samples }) => relativeSeconds(samples)))].sort((a, b) => a - b);
     const lines = runs.flatMap(({ run, samples }, runIndex) =>
       chosen.map((metric, metricIndex) => {
@@ -210,10 +222,10 @@ export function reportCharts(runs: readonly ReportedRun[]): Chart[] {
   });
 }
 
-/** Seconds since the ramp began, rounded to a tenth so that runs share their axis. */
+/** Seconds since the ramp began, to the millisecond: samples that follow each other closely stay apart. */
 function relativeSeconds(samples: readonly Sample[]): number[] {
   const begin = samples.find((sample) => sample.phase === 'ramping')?.t ?? samples[0]?.t ?? 0;
-  return samples.map((sample) => Math.max(0, Math.round((sample.t - begin) / 100) / 10));
+  return samples.map((sample) => Math.max(0, Math.round(sample.t - begin) / 1000));
 }
 
 /** Fills points between two samples of the same run on a straight line, so that a shared axis draws no gaps. */
@@ -251,7 +263,7 @@ function htmlReport(runs: readonly ReportedRun[], tables: readonly ReportTable[]
                 `<tr><th scope="row">${htmlText(object)}</th>${cells.map((cell) => `<td class="number">${htmlText(cell)}</td>`).join('')}</tr>`,
             )
             .join('')}</tbody></table>`;
-    return `<section><h2>${htmlText(titleOf(reported.run))}</h2><table><tbody>${rows.join('')}</tbody></table>${ledgerTable}</section>`;
+    return `<section>${runs.length === 1 ? '' : `<h2>${htmlText(titleOf(reported.run))}</h2>`}<table><tbody>${rows.join('')}</tbody></table>${ledgerTable}</section>`;
   });
   const charts = reportCharts(runs).map(svgChart);
   return `<!doctype html>
@@ -259,6 +271,6 @@ function htmlReport(runs: readonly ReportedRun[], tables: readonly ReportTable[]
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <style>${style}</style></head>
 <body><main><h1>${htmlText(title)}</h1>${tables.map(htmlTable).join('\n')}${sections.join('\n')}<h2>Over time</h2>${charts.length === 0 ? '<p>No samples.</p>' : charts.join('\n')}
-<p>Made by C10M. An end is one of the two sockets of a connection; a pair is both.</p></main></body></html>
+<p>Made by C10M. An end is one of the two sockets of a connection; a pair is both. What each figure is, where it is from and how far it can be wrong: docs/method.md of C10M.</p></main></body></html>
 `;
 }

@@ -27,29 +27,37 @@ const maximumPoints = 1_600;
 /** A line chart as inline SVG that follows the colours of the page. Minimum and maximum of each bucket are kept, so no spike is lost. */
 export function svgChart(chart: Chart): string {
   const all = chart.lines.flatMap((line) => line.values.filter((value): value is number => value !== null));
-  const maximum = Math.max(
+  const highest = Math.max(
     1e-9,
     all.reduce((a, b) => Math.max(a, b), 0),
   );
+  const maximum = niceTicks(highest).at(-1)!;
   const lastX = Math.max(1, chart.x.at(-1) ?? 1);
   const xOf = (seconds: number) => left + (seconds / lastX) * (width - left - 10);
   const yOf = (value: number) => top + (1 - value / maximum) * (height - top - bottom);
-  const grid = [0, 0.25, 0.5, 0.75, 1].map((share) => {
-    const y = yOf(maximum * share).toFixed(1);
-    return `<line x1="${left}" x2="${width - 10}" y1="${y}" y2="${y}" class="grid"/><text x="${left - 6}" y="${y}" dy="4" text-anchor="end">${htmlText(chart.format(maximum * share))}</text>`;
+  const grid = niceTicks(highest).map((value) => {
+    const y = yOf(value).toFixed(1);
+    return `<line x1="${left}" x2="${width - 10}" y1="${y}" y2="${y}" class="grid"/><text x="${left - 6}" y="${y}" dy="4" text-anchor="end">${htmlText(chart.format(value))}</text>`;
   });
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map(
-    (share) => `<text x="${xOf(lastX * share).toFixed(1)}" y="${height - 8}" text-anchor="middle">${(lastX * share).toFixed(lastX < 20 ? 1 : 0)} s</text>`,
-  );
+  const ticks = niceTicks(lastX)
+    .filter((seconds) => seconds <= lastX * 1.001)
+    .map((seconds) => `<text x="${xOf(seconds).toFixed(1)}" y="${height - 8}" text-anchor="middle">${Number(seconds.toFixed(3))} s</text>`);
   const lines = chart.lines.map(
     (line) =>
-      `<path d="${pathOf(chart.x, line.values, xOf, yOf)}" fill="none" stroke="${line.color}" stroke-width="1.6"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/>`,
+      `<path d="${pathOf(chart.x, line.values, xOf, yOf)}" fill="none" stroke="${line.color}" stroke-width="1.6" stroke-linecap="round"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/>`,
   );
   const legend = chart.lines.map(
     (line) =>
       `<span><svg width="26" height="8" aria-hidden="true"><line x1="0" x2="26" y1="4" y2="4" stroke="${line.color}" stroke-width="2"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/></svg> ${htmlText(line.label)}</span>`,
   );
   return `<figure><figcaption>${htmlText(chart.title)}</figcaption><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${htmlText(textOf(chart))}">${grid.join('')}${ticks.join('')}${lines.join('')}</svg><div class="legend">${legend.join(' ')}</div></figure>`;
+}
+
+/** Values of 1, 2 or 5 times a power of ten from 0 on, four to eight of them, the last not below `maximum`. */
+export function niceTicks(maximum: number): number[] {
+  const power = 10 ** Math.floor(Math.log10(maximum / 4));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => maximum / candidate <= 7) ?? 10 * power;
+  return Array.from({ length: Math.ceil(maximum / step - 1e-9) + 1 }, (_value, index) => index * step);
 }
 
 /** The text that stands for the chart. */
@@ -78,10 +86,17 @@ function pathOf(x: readonly number[], values: readonly (number | null)[], xOf: (
     pen = 'L';
   };
   for (let from = 0; from < x.length; from += step) {
-    const indexes = Array.from({ length: Math.min(step, x.length - from) }, (_value, offset) => from + offset);
-    const byValue = [...indexes].sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
-    const ends = step === 1 ? indexes : [...new Set([byValue[0]!, byValue.at(-1)!])].sort((a, b) => a - b);
-    for (const index of ends) draw(index);
+    const indexes = Array.from({ length: Math.min(step, x.length - from) }, (_value, offset) => from + offset).filter((index) => values[index] !== null);
+    if (indexes.length === 0) pen = 'M';
+    const byValue = [...indexes].sort((a, b) => values[a]! - values[b]!);
+    // A gap within a bucket is narrower than a pixel: it must not take the peak beside it.
+    const ends = step === 1 || indexes.length < 2 ? indexes : [...new Set([byValue[0]!, byValue.at(-1)!])].sort((a, b) => a - b);
+    for (const index of ends) {
+      // A value between two gaps would be no line: a dot stands for it.
+      const isAlone = step === 1 && pen === 'M' && (values[index + 1] ?? null) === null;
+      draw(index);
+      if (isAlone) parts.push('h0.1');
+    }
   }
   return parts.join('');
 }

@@ -8,7 +8,9 @@ import { runs as runsCommand } from '../../src/cli/runs.js';
 import { exitCodes } from '../../src/core/errors.js';
 import { reportSaved } from '../../src/history/savedComparison.js';
 import { reportFormats } from '../../src/history/report.js';
+import { niceTicks } from '../../src/history/svgChart.js';
 import { RunStore } from '../../src/history/store.js';
+import { alignedTimes } from '../../media/dashboard/alignedTimes.js';
 import { sample, savedRun } from './builders/samples.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'c10m-report-'));
@@ -93,4 +95,54 @@ test('a run is judged by its baseline: exit code 99 when a metric is worse; what
   other.create(unfinished).close();
   assert.throws(() => resolveBaseline(other, 'unfinished'), /has no summary.*Nothing was started/);
   assert.throws(() => resolveBaseline(other, 'none'), /There is no run "none"/);
+});
+
+test('the report says what makes its figures differ, has its title once, a target line and round ticks, and keeps the peak of a ramp', async () => {
+  const peaks = new RunStore(join(directory, 'peaks'));
+  for (const id of ['p', 'q']) {
+    const run = savedRun(id);
+    run.summary!.ledger!.contamination = ['Other programs took 300 MiB meanwhile: left out.'];
+    run.summary!.ledger!.reusedSlotBytes = 85 * 1024 ** 2;
+    const writer = peaks.create({ ...run, name: `run ${id}` });
+    // 4,000 samples, and one of 35,417 connections/s for 20 ms between two others.
+    for (let index = 0; index < 4_000; index++)
+      writer.append(sample({ seq: index + 1, t: index * 250, connectRate: index === 1_001 ? 35_417 : 100, phase: index < 2_000 ? 'ramping' : 'holding' }));
+    writer.append(sample({ seq: 4_001, t: 4_000 * 250 + 20, connectRate: 28_000 }));
+    writer.close();
+  }
+  const html = await reportSaved(peaks, 'html', ['p']);
+  assert.match(html, /Other programs took 300 MiB meanwhile/);
+  assert.match(html, /Reused free slots.*85\.0? ?MiB|Reused free slots/);
+  assert.match(await reportSaved(peaks, 'md', ['p']), /Other programs took 300 MiB meanwhile/);
+  assert.equal(html.split('>run p<').length - 1, 1, 'the title once on the page');
+  assert.match(html, /Target<\/span>/);
+  const chart = /<figcaption>Connect rate<\/figcaption>(.*?)<\/figure>/s.exec(await reportSaved(peaks, 'html', ['p', 'q']))![1]!;
+  const lowest = [...chart.matchAll(/<path d="([^"]+)"/g)].map(([, path]) =>
+    Math.min(...[...path!.matchAll(/[ML]\S+ (\S+?)(?=[MLh]|$)/g)].map(([, y]) => Number(y))),
+  );
+  const yOfPeak = 10 + (1 - 35_417 / 40_000) * (240 - 10 - 28);
+  for (const y of lowest) assert.ok(Math.abs(y - yOfPeak) < 1, `${y} is the peak at ${yOfPeak}`);
+});
+
+test('ticks are round and reach the maximum', () => {
+  assert.deepEqual(niceTicks(35_417), [0, 10_000, 20_000, 30_000, 40_000]);
+  assert.deepEqual(niceTicks(1), [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1]);
+  for (const maximum of [0.003, 7, 99, 12_345, 1e9]) {
+    const ticks = niceTicks(maximum);
+    assert.ok(ticks.length >= 4 && ticks.length <= 9 && ticks.at(-1)! >= maximum, `${maximum}: ${ticks.join()}`);
+  }
+});
+
+test('a shared time axis has the time of each sample', () => {
+  assert.deepEqual(
+    alignedTimes(
+      [
+        [0.56, 1.2],
+        [-1, 0.56, 1.31, 9],
+      ],
+      0.5,
+      1.5,
+    ),
+    [0, 0.5, 0.56, 1, 1.2, 1.31, 1.5],
+  );
 });
