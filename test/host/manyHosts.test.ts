@@ -78,6 +78,20 @@ describe('one run over several hosts', { skip }, () => {
     return { child, events, ended, seen };
   }
 
+  it('accounts for each message of all hosts: half of them have no echo, and count with their age', { timeout: caseTimeoutMs }, async () => {
+    const server = `FAULT=halfEcho ${process.execPath} ${join(import.meta.dirname, 'support', 'faultServer.mjs')}`;
+    const options = ['--connections', '400', '--ports', '1', '--engine', 'command', '--command', server, '--traffic', '64/1s', '--hold', '6s'];
+    const { events, ended } = startRun(join(laptop.home, 'runs-half'), [...options, '--threshold', 'messages.unanswered==0']);
+    const { code, stderr } = await ended;
+    const summary = events.findLast((event) => event.type === 'summary')?.summary;
+    const { planned = 0, total = 0, unanswered = 0, lost = 0 } = summary?.messages ?? {};
+    assert.equal(code, 99, stderr);
+    assert.ok(planned > 2_000 && planned === total + unanswered + lost, JSON.stringify(summary?.messages));
+    assert.ok(Math.abs(unanswered - planned / 2) < planned * 0.05, JSON.stringify(summary?.messages));
+    assert.deepEqual([summary?.latency?.count, summary?.latency?.unanswered], [planned, unanswered + lost]);
+    assert.ok(summary!.latency!.max > 5_000 && summary!.latency!.p99 > 4_000, JSON.stringify(summary?.latency));
+  });
+
   it('is followed again after its window was killed, and after another let go of it, to its end', async () => {
     const before = await Promise.all(hosts.map((host) => host.exec(hostState)));
     const runs = join(laptop.home, 'runs-followed');

@@ -198,6 +198,10 @@ suite('workers on loopback', { timeout: 180_000 }, () => {
       await client.until(() => client.open === 10, '10 open');
       const burst = await client.burst(1, 100, 1_000);
       assert.deepEqual([burst.messages, burst.lost], [0, 1_000]);
+      const { tcp, histogram } = await client.conclude(1_000);
+      const { totalCount, maxValue } = decodeFromCompressedBase64(histogram);
+      assert.deepEqual([tcp, totalCount], [{ planned: 1_000, echoed: 0, lost: 0 }, 1_000]);
+      assert.ok(maxValue > 9_500_000, `they count with their age: ${maxValue} µs`);
     } finally {
       client.kill();
       for (const socket of sockets) socket.destroy();

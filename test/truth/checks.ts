@@ -18,6 +18,10 @@ export interface TruthCase {
   /** Part of `npm test`, too: only runs of seconds with few connections. */
   quick: boolean;
   args: readonly string[];
+  /** Words before the command, such as a shell that enters a control group. */
+  through?: readonly string[];
+  /** Orders, one a line, with `--orders` among the arguments. */
+  input?: string;
   /** Disturbs the run from outside: stops a server, opens foreign sockets. */
   onReading?: RunOptions['onReading'];
   /** Held open beside the run; returns what ends it. */

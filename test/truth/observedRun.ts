@@ -57,12 +57,16 @@ export interface ObservedRun {
 export interface RunOptions {
   /** Options of `c10m run`. */
   args: readonly string[];
+  /** Words before the command, such as a shell that enters a control group. */
+  through?: readonly string[];
+  /** Orders, one a line, with `--orders` among the options. */
+  input?: string;
   /** Called at each reading, with the processes known by then: to stop a server, say. */
   onReading?: (run: ObservedRun, reading: KernelReading) => void;
 }
 
 /** Runs `c10m run --json …` in a home of its own and reads the kernel ten times a second beside it. */
-export async function observeRun({ args, onReading }: RunOptions): Promise<ObservedRun> {
+export async function observeRun({ args, through = [], input, onReading }: RunOptions): Promise<ObservedRun> {
   const home = mkdtempSync(join(tmpdir(), 'c10m-truth-'));
   const run: ObservedRun = {
     exitCode: null,
@@ -75,11 +79,13 @@ export async function observeRun({ args, onReading }: RunOptions): Promise<Obser
     readings: [],
     memory: { baseline: undefined, held: [] },
   };
-  const child = spawn(process.execPath, [cli, 'run', '--json', '--runs', join(home, 'runs'), ...args], {
+  const [program = '', ...words] = [...through, process.execPath, cli, 'run', '--json', '--runs', join(home, 'runs'), ...args];
+  const child = spawn(program, words, {
     env: { ...process.env, HOME: home, C10M_STATE_DIRECTORY: join(home, 'state'), TMPDIR: home },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     timeout: runLimitMs,
   });
+  child.stdin.end(input ?? '');
   const end = new AbortController();
   const ended = new Promise<void>((resolve) =>
     child.once('close', (code) => {

@@ -42,6 +42,8 @@ export class RampControl {
   private beganAt = performance.now();
   /** What made the guard stop the ramp. */
   private alarm: GuardAlarm | undefined;
+  /** It is told only with counts from after the stop, so that its wall stands at what is open then. */
+  private isAlarmTold = false;
   private isClosed = false;
   private readonly stale = new Set<string>();
 
@@ -161,6 +163,7 @@ export class RampControl {
     const { story, pool } = this.run;
     await pool.refresh();
     this.alarm = undefined;
+    this.isAlarmTold = false;
     this.sampler.beginRamp();
     begin();
     story.enter('ramping');
@@ -239,16 +242,22 @@ export class RampControl {
       this.alarm = alarm;
       orders.freeze();
       story.log('warn', `The ramp stopped by itself to keep the host usable: ${alarm.evidence}.`);
-      void this.takeFreshSample();
+      void this.tellAlarm();
     } else if (story.phase === 'holding' && !this.hasAlarm()) {
       // Passed in the last moments of the ramp; or the clients are on other hosts, and their controller must hear of it.
       this.alarm = alarm;
       const who = plan.clientWorkers.length === 0 ? 'The clients should stop their ramp to keep this host usable' : 'This host holds no more';
       story.log('warn', `${who}: ${alarm.evidence}.`);
-      void this.takeFreshSample();
+      void this.tellAlarm();
     } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
       stop({ verdict: 'failed', reason: `The run was ended to keep the host usable: ${alarm.evidence}.` });
     }
+  }
+
+  private async tellAlarm(): Promise<void> {
+    await this.run.pool.refresh();
+    this.isAlarmTold = true;
+    if (!this.isClosed) this.takeSample();
   }
 
   /** At a fixed rate, whatever a sample costs; what is late is left out, not caught up. */
@@ -285,7 +294,7 @@ export class RampControl {
     return {
       blocked,
       rate: orders.rate,
-      ...(this.alarm === undefined ? {} : { guard: { id: this.alarm.id, evidence: this.alarm.evidence } }),
+      ...(this.alarm === undefined || !this.isAlarmTold ? {} : { guard: { id: this.alarm.id, evidence: this.alarm.evidence } }),
       ...(serverFiles === undefined ? {} : { serverFiles }),
       ...(waiting === undefined ? {} : { waiting }),
     };
