@@ -217,7 +217,7 @@ suite('workers on loopback', { timeout: 180_000 }, () => {
     try {
       await client.ready();
       client.send({ type: 'target', connections: 30, rate: 0 });
-      await client.until(() => client.open === 30, '30 open');
+      await client.until(() => client.open === 30 && sockets.length === 30, '30 open');
       for (const socket of sockets.splice(0, 12)) socket.destroy();
       await client.until(() => client.stats?.lost === 12 && client.open === 30, '12 lost and opened again');
     } finally {

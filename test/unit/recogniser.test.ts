@@ -116,6 +116,33 @@ const stories: [string, Story, string[]][] = [
     ['tcpMemory'],
   ],
   ['ENOMEM with memory left has no name of ours', { samples: [{}], evidence: blocked('ENOMEM', 'socket') }, ['unknown']],
+  [
+    'a server of the user that accepts 50 of 400 and no more',
+    {
+      input: { connections: 400, engine: 'command', command: 'server' },
+      samples: repeat(6, () => counts(50, 400)),
+      evidence: { waiting: 350, serverFiles: { open: 60 } },
+    },
+    ['serverAccept'],
+  ],
+  [
+    'the same with its files used up',
+    {
+      input: { connections: 400, engine: 'command', command: 'server' },
+      samples: repeat(6, () => counts(50, 400)),
+      evidence: { waiting: 350, serverFiles: { open: 60, full: 64 } },
+    },
+    ['nofile'],
+  ],
+  [
+    'a server of the user that is slow, but goes on accepting',
+    {
+      input: { connections: 400, engine: 'command', command: 'server' },
+      samples: repeat(6, (index) => counts(50 + index, 400)),
+      evidence: { waiting: 300, serverFiles: { open: 60 } },
+    },
+    [],
+  ],
   ['the guard: memory', { samples: [{}], evidence: { guard: { id: 'memory', evidence: 'MemAvailable fell to 900 MiB' } } }, ['memory']],
   ['the guard: files', { samples: [{}], evidence: { guard: { id: 'fileMax', evidence: '951 of 1000 file structures are in use' } } }, ['fileMax']],
   [
