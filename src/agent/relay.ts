@@ -233,7 +233,7 @@ export class Relay {
       if (order === undefined) return [];
       const state = run.readState();
       const supervisorPid = state?.supervisor != null && isAlive(state.supervisor) ? state.supervisor.pid : null;
-      return [{ runId: run.runId, owner: order.owner, startedAt: order.startedAt, state: conditionOfRun(run), supervisorPid }];
+      return [{ runId: run.runId, owner: order.owner, startedAt: order.startedAt, state: conditionOfRun(run), supervisorPid, spec: order.spec }];
     });
   }
 

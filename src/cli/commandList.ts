@@ -100,9 +100,12 @@ export const commandList = {
   },
   runs: {
     operands: 'ACTION [options]',
-    summary: 'list, show, compare, export and import saved runs',
+    summary: 'list, show, follow, compare, export and import saved runs',
     options: {
+      ...reachOptions,
       runs: runsDirectory,
+      host: { value: 'NAME', description: 'With follow: the host of a run that was started elsewhere.', completes: 'host' },
+      plain: { description: 'With follow: print lines instead of a screen that is redrawn.' },
       json: json('the answer'),
       format: { value: 'FORMAT', description: 'Of an export. Default: directory.', choices: ['directory', 'html', 'md', 'csv', 'json'] },
       output: { short: 'o', value: 'PATH', description: 'Where an export is written.', completes: 'file' },
@@ -112,6 +115,7 @@ export const commandList = {
     actions: {
       list: { operands: '', summary: 'all saved runs' },
       show: { operands: 'ID', summary: 'the summary of a run', completes: 'run' },
+      follow: { operands: 'ID [--host NAME]', summary: 'follow a run that goes on, or fetch the end of one; q or Ctrl-C stops it', completes: 'run' },
       compare: { operands: 'ID ID…', summary: 'what differs, and by how much', completes: 'run' },
       export: { operands: 'ID --output PATH', summary: 'a run as a directory, or a report', completes: 'run' },
       import: { operands: 'DIRECTORY', summary: 'take in an exported run', completes: 'directory' },

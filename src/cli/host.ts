@@ -1,9 +1,10 @@
 import { exitCodes, HumanError } from '../core/errors.js';
 import { plainLine, restoreCommands } from '../core/foreignText.js';
 import { specFromInput } from '../core/profile.js';
-import { type HostRun, hostRunSchema, restoreReportSchema, type RestoreReport } from '../protocol/commands.js';
-import { array, parse } from 'valibot';
+import { type HostRun, restoreReportSchema, type RestoreReport } from '../protocol/commands.js';
+import { parse } from 'valibot';
 import { askHost } from '../run/askHost.js';
+import { listHostRuns } from '../run/hostRuns.js';
 import { Run } from '../run/run.js';
 import { factsText, planText } from './check.js';
 import { dependenciesOf } from './environment.js';
@@ -74,7 +75,7 @@ async function reachHost(action: 'test' | 'restore' | 'runs', name: string, valu
     }
     const lease = dependencies.lease(name);
     if (action === 'runs') {
-      const runs = parse(array(hostRunSchema), await askHost(lease, (id) => ({ type: 'list', id }), abort.signal));
+      const runs = await listHostRuns(lease, abort.signal);
       show(runs, hostRunsText(name, runs));
       return exitCodes.done;
     }

@@ -9,12 +9,13 @@ import { metricIds, reportWorse } from './baseline.js';
 import { compareText } from './compareText.js';
 import { defaultRunsDirectory } from './environment.js';
 import { verdictWord } from '../core/verdict.js';
+import { followSaved } from './followSaved.js';
 import { parseCommand } from './options.js';
 import { summaryText } from './summaryText.js';
 import { table } from './table.js';
 import { print, printError } from './output.js';
 
-/** `c10m runs list|show|compare|export|import|remove`. */
+/** `c10m runs list|show|follow|compare|export|import|remove`. */
 export async function runs(args: string[]): Promise<number> {
   const { values, positionals } = parseCommand('runs', args);
   const [action = 'list', ...names] = positionals;
@@ -36,6 +37,8 @@ export async function runs(args: string[]): Promise<number> {
       if (unreadableLines > 0) reportNotes([unreadableText(unreadableLines)]);
       break;
     }
+    case 'follow':
+      return followSaved(one(), values, store);
     case 'compare': {
       if (names.length < 2) throw new HumanError('c10m runs compare takes two runs or more.', { code: 'usage', remedy: 'Help: c10m runs --help' });
       const { comparison, notes } = await compareSaved(
@@ -64,7 +67,7 @@ export async function runs(args: string[]): Promise<number> {
     default:
       throw new HumanError(`"${action}" is not an action of c10m runs.`, {
         code: 'usage',
-        remedy: 'Actions: list, show, compare, export, import, remove. Help: c10m runs --help',
+        remedy: 'Actions: list, show, follow, compare, export, import, remove. Help: c10m runs --help',
       });
   }
   return 0;

@@ -85,14 +85,20 @@ export type Reply = v.InferOutput<typeof replySchema>;
 export const relayMessageSchema = v.union([replySchema, runEventSchema]);
 
 /** A run that a host knows of: one that lives, or one that ended and was not yet fetched. */
-export const hostRunSchema = v.object({
+const hostRunSchema = v.object({
   runId: v.string(),
   owner: v.string(),
   startedAt: v.string(),
   state: v.picklist(['running', 'ended', 'abandoned']),
   supervisorPid: v.nullable(v.number()),
+  spec: v.optional(runSpecSchema),
 });
 export type HostRun = v.InferOutput<typeof hostRunSchema>;
+
+/** The reply to `list`. Throws what valibot throws. */
+export function parseHostRuns(value: unknown): HostRun[] {
+  return v.parse(v.array(hostRunSchema), value);
+}
 
 /** What `restore` found and did. */
 export const restoreReportSchema = v.object({

@@ -129,19 +129,24 @@ export class Run {
 
   /**
    * Follows a run that was started before, by another window or terminal, from the last event that is saved. What happened on several hosts meanwhile is
-   * in their parts; the merged curve has a gap there. A run whose hosts had not all begun is ended.
+   * in their parts; the merged curve has a gap there. A run whose hosts had not all begun is ended. `isGuest`: it was started elsewhere, so that its hosts
+   * keep it for whoever did.
    */
-  async resume(signal: AbortSignal): Promise<Summary> {
+  async resume(signal: AbortSignal, isGuest = false): Promise<Summary> {
     const { store } = this.dependencies;
     const saved = store.read(this.id);
     await store.eachEvent(this.id, (event) => this.record.accept(event));
     if (this.model.summary !== undefined) return this.model.summary;
-    return this.untilClosed(signal, async () => {
-      this.record.saveIn(RunRecording.continue(store, saved), saved.startedAt);
-      if (this.spec.clientHosts.length > 0) return this.finish(await this.resumeParts());
-      const part = { name: this.spec.host, role: 'whole', spec: this.spec, plan: this.model.plan } as const;
-      return this.followWhole(this.addPart(part, { ...newReport(), lastSequence: this.model.lastSequence }));
-    });
+    return this.untilClosed(
+      signal,
+      async () => {
+        this.record.saveIn(RunRecording.continue(store, saved), saved.startedAt);
+        if (this.spec.clientHosts.length > 0) return this.finish(await this.resumeParts());
+        const part = { name: this.spec.host, role: 'whole', spec: this.spec, plan: this.model.plan } as const;
+        return this.followWhole(this.addPart(part, { ...newReport(), lastSequence: this.model.lastSequence }));
+      },
+      isGuest,
+    );
   }
 
   /** Stops the run from any phase: it drains, restores and ends as `stopped`. The first reason counts. A host out of reach is left to its lease. */
@@ -190,14 +195,14 @@ export class Run {
     return this.closing.signal.aborted && this.stopReason === undefined;
   }
 
-  private async untilClosed(signal: AbortSignal, follow: () => Promise<Summary>): Promise<Summary> {
+  private async untilClosed(signal: AbortSignal, follow: () => Promise<Summary>, isGuest = false): Promise<Summary> {
     const onAbort = () => this.stop();
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) this.stop();
     try {
       const summary = await follow();
       // What is not on this disk must stay on the hosts'.
-      if (summary.endSeen && this.model.unsaved === undefined) await this.forget();
+      if (summary.endSeen && this.model.unsaved === undefined && !isGuest) await this.forget();
       return summary;
     } finally {
       signal.removeEventListener('abort', onAbort);

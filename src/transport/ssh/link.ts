@@ -43,10 +43,15 @@ export async function openLink(settings: SshSettings, sock: Duplex | undefined, 
   return new Handshake(settings, sock, options, judge, new Authenticator(settings, identities, options.secrets), problems).run();
 }
 
+/** A link that answers takes a goodbye within a round trip; nobody waits for one that does not. */
+const goodbyeMs = 300;
+
 /** Says goodbye; a link that is dead cannot, and would hold its socket until the keep-alive gives up. */
 function endClient(client: Client): void {
+  // ssh2 destroys no socket whose writing side has ended, which is what `end` does to it.
+  const socket = (client as Client & { _sock?: Duplex })._sock;
   client.end();
-  setTimeout(() => client.destroy(), 1_000).unref();
+  setTimeout(() => socket?.destroy(), goodbyeMs).unref();
 }
 
 /** The way from a socket to a link. */

@@ -70,8 +70,10 @@ export function registerHostCommands(dependencies: HostCommandDependencies): Dis
 }
 
 /** Secrets leave with the last saved host that leads to the account they are of. Returns how many there were. */
-async function forgetSecrets({ registry, secrets }: HostCommandDependencies, host: SavedHost): Promise<number> {
+async function forgetSecrets({ registry, secrets, pool }: HostCommandDependencies, host: SavedHost): Promise<number> {
   let forgotten = 0;
+  // What was typed for it is in memory, too, and its settings hold for the next connection.
+  for (const name of [host.name, targetOf(host)]) await pool.forget(name);
   for (const name of [host.name, targetOf(host)]) if (registry.find(name) === undefined) forgotten += await secrets.forget(name);
   return forgotten;
 }
