@@ -39,7 +39,13 @@ function begin(t: TestContext, host: FakeHost, isStarting = true) {
 }
 
 const endText = (end: Awaited<ReturnType<HostLink['follow']>>) =>
-  end === undefined ? 'released' : end.is === 'seen' ? 'seen' : end.is === 'unseen' ? `unseen: ${end.why}` : `notBegun: ${(end.error as HumanError).code}`;
+  end === undefined
+    ? 'released'
+    : end.is === 'seen'
+      ? 'seen'
+      : end.is === 'unseen'
+        ? `unseen: ${end.why}`
+        : `notBegun: ${end.error instanceof HumanError ? end.error.code : 'defect'}`;
 
 describe('a link with a host', () => {
   it('starts, follows, and ends with the summary', async (t) => {

@@ -39,11 +39,14 @@ function shown(state: LinkState, actions: readonly string[]): string {
     ended: () => {
       if (state.is !== 'ended') return [];
       const { end } = state;
-      return [end.is, ...(end.is === 'unseen' ? [end.why] : end.is === 'notBegun' ? [(end.error as HumanError).code, end.error.message] : [])];
+      return [
+        end.is,
+        ...(end.is === 'unseen' ? [end.why] : end.is === 'notBegun' ? [end.error instanceof HumanError ? end.error.code : 'defect', end.error.message] : []),
+      ];
     },
     released: () => [],
   }[state.is]();
-  const stop = 'stop' in state && state.stop !== undefined ? [`stop: ${state.stop}`] : [];
+  const stop = 'stop' in state ? [`stop: ${state.stop}`] : [];
   const details = [...parts, ...stop].join(', ');
   return [`${state.is}${details === '' ? '' : `(${details})`}`, ...actions].join(' ');
 }
