@@ -29,6 +29,7 @@ function begin(t: TestContext, host: FakeHost, isStarting = true) {
     leaseSeconds: 120,
     lease: host.lease,
     lastSequence: 0,
+    elapsedSeconds: () => 0,
     order: isStarting ? { runId: 'r', spec: {} as never, role: 'whole', owner: 'me' } : undefined,
     onEvent: () => undefined,
     onChange: () => states.push(link.state.is),

@@ -8,6 +8,7 @@ import type { RelayChannel } from '../../../src/transport/transport.js';
 export class FakeRelay implements RelayChannel {
   isSilent = false;
   isClosed = false;
+  readonly isFlooded = false;
   readonly commands: ControllerCommand['type'][] = [];
   readonly eventListeners = new Set<(event: RunEvent) => void>();
   readonly closeListeners = new Set<(reason: string) => void>();
@@ -34,6 +35,10 @@ export class FakeRelay implements RelayChannel {
   onClose(listener: (reason: string) => void): () => void {
     this.closeListeners.add(listener);
     return () => this.closeListeners.delete(listener);
+  }
+
+  expectReplay(): void {
+    // Nothing is bounded here.
   }
 
   onNoise(): () => void {
