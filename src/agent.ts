@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { messageOf } from './core/errors.js';
 import { setCloseOnExec } from './linux/hostCalls.js';
 import { bringLoopbackUp } from './linux/netns.js';
+import { setParentDeathSignal } from './linux/limits.js';
 import { identityOf } from './linux/process.js';
 import { Guardian } from './agent/restoration/guardian.js';
 import { guardianLockFd } from './agent/restoration/guardianLink.js';
@@ -14,6 +15,8 @@ import { Supervisor } from './agent/supervisor.js';
 import { SysctlFiles } from './agent/restoration/sysctlFiles.js';
 
 const agentPath = process.argv[1]!;
+/** SIGKILL: a probe has nobody to answer once its relay is gone, even when it was stopped. */
+const killSignal = 9;
 
 async function main(command: string | undefined, args: string[]): Promise<void> {
   switch (command) {
@@ -25,9 +28,11 @@ async function main(command: string | undefined, args: string[]): Promise<void> 
       break;
     }
     case 'probe':
+      setParentDeathSignal(killSignal);
       await probeMain(args[0] ?? '', args[1] === 'isolated', (text) => process.stdout.write(text));
       return;
     case 'loopback':
+      setParentDeathSignal(killSignal);
       tryLoopback();
       return;
     case 'supervise': {

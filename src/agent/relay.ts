@@ -30,6 +30,8 @@ export const supervisorStartFd = 4;
 const startTimeoutMs = 15_000;
 const startPollMs = 20;
 const endTimeoutMs = 10_000;
+/** Due timers come before what can be read: this is long enough for both. */
+const loopTurnMs = 20;
 
 /** Speaks with one controller over stdin and stdout. Ends with stdin; runs live on. */
 export class Relay {
@@ -37,6 +39,7 @@ export class Relay {
   private starting: Promise<unknown> = Promise.resolve();
   private stopping: Promise<void> = Promise.resolve();
   private opened: StateDirectory | undefined;
+  private hasEnded = false;
 
   constructor(
     private readonly openState: () => StateDirectory,
@@ -57,7 +60,11 @@ export class Relay {
     );
     return new Promise((resolve) => {
       input.on('data', (chunk: Buffer) => splitter.write(chunk));
-      const end = () => void this.stopping.then(resolve);
+      const end = () => {
+        this.hasEnded = true;
+        // A start that is under way removes what it made, or has its run begin.
+        void Promise.all([this.starting, this.stopping]).then(() => resolve());
+      };
       input.on('end', end);
       input.on('error', end);
       // The controller went away.
@@ -128,6 +135,9 @@ export class Relay {
       // The plan says where it must live.
       const isolation = plan?.isolation ?? spec.isolation;
       const kind = isolation === 'host' || outer.namespace.kind === 'none' ? undefined : outer.namespace.kind;
+      // A relay that was stopped for a while may find that its controller went away meanwhile: a turn of the loop reads the end.
+      await sleep(loopTurnMs);
+      if (this.hasEnded) throw new HumanError('The controller went away before the run began; nothing was started.', { code: 'cancelled' });
       await this.spawnSupervisor(run, kind, lock, start);
     } catch (error) {
       // A lost start leaves nothing behind.
@@ -162,7 +172,11 @@ export class Relay {
   private otherRun(): { runId: string; owner: string } | undefined {
     return this.state
       .runs()
-      .filter((run) => run.readState()?.guardian != null && conditionOfRun(run) === 'running')
+      .filter((run) => {
+        const state = run.readState();
+        // One that ended is just closing its files.
+        return state?.guardian != null && !state.ended && conditionOfRun(run) === 'running';
+      })
       .map((run) => run.readOrder())[0];
   }
 

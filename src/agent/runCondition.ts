@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { canAct, type ProcessIdentity } from '../linux/process.js';
+import { canAct, isAlive, type ProcessIdentity } from '../linux/process.js';
 import { readBootId } from './bootId.js';
 import { Journal } from './restoration/journal.js';
 import { isComplete } from './spool.js';
@@ -10,11 +10,18 @@ export type RunCondition = 'running' | 'ended' | 'abandoned';
 
 /**
  * Whether a run has somebody who will end it in order. One whose supervisor and guardian are dead is abandoned; so is one whose
- * living ones were stopped (SIGSTOP), since they hold the host and do nothing. Pids of an earlier boot are anybody's.
+ * living ones were stopped (SIGSTOP), since they hold the host and do nothing, be it after the run's last word. Pids of an earlier
+ * boot are anybody's.
  */
 export function conditionOf(state: RunState, bootId: string): RunCondition {
-  if (state.ended) return 'ended';
-  return state.bootId === bootId && [state.supervisor, state.guardian].some(isAble) ? 'running' : 'abandoned';
+  const keepers = livingKeepers(state, bootId);
+  if (keepers.some(canAct)) return 'running';
+  return state.ended && keepers.length === 0 ? 'ended' : 'abandoned';
+}
+
+function livingKeepers(state: RunState, bootId: string): ProcessIdentity[] {
+  if (state.bootId !== bootId) return [];
+  return [state.supervisor, state.guardian].filter((identity) => identity !== null).filter(isAlive);
 }
 
 /** The condition of a run on the disk, where a full disk may have kept the last note of its end from being written. */
@@ -23,7 +30,7 @@ export function conditionOfRun(run: RunDirectory): RunCondition {
   const state = run.readState();
   if (state === undefined) return isStarting(run, bootId) ? 'running' : 'abandoned';
   const condition = conditionOf(state, bootId);
-  if (condition !== 'abandoned' || !isComplete(run.spoolPath)) return condition;
+  if (condition !== 'abandoned' || livingKeepers(state, bootId).length > 0 || !isComplete(run.spoolPath)) return condition;
   try {
     return Journal.load(run.journalPath)?.isClosed === false ? 'abandoned' : 'ended';
   } catch {

@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SysctlFact } from '../../protocol/facts.js';
 
@@ -33,9 +33,12 @@ export class SysctlFiles {
 
   /** Throws the kernel's error (EACCES, EINVAL, EROFS …). The whole value goes in one write, as the kernel demands. */
   write(key: string, value: string): void {
-    const fd = openSync(this.path(key), constants.O_WRONLY | constants.O_TRUNC);
+    const fd = openSync(this.path(key), constants.O_WRONLY);
     try {
-      writeSync(fd, `${value}\n`);
+      const bytes = Buffer.from(`${value}\n`);
+      writeSync(fd, bytes);
+      // A plain file (a test's) may have held more; emptied before, it would hold nothing when this process is killed here.
+      if (fstatSync(fd).size > bytes.length) ftruncateSync(fd, bytes.length);
     } finally {
       closeSync(fd);
     }

@@ -24,6 +24,8 @@ export interface Link {
   user?: string;
   /** Shell text before `node`, such as `exec setpriv …`; `exec` when absent. */
   prefix?: string;
+  /** Without SSH, by `nsenter`: for many runs in a short time. */
+  isDirect?: boolean;
 }
 
 /** A controller of the tests: one relay over `ssh`, all events in order, and the order in which to fail. */
@@ -124,8 +126,13 @@ export class RemoteRun {
     return (await this.request((id) => ({ type: 'list', id }))) as HostRun[];
   }
 
-  async forget(): Promise<void> {
-    await this.request((id) => ({ type: 'forget', id, runId: this.runId }));
+  /** The summary has come. */
+  get isSummarised(): boolean {
+    return this.events.at(-1)?.type === 'summary';
+  }
+
+  async forget(timeoutMs?: number): Promise<void> {
+    await this.request((id) => ({ type: 'forget', id, runId: this.runId }), timeoutMs);
   }
 
   close(): void {
@@ -134,10 +141,11 @@ export class RemoteRun {
   }
 
   private open(): ChildProcessByStdio<Writable, Readable, Readable> {
-    const { host, agentPath, user, prefix } = this.link;
+    const { host, agentPath, user, prefix, isDirect } = this.link;
     const remote = `export C10M_STATE_DIRECTORY=${stateDirectory}-${user ?? 'root'}; ${prefix ?? 'exec'} ${process.execPath} ${agentPath} relay`;
     const options = ['-F', 'none', '-i', host.keyFile, '-o', `UserKnownHostsFile=${host.knownHostsFile}`, '-o', 'BatchMode=yes', '-p', String(host.port)];
-    const child = spawn('ssh', [...options, `${user ?? 'root'}@${host.address}`, remote], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const [program, ...words] = isDirect === true ? host.enter(remote) : ['ssh', ...options, `${user ?? 'root'}@${host.address}`, remote];
+    const child = spawn(program!, words, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.closed = false;
     const splitter = new LineSplitter((line) => this.receive(line));
     child.stdout.on('data', (chunk: Buffer) => {

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RestoreReport } from '../../../src/protocol/commands.js';
 import { startHost, type TestHost } from '../support/host.js';
-import { leftoversBetween, pidsOf, snapshotOf, type HostSnapshot } from './hostSnapshot.js';
-import { RemoteRun, specFor } from './remoteRun.js';
+import { decoysOf, endStrangers, ownProcesses, plantDecoys, startStrangers } from './decoys.js';
+import { leftoversBetween, snapshotOf, type HostSnapshot } from './hostSnapshot.js';
+import { RemoteRun, specFor, stateDirectory } from './remoteRun.js';
 import { agentPath } from './runCase.js';
 
 /** Marsaglia's xorshift32: the same seed gives the same run, on every machine. */
@@ -17,133 +19,169 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-const leaseMs = 10_000;
-/** A run of the soak takes about 4 s when nobody disturbs it, so every phase is hit. */
-const latestFaultMs = 3_500;
-/** This share of the faults comes from the start command on, before anything lives; the others from the supervisor's first event on. */
+/** A run of the soak takes about 3 s when nobody disturbs it, so every phase is hit. */
+const latestStrikeMs = 2_500;
+const maximumStrikes = 3;
+/** This share of the blows falls from the start command on, before anything lives; the others from the supervisor's first event on. */
 const earlyShare = 0.15;
+const maximumTargets = 4;
+const stopShare = 0.4;
+/** A controller that hears nothing for this long comes back over a new relay; a person stops the run after as long again. */
+const silenceMs = 4_000;
+const endTimeoutMs = 60_000;
+const state = `${stateDirectory}-root`;
 
-interface SoakFault {
-  name: string;
-  /** Faults that wait for a lease come less often. */
-  weight: number;
-  verdicts: readonly string[];
-  strike(run: RemoteRun, host: TestHost): Promise<unknown>;
-}
-
-const hostKill = (host: TestHost, ...which: Parameters<typeof pidsOf>) => host.exec(`kill -9 $(${pidsOf(...which)})`);
-/** Kills who is there already; a process that the run has not started yet cannot be struck. */
-const strike = async (run: RemoteRun, who: 'supervisor' | 'guardian' | 'server' | 'client', signal = 'KILL') => {
-  if (run.events.some((event) => (who === 'supervisor' ? event.type === 'hello' : event.type === 'worker' && event.role === who))) await run.kill(who, signal);
-};
-
-export const soakFaults: readonly SoakFault[] = [
-  { name: 'kill -9 supervisor', weight: 4, verdicts: ['failed', 'finished'], strike: (run) => strike(run, 'supervisor') },
-  { name: 'kill -9 guardian', weight: 3, verdicts: ['finished'], strike: (run) => strike(run, 'guardian') },
-  {
-    name: 'kill -9 supervisor and guardian',
-    weight: 4,
-    verdicts: ['failed', 'finished'],
-    strike: (_, host) => hostKill(host, 'agent', '(supervise|guard) '),
-  },
-  { name: 'kill -9 everything of ours', weight: 3, verdicts: ['failed', 'finished'], strike: (_, host) => hostKill(host, 'any') },
-  { name: 'kill -9 server worker', weight: 3, verdicts: ['failed', 'finished'], strike: (run) => strike(run, 'server') },
-  { name: 'kill -9 client worker', weight: 3, verdicts: ['failed', 'finished'], strike: (run) => strike(run, 'client') },
-  { name: 'kill -9 relay', weight: 3, verdicts: ['finished'], strike: (_, host) => hostKill(host, 'agent', 'relay') },
-  { name: 'stop', weight: 3, verdicts: ['stopped', 'finished'], strike: (run) => run.request((id) => ({ type: 'stop', id })).catch(() => undefined) },
-  { name: 'SIGTERM supervisor', weight: 2, verdicts: ['stopped', 'finished'], strike: (run) => strike(run, 'supervisor', 'TERM') },
-  { name: 'SIGSTOP supervisor', weight: 1, verdicts: ['failed', 'finished'], strike: (run) => strike(run, 'supervisor', 'STOP') },
-  {
-    name: 'kill -9 controller',
-    weight: 1,
-    verdicts: ['stopped', 'finished'],
-    async strike(run) {
-      process.kill(run.sshPid, 'SIGKILL');
-      await delay(leaseMs + 2_000);
-    },
-  },
-];
-
+/** What was done to one run, and what is wrong afterwards. */
 export interface SoakRow {
   number: number;
-  fault: string;
-  atMs: number;
-  phase: string;
+  isolation: 'netns' | 'host';
+  strikes: string[];
   verdict: string;
   problems: string[];
 }
 
-interface Draw {
-  number: number;
-  fault: SoakFault;
-  atMs: number;
-  isEarly: boolean;
+interface Scene {
+  host: TestHost;
+  pidNamespace: string;
+  before: HostSnapshot;
+  decoys: string;
 }
 
-/** Runs killed at random moments by random faults, over a few hosts at a time. Resolves with a row for each. */
-export async function soak(options: { runs: number; seed: number; hosts: number; report(row: SoakRow): void }): Promise<SoakRow[]> {
-  const random = randomFrom(options.seed);
-  const bag = soakFaults.flatMap((fault) => Array.from({ length: fault.weight }, () => fault));
-  // Drawn beforehand, so that the draw does not depend on which host is quicker.
-  const draws: Draw[] = Array.from({ length: options.runs }, (_, number) => ({
-    number,
-    fault: bag[Math.floor(random() * bag.length)]!,
-    atMs: Math.floor(random() * latestFaultMs),
-    isEarly: random() < earlyShare,
-  }));
+/** Strikes runs with signals until so many blows have fallen, over a few hosts at a time. Resolves with a row for each run. */
+export async function soak(options: { kills: number; seed: number; hosts: number; report(row: SoakRow): void }): Promise<SoakRow[]> {
   const rows: SoakRow[] = [];
+  let number = 0;
+  let kills = 0;
   const work = async (index: number) => {
-    const host = await startHost({ name: `s${index}`, fakeSysctls: { 'fs/file-max': '5000' } });
-    const before = await snapshotOf(host);
-    for (let draw = draws.shift(); draw !== undefined; draw = draws.shift()) {
-      const row = await soakOnce(host, before, draw);
+    const scene = await prepareScene(index);
+    while (kills < options.kills) {
+      const mine = number++;
+      const row = await soakOnce(scene, mine, randomFrom(options.seed + 7_919 * mine));
+      kills += row.strikes.length;
       rows.push(row);
       options.report(row);
     }
-    await host.stop();
+    await scene.host.stop();
   };
   await Promise.all(Array.from({ length: options.hosts }, (_, index) => work(index)));
   return rows;
 }
 
-async function soakOnce(host: TestHost, before: HostSnapshot, { number, fault, atMs, isEarly }: Draw): Promise<SoakRow> {
-  const run = new RemoteRun({ host, agentPath }, `soak-${number}`);
-  const problems: string[] = [];
-  let verdict = 'never began';
-  let phase = 'none';
+async function prepareScene(index: number): Promise<Scene> {
+  const host = await startHost({ name: `s${index}`, fakeSysctls: { 'fs/file-max': '10000' } });
+  // Lower than the plan needs, and as long: a write of another length to a plain file is not one step, as it is with a key of the kernel.
+  await plantDecoys(host, state);
+  const pidNamespace = (await host.exec('readlink /proc/self/ns/pid')).stdout.trim();
+  return { host, pidNamespace, before: await snapshotOf(host), decoys: await decoysOf(host, state) };
+}
+
+async function soakOnce(scene: Scene, number: number, random: () => number): Promise<SoakRow> {
+  const { host } = scene;
+  const isolation = random() < 0.5 ? 'netns' : 'host';
+  const row: SoakRow = { number, isolation, strikes: [], verdict: 'never began', problems: [] };
+  const run = new RemoteRun({ host, agentPath, isDirect: true }, `soak-${number}`);
+  let strangers: string[] = [];
   try {
-    // The fault may come before the reply.
-    const started = run.start(specFor({ connections: 2_000, holdSeconds: 2 })).catch(() => undefined);
-    if (!isEarly) await run.waitFor('the first event', (event) => event.type === 'hello', 20_000);
-    await delay(atMs);
-    phase = run.events.flatMap((event) => (event.type === 'phase' ? [event.phase] : [])).at(-1) ?? 'none';
-    await fault.strike(run, host);
-    await Promise.race([started, delay(5_000)]);
-    await delay(100);
-    if (run.closed) await run.reattach().catch((error: unknown) => (String(error).includes('knows no run') ? undefined : Promise.reject(error as Error)));
-    if (run.events.length > 0 || (await run.list()).length > 0) {
-      const summary = await run.summary(60_000);
-      ({ verdict } = summary);
-      if (!fault.verdicts.includes(verdict)) problems.push(`ended ${verdict} (${summary.reason ?? ''})`);
-      if (!summary.hostRestored) problems.push('not restored');
-      problems.push(...run.gaps.map((gap) => `gap ${gap}`));
-      await run.forget();
+    void run.start(specFor({ connections: 200, holdSeconds: 1, isolation })).catch(() => undefined);
+    if (random() >= earlyShare) await run.waitFor('the first event', (event) => event.type === 'hello', endTimeoutMs);
+    const strikes = 1 + Math.floor(random() * maximumStrikes);
+    for (let strike = 0; strike < strikes && !run.isSummarised; strike++) {
+      await delay(random() * (strike === 0 ? latestStrikeMs : latestStrikeMs / 2));
+      const blow = strikeOnce(scene, random);
+      if (blow !== undefined) row.strikes.push(blow);
     }
+    strangers = await startStrangers(host, 2);
+    await waitForTruth(run, row);
+    await checkClean(run, row);
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    row.problems.push(error instanceof Error ? error.message : String(error));
   } finally {
     run.close();
   }
+  // Whoever stopped a relay lets it go on: it sees that its controller is gone.
+  for (const { pid, isStopped, role } of ownProcesses(scene.pidNamespace)) if (isStopped && role === 'relay') signal(pid, 'SIGCONT');
+  row.problems.push(...(await endStrangers(host, strangers)).map((pid) => `a stranger in a namespace of its own was ended (${pid})`));
+  row.problems.push(...(await settledLeftovers(scene)));
+  return row;
+}
+
+/** One to four of our processes that live now, of any role, are killed or stopped at once. */
+function strikeOnce({ pidNamespace }: Scene, random: () => number): string | undefined {
+  const alive = ownProcesses(pidNamespace);
+  const words: string[] = [];
+  for (let count = 1 + Math.floor(random() * maximumTargets); count > 0 && alive.length > 0; count--) {
+    const [target] = alive.splice(Math.floor(random() * alive.length), 1);
+    // A helper that is stopped in the 50 ms before it asked to die with its relay is nobody's: it holds nothing, and is not stopped here.
+    const name = random() < stopShare && target!.role !== 'other' ? 'SIGSTOP' : 'SIGKILL';
+    signal(target!.pid, name);
+    words.push(`${name === 'SIGSTOP' ? 'stop' : 'kill'} ${target!.role}`);
+  }
+  return words.length === 0 ? undefined : words.join('+');
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It ended by itself.
+  }
+}
+
+/** As a controller does: comes back when it hears nothing, stops the run when that does not help, and ends with the summary. */
+async function waitForTruth(run: RemoteRun, row: SoakRow): Promise<void> {
+  const deadline = performance.now() + endTimeoutMs;
+  let heard = { events: run.events.length, at: performance.now() };
+  let returns = 0;
+  while (!run.isSummarised) {
+    if (performance.now() > deadline)
+      throw new Error(`no summary within ${endTimeoutMs / 1_000} s; the last event: ${JSON.stringify(run.events.at(-1)).slice(0, 200)}`);
+    await delay(50);
+    if (run.events.length > heard.events) heard = { events: run.events.length, at: performance.now() };
+    if (!run.closed && performance.now() - heard.at < silenceMs) continue;
+    heard = { events: run.events.length, at: performance.now() };
+    if (!(await comeBack(run))) return;
+    if (++returns > 1) void run.request((id) => ({ type: 'stop', id })).catch(() => undefined);
+  }
+  const summary = await run.summary();
+  row.verdict = summary.verdict;
+  if (!summary.hostRestored) row.problems.push('not restored');
+  row.problems.push(...run.gaps.map((gap) => `gap ${gap}`));
+}
+
+/** False when the host knows no such run: it never began. */
+async function comeBack(run: RemoteRun): Promise<boolean> {
+  try {
+    await run.reattach();
+    return true;
+  } catch (error) {
+    if (String(error).includes('knows no run')) return false;
+    throw error;
+  }
+}
+
+/** Fetches the end, restores what a run that never began left, and hears that all is clean. That it is, is looked at by others. */
+async function checkClean(run: RemoteRun, row: SoakRow): Promise<void> {
+  // The relay that brought the summary may have been stopped right after.
+  if (await comeBack(run)) await run.forget();
+  await run.request((id) => ({ type: 'restore', id, dryRun: false }));
+  const report = (await run.request((id) => ({ type: 'restore', id, dryRun: true }))) as RestoreReport;
+  if (!report.complete || report.runs.length > 0) row.problems.push(`restore says ${JSON.stringify(report)}`);
+}
+
+/** The last processes need a moment to end. */
+async function settledLeftovers({ host, before, decoys }: Scene): Promise<string[]> {
   let left: string[] = [];
-  for (let tries = 0; tries < 10; tries++) {
+  for (let tries = 0; tries < 15; tries++) {
     left = leftoversBetween(before, await snapshotOf(host));
     if (left.length === 0) break;
     await delay(200);
   }
-  return { number, fault: fault.name, atMs, phase, verdict, problems: [...problems, ...left] };
+  const now = await decoysOf(host, state);
+  if (now !== decoys) left.push(`a stranger changed:\n${decoys}became\n${now}`);
+  return left;
 }
 
 export function describeRow(row: SoakRow): string {
   const outcome = row.problems.length === 0 ? 'nothing left' : row.problems.join('; ');
-  return `${String(row.number).padStart(3)} ${row.fault.padEnd(32)} at ${String(row.atMs).padStart(4)} ms (${row.phase.padEnd(10)}) → ${row.verdict.padEnd(11)} ${outcome}`;
+  return `${String(row.number).padStart(4)} ${row.isolation.padEnd(5)} ${row.strikes.join(', then ').padEnd(60)} → ${row.verdict.padEnd(11)} ${outcome}`;
 }

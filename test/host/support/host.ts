@@ -58,6 +58,8 @@ export interface TestHost {
   readonly lab: Lab;
   /** Runs a shell command as root inside, without SSH. */
   exec(shellCommand: string, input?: string): Promise<ExecResult>;
+  /** The program and its arguments that do so. */
+  enter(shellCommand: string): string[];
   /** What its SSH server wrote so far. */
   serverLog(): string;
   stop(): Promise<void>;
@@ -195,8 +197,13 @@ class NamespaceHost implements TestHost {
   }
 
   exec(shellCommand: string, input = ''): Promise<ExecResult> {
+    const [program, ...words] = this.enter(shellCommand);
+    return run(program!, words, input);
+  }
+
+  enter(shellCommand: string): string[] {
     if (this.initPid === undefined) throw new Error(`the test host ${this.name} is not running`);
-    return run('nsenter', ['-t', String(this.initPid), '-m', '-u', '-p', '-i', '-n', 'sh', '-c', shellCommand], input);
+    return ['nsenter', '-t', String(this.initPid), '-m', '-u', '-p', '-i', '-n', 'sh', '-c', shellCommand];
   }
 
   serverLog(): string {
