@@ -261,7 +261,7 @@ export const faultCases: readonly FaultCase[] = [
       await run.reattach();
     },
     verdict: 'failed',
-    reason: /cgroup|SIGKILL/,
+    reason: /control group|SIGKILL/,
   },
   {
     name: 'a key changed by someone else',
