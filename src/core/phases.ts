@@ -3,8 +3,9 @@ import type { Phase } from '../protocol/events.js';
 /** The phases that may follow each phase. A run always passes through `restoring` and ends in one of the last three. */
 const successors: Record<Phase, readonly Phase[]> = {
   probing: ['planning', 'restoring'],
-  planning: ['deploying', 'restoring'],
-  deploying: ['tuning', 'restoring'],
+  // An older host has phases of its own for what takes no time.
+  planning: ['deploying', 'tuning', 'starting', 'restoring'],
+  deploying: ['tuning', 'starting', 'restoring'],
   tuning: ['starting', 'restoring'],
   starting: ['ramping', 'draining', 'restoring'],
   ramping: ['holding', 'draining', 'restoring'],

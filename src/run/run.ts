@@ -232,7 +232,7 @@ export class Run {
 
   /** The servers first, then the clients. */
   private async startParts(first: HostPart, others: readonly HostPart[]): Promise<Outcome> {
-    for (const phase of ['deploying', 'tuning', 'starting'] as const) this.record.enter(phase);
+    this.record.enter('starting');
     const server = this.addPart(first);
     const failure = await awaitServer(this.conducted(), server);
     if (failure !== undefined || this.isReleased()) return failure ?? { verdict: 'stopped' };

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { describeProof, HalfOpenWatch } from '../../core/walls/halfOpen.js';
 import { isFinal } from '../../core/phases.js';
 import { WallRecogniser, type WallEvidence } from '../../core/walls/recogniser.js';
@@ -11,11 +10,11 @@ import type { Plan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import type { Orders } from './orders.js';
 import { RampProgress } from './rampProgress.js';
-import { type GuardAlarm, judgeGuard, readGuard } from './rampGuard.js';
+import { type GuardAlarm, type GuardReading, judgeGuard } from './rampGuard.js';
 import type { RunStory } from '../runStory.js';
-import { Sampler } from './sampler.js';
+import type { Sampler } from './sampler.js';
 import { totalsOf } from './totals.js';
-import { sleep } from '../../files/sleep.js';
+import type { Clock } from '../../files/clock.js';
 import type { WorkerPool } from './workerPool.js';
 import type { Worker } from './workerProcess.js';
 
@@ -32,14 +31,30 @@ const settleMs = 10_000;
 /** How a run that ends early ends. */
 export type EarlyEnd = Omit<RunEnd, 'hostRestored' | 'keys'>;
 
+/** What a ramp works with. The clock and the guard's readings are parameters, so that a test can be the host. */
+export interface RampRun {
+  story: Pick<RunStory, 'phase' | 'emit' | 'enter' | 'log' | 'summarise'> & { spool: Pick<RunStory['spool'], 'sampleSeconds'> };
+  spec: RunSpec;
+  plan: Plan;
+  facts: HostFacts;
+  pool: Pick<WorkerPool, 'all' | 'servers' | 'clients' | 'capacity' | 'refresh' | 'prove'>;
+  orders: Pick<Orders, 'target' | 'rate' | 'aim' | 'freeze' | 'keepOpen' | 'reached' | 'takeChange'>;
+  sampler: Pick<Sampler, 'observe' | 'sample' | 'takeBaseline' | 'refreshProcesses' | 'beginRamp' | 'beginDrain'>;
+  signal: AbortSignal;
+  clock: Clock;
+  readGuard: () => GuardReading;
+  /** Ends the run early. */
+  stop: (end: EarlyEnd) => void;
+}
+
 /** Ramps, holds, measures and guards: what happens between the workers being ready and their end. */
 export class RampControl {
-  private readonly sampler: Sampler;
+  private readonly sampler: RampRun['sampler'];
   private readonly recogniser: WallRecogniser;
   private readonly halfOpen: HalfOpenWatch;
-  private sampleTimer: NodeJS.Timeout | undefined;
-  private guardTimer: NodeJS.Timeout | undefined;
-  private beganAt = performance.now();
+  private cancelSample: () => void = () => undefined;
+  private cancelGuard: () => void = () => undefined;
+  private beganAt: number;
   /** What made the guard stop the ramp. */
   private alarm: GuardAlarm | undefined;
   /** It is told only with counts from after the stop, so that its wall stands at what is open then. */
@@ -47,26 +62,10 @@ export class RampControl {
   private isClosed = false;
   private readonly stale = new Set<string>();
 
-  constructor(
-    private readonly run: {
-      story: RunStory;
-      spec: RunSpec;
-      plan: Plan;
-      facts: HostFacts;
-      pool: WorkerPool;
-      orders: Orders;
-      signal: AbortSignal;
-      /** Ends the run early. */
-      stop: (end: EarlyEnd) => void;
-    },
-  ) {
-    const { plan, facts, pool } = run;
-    this.sampler = new Sampler(pool, {
-      cores: availableParallelism(),
-      guardBytes: plan.guardBytes,
-      isTracked: facts.conntrack !== null,
-      isStateless: plan.client === 'stateless',
-    });
+  constructor(private readonly run: RampRun) {
+    const { plan, facts, clock, sampler } = run;
+    this.sampler = sampler;
+    this.beganAt = clock.now();
     this.recogniser = new WallRecogniser(plan, facts);
     this.halfOpen = new HalfOpenWatch(plan.engine);
   }
@@ -83,7 +82,7 @@ export class RampControl {
     this.sampler.takeBaseline();
     this.scheduleSample();
     this.scheduleGuard();
-    this.beganAt = performance.now();
+    this.beganAt = this.run.clock.now();
     const stages = spec.stages.length > 0 ? spec.stages : [{ to: plan.connections, rate: spec.rate, holdSeconds: spec.holdSeconds }];
     for (const stage of stages) {
       await this.ramp(() => orders.aim(Math.min(stage.to, plan.connections), stage.rate ?? 0));
@@ -119,8 +118,8 @@ export class RampControl {
 
   close(): void {
     this.isClosed = true;
-    clearTimeout(this.guardTimer);
-    clearTimeout(this.sampleTimer);
+    this.cancelGuard();
+    this.cancelSample();
   }
 
   takeSample(): void {
@@ -176,9 +175,9 @@ export class RampControl {
     const { story, orders, pool, signal } = this.run;
     const progress = new RampProgress();
     for (;;) {
-      await sleep(pollMs, signal);
+      await this.run.clock.sleep(pollMs, signal);
       const { established, opened, failed } = totalsOf(pool.all);
-      const now = performance.now();
+      const now = this.run.clock.now();
       const end = progress.observe(now, { target: orders.target, established, opened, failed: failed.total });
       const idleMs = progress.idleMs(now);
       const clientsDone = pool.clients.every((worker) => worker.isDone);
@@ -200,16 +199,16 @@ export class RampControl {
   private async hold(seconds: number): Promise<void> {
     const { story, orders, signal } = this.run;
     story.enter('holding');
-    let deadline = performance.now() + seconds * 1_000;
+    let deadline = this.run.clock.now() + seconds * 1_000;
     this.takeSample();
-    while (performance.now() < deadline) {
-      await sleep(Math.min(pollMs, Math.max(1, deadline - performance.now())), signal);
+    while (this.run.clock.now() < deadline) {
+      await this.run.clock.sleep(Math.min(pollMs, Math.max(1, deadline - this.run.clock.now())), signal);
       if (orders.takeChange()) {
-        const left = deadline - performance.now();
+        const left = deadline - this.run.clock.now();
         // Its order is with the workers already.
         await this.ramp(() => undefined);
         story.enter('holding');
-        deadline = performance.now() + Math.max(left, 0);
+        deadline = this.run.clock.now() + Math.max(left, 0);
       }
     }
     await this.run.pool.refresh();
@@ -225,18 +224,15 @@ export class RampControl {
   private scheduleGuard(): void {
     const { story, facts } = this.run;
     const isTight = story.phase === 'ramping' && facts.cgroup.memoryMaximumBytes !== null;
-    this.guardTimer = setTimeout(
-      () => {
-        this.checkGuard();
-        this.scheduleGuard();
-      },
-      isTight ? guardIntervalInGroupMs : guardIntervalMs,
-    );
+    this.cancelGuard = this.run.clock.after(isTight ? guardIntervalInGroupMs : guardIntervalMs, () => {
+      this.checkGuard();
+      this.scheduleGuard();
+    });
   }
 
   private checkGuard(): void {
     const { story, plan, orders, stop } = this.run;
-    const alarm = judgeGuard(readGuard(), plan.guardBytes);
+    const alarm = judgeGuard(this.run.readGuard(), plan.guardBytes);
     if (alarm === undefined) return;
     if (story.phase === 'ramping' && !this.hasAlarm()) {
       this.alarm = alarm;
@@ -261,14 +257,14 @@ export class RampControl {
   }
 
   /** At a fixed rate, whatever a sample costs; what is late is left out, not caught up. */
-  private scheduleSample(dueAt = performance.now()): void {
+  private scheduleSample(dueAt = this.run.clock.now()): void {
     const periodMs = this.run.story.spool.sampleSeconds * 1_000;
-    const nextAt = Math.max(dueAt + periodMs, performance.now() + periodMs / 2);
-    this.sampleTimer = setTimeout(() => {
+    const nextAt = Math.max(dueAt + periodMs, this.run.clock.now() + periodMs / 2);
+    this.cancelSample = this.run.clock.after(nextAt - this.run.clock.now(), () => {
       void this.takeFreshSample().then(() => {
         if (!this.isClosed) this.scheduleSample(nextAt);
       });
-    }, nextAt - performance.now());
+    });
   }
 
   /** Ends the run early when the user asked for that: thresholds are judged from the end of the grace on, which begins with the ramp. */
@@ -276,7 +272,7 @@ export class RampControl {
     const { story, spec, stop } = this.run;
     const { abortOnThresholdSeconds } = spec;
     if (abortOnThresholdSeconds === undefined || (story.phase !== 'ramping' && story.phase !== 'holding')) return;
-    if (performance.now() - this.beganAt < abortOnThresholdSeconds * 1_000) return;
+    if (this.run.clock.now() - this.beganAt < abortOnThresholdSeconds * 1_000) return;
     const { thresholds } = story.summarise({ verdict: 'finished', hostRestored: true, keys: [] });
     const failed = thresholds.find((threshold) => !threshold.passed);
     if (failed === undefined) return;
