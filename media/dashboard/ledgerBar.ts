@@ -84,7 +84,9 @@ export function ledgerView(ledger: Ledger | null | undefined, ends: number): Tem
         )}
       </tbody>
     </table>
+    ${(ledger.reusedSlotBytes ?? 0) >= 1024 ** 2 ? html`<p class="muted">${text('Reused free slots')}: ${formatBytes(ledger.reusedSlotBytes ?? 0)}</p>` : nothing}
     ${ledger.contamination.map((line) => html`<p class="muted">${text('Note')}: ${line}</p>`)}
+    <p class="muted">${text('What each figure is, where it is from and how far it can be wrong: docs/method.md of C10M.')}</p>
   `;
 }
 

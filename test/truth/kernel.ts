@@ -68,6 +68,7 @@ export interface ProcessMemory {
   privateBytes: number;
   proportionalBytes: number;
   residentBytes: number;
+  anonymousBytes: number;
   pageTableBytes: number;
 }
 
@@ -86,6 +87,7 @@ export function processMemory(pid: number): ProcessMemory | undefined {
     privateBytes: (kilobytes(rollup, 'Private_Clean') + kilobytes(rollup, 'Private_Dirty')) * 1024,
     proportionalBytes: kilobytes(rollup, 'Pss') * 1024,
     residentBytes: kilobytes(rollup, 'Rss') * 1024,
+    anonymousBytes: kilobytes(rollup, 'Anonymous') * 1024,
     pageTableBytes: kilobytes(status, 'VmPTE') * 1024,
   };
 }

@@ -182,6 +182,10 @@ describe('computeLedger', () => {
       const { epoll, ports } = computeLedger(of(0), of(40_000), both(20_000)).entries;
       assert.deepEqual([epoll, ports], [40_000 * 208, 20_000 * 128]);
     });
+    it('sockets that others closed meanwhile were watched: ours stay Epoll', () => {
+      const of = (objects: number, others: number) => ({ ...slots('eventpoll_epi', objects + others), tcpAllocated: objects + others });
+      assert.equal(computeLedger(of(0, 10_000), of(40_000, 0), both(20_000)).entries['epoll'], 40_000 * 208);
+    });
     it('objects that others make in a merged cache are nobody of ours', () => {
       const now = slots('eventpoll_epi', 40_000);
       const busy = { ...now, slab: { ...now.slab!, anon_vma_chain: cache(64, 64, 1, 5_000 + 40_000 + 900_000) } };

@@ -64,10 +64,10 @@ function listedName(cache: string, { now, aliases }: SlabReadings): string | und
  * Descriptors watched since the baseline, at most one a socket: of the caches that hold one object for each, the middle one counts, since others make
  * objects in those that are merged.
  */
-function watchedDescriptors(readings: SlabReadings, sockets: number): number {
+function watchedDescriptors(readings: SlabReadings, sockets: number, closedByOthers: number): number {
   const growths = watchCaches
     .flatMap((cache) => listedName(cache, readings) ?? [])
-    .map((name) => objectGrowth(name, readings))
+    .map((name) => objectGrowth(name, readings) + closedByOthers)
     .sort((a, b) => a - b);
   return Math.max(0, Math.min(sockets, growths[(growths.length - 1) >> 1] ?? 0));
 }
@@ -84,7 +84,9 @@ export interface ItemGrowth {
  */
 export function itemGrowth(items: readonly CachesOfItem[], readings: SlabReadings, ends: { server: number; client: number }, foreign: number): ItemGrowth {
   const sockets = ends.server + ends.client;
-  const watched = watchedDescriptors(readings, sockets);
+  // Sockets that others closed were watched, most likely; those that they opened lie beyond one for each of ours.
+  const closedByOthers = Math.max(0, -foreign);
+  const watched = watchedDescriptors(readings, sockets, closedByOthers);
   const left = new Map<string, number>();
   const counted = new Map<string, number>();
   const bytes: Record<string, number> = {};
@@ -96,7 +98,8 @@ export function itemGrowth(items: readonly CachesOfItem[], readings: SlabReading
       return name === undefined ? [] : [{ name, isWatch: (watchCaches as readonly string[]).includes(cache) }];
     });
     for (const { name, isWatch } of new Map(names.map((entry) => [entry.name, entry])).values()) {
-      const grown = Math.max(0, objectGrowth(name, readings) - (onePerSocket.has(name) ? foreign : 0));
+      const ofOthers = onePerSocket.has(name) ? foreign : isWatch ? -closedByOthers : 0;
+      const grown = Math.max(0, objectGrowth(name, readings) - ofOthers);
       const available = left.get(name) ?? grown;
       const most = isWatch
         ? watched

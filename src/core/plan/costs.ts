@@ -15,17 +15,17 @@ const bucketBytes = 128;
 /** The 2014 figures of the same experiment on Tornado: user and kernel together, per end. */
 export const bytesPerEndIn2014: Record<ConnectionProtocol, number> = { tcp: 10_500, websocket: 15_500 };
 
-/** User memory a server adds for each connection, with its page tables. Node's heap grows in steps: within 4 % from 10,000 connections a worker on. */
+/** User memory a server adds for each connection, with its page tables. Node's heap grows in steps: within 5 % from 10,000 connections a worker on. */
 const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
   epoll: { tcp: 33, websocket: 110 },
-  node: { tcp: 4_290, websocket: 6_400 },
+  node: { tcp: 4_290, websocket: 6_600 },
   // Unknown before the run; Tornado on CPython, as in 2014, stands in for it (Go with a 4 KiB buffer: 4,450 for TCP).
   command: { tcp: 4_550, websocket: 13_900 },
 };
 const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 35, websocket: 190 };
 
-/** What a worker process has for itself, whatever it holds: its anonymous pages (11.65 MB), page tables and kernel stacks. */
-export const bytesPerWorker = 12_300_000;
+/** What a worker process has for itself, whatever it holds: its anonymous pages (11.7 to 14.8 MB), page tables and kernel stacks. */
+export const bytesPerWorker = 13_800_000;
 /** Pages of Node's program and its libraries that the workers have mapped: counted once, however many they are. */
 const programBytes = 43_400_000;
 /** What traffic adds: to each client worker its histograms and a larger heap, and the parts of the program that run only then. */
