@@ -5,7 +5,7 @@ import { HumanError, messageOf } from '../core/errors.js';
 import { planSchema } from '../protocol/plan.js';
 import { runSpecSchema } from '../protocol/spec.js';
 import { replaceFile } from '../files/durableFile.js';
-import { ownHome, isPlaceOf } from '../linux/home.js';
+import { ownHome, isPlaceOf } from '../files/ownHome.js';
 import { readOwnFile } from './ownFile.js';
 import { outerFactsSchema } from './outerFacts.js';
 import { identitySchema, StartLock, startLockName } from './startLock.js';

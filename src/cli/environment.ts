@@ -1,6 +1,6 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { version } from '../core/version.js';
+import { ownDirectory } from '../files/ownHome.js';
 import { HostPool } from '../run/hostPool.js';
 import type { RunDependencies } from '../run/run.js';
 import { RunStore } from '../history/store.js';
@@ -13,8 +13,7 @@ import { printError } from './output.js';
 
 /** Where runs are kept without `--runs`: `$XDG_DATA_HOME/c10m/runs`, or `~/.local/share/c10m/runs`. */
 export function defaultRunsDirectory(environment: NodeJS.ProcessEnv = process.env): string {
-  const data = environment.XDG_DATA_HOME;
-  return join(data !== undefined && data !== '' ? data : join(homedir(), '.local', 'share'), 'c10m', 'runs');
+  return join(ownDirectory(environment.XDG_DATA_HOME, '.local', 'share'), 'c10m', 'runs');
 }
 
 /** What a run needs, and the way to let go of the hosts it has reached. */

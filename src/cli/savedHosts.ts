@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { HumanError } from '../core/errors.js';
+import { ownDirectory } from '../files/ownHome.js';
 import { replaceFile } from '../files/durableFile.js';
 
 /** Names for `user@name:port` that a person gave with `c10m host add`, in `$XDG_CONFIG_HOME/c10m/hosts.json`. No secret is ever in it. */
@@ -10,8 +10,7 @@ const savedHostsSchema = v.record(v.pipe(v.string(), v.regex(/^[\w.-]{1,100}$/))
 type SavedHosts = v.InferOutput<typeof savedHostsSchema>;
 
 export function savedHostsPath(environment: NodeJS.ProcessEnv = process.env): string {
-  const configuration = environment.XDG_CONFIG_HOME;
-  return join(configuration !== undefined && configuration !== '' ? configuration : join(homedir(), '.config'), 'c10m', 'hosts.json');
+  return join(ownDirectory(environment.XDG_CONFIG_HOME, '.config'), 'c10m', 'hosts.json');
 }
 
 /** Throws a HumanError (usage) when the file is there but cannot be understood: nothing is then overwritten. */

@@ -12,7 +12,7 @@ export function consentFile({ platform, homeDirectory, variables }: LaptopEnviro
   if (platform === 'win32') return join(variables['APPDATA'] ?? join(homeDirectory, 'AppData', 'Roaming'), 'c10m', 'allowed-commands.json');
   if (platform === 'darwin') return join(homeDirectory, 'Library', 'Application Support', 'c10m', 'allowed-commands.json');
   const state = variables['XDG_STATE_HOME'];
-  return join(state !== undefined && state !== '' ? state : join(homeDirectory, '.local', 'state'), 'c10m', 'allowed-commands.json');
+  return join(state?.startsWith('/') === true ? state : join(homeDirectory, '.local', 'state'), 'c10m', 'allowed-commands.json');
 }
 
 /**

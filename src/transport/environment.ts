@@ -1,4 +1,5 @@
 import { homedir, hostname, userInfo } from 'node:os';
+import { ownHome } from '../files/ownHome.js';
 
 /** The machine C10M runs on, as far as the transport depends on it. Injected, so that the rules of Windows and macOS can be tested on Linux. */
 export interface LaptopEnvironment {
@@ -13,7 +14,7 @@ export interface LaptopEnvironment {
 
 /** The machine this process really runs on. Asks the user database, which may be slow where it is on the network. */
 export function laptopEnvironment(readUser: () => { username: string; uid: number } = userInfo): LaptopEnvironment {
-  return { platform: process.platform, homeDirectory: homedir(), ...currentUser(readUser), hostName: hostname(), variables: process.env };
+  return { platform: process.platform, homeDirectory: ownHome() ?? homedir(), ...currentUser(readUser), hostName: hostname(), variables: process.env };
 }
 
 /** `name@host`: who began a run. */

@@ -62,15 +62,16 @@ esac
 
 ${baseFunctions}
 each_base() {
-  [ -n "$XDG_CACHE_HOME" ] && "$1" "$XDG_CACHE_HOME/c10m" own && return
-  [ -n "$HOME" ] && "$1" "$HOME/.cache/c10m" own && return
+  # A relative one would be another in each directory.
+  case "$XDG_CACHE_HOME" in /*) "$1" "$XDG_CACHE_HOME/c10m" own && return ;; esac
+  case "$HOME" in /*) "$1" "$HOME/.cache/c10m" own && return ;; esac
   "$1" "/var/tmp/c10m-$uid" shared && return
   "$1" "/tmp/c10m-$uid" shared && return
   "$1" "/dev/shm/c10m-$uid" shared && return
 }
 find_payload() {
   d="$1/$digest"
-  [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$1" ] || return 1
+  [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$1" ] && is_plain "$1" && is_private "$1" && is_private "$d" || return 1
   [ "$(sha256sum < "$d/manifest.sha256" 2>/dev/null)" = "$digest  -" ] || return 1
   ( cd "$d" && sha256sum -c manifest.sha256 >/dev/null 2>&1 ) || return 1
   touch "$d" 2>/dev/null
@@ -116,7 +117,12 @@ ${wantsSudo ? sudoProbe : 'echo sudo=none'}
 }
 
 const baseFunctions = `
+# fish and csh read these in their own ways, even in quotes.
+is_plain() { case "$1" in *\\\\*|*!*|*\\'*) return 1 ;; esac; }
+# What others can write can be another program by the time it runs.
+is_private() { [ -z "$(find "$1" -maxdepth 0 \\( -perm -020 -o -perm -002 \\) 2>/dev/null)" ]; }
 usable_base() {
+  is_plain "$1" || { echo "has a name that not every login shell can be given"; return 1; }
   # In a directory that others can write to, a name may have been taken by somebody else: the link or directory must be ours.
   if [ -L "$1" ] && [ "$2" = shared ]; then echo "a symbolic link"; return 1; fi
   parent=$(dirname "$1"); new=; newparent=
@@ -132,6 +138,7 @@ usable_base() {
 }
 usable_directory() {
   [ -O "$1" ] || { echo "belongs to somebody else"; return 1; }
+  is_private "$1" || { echo "can be written by others"; return 1; }
   probe="$1/.probe-$$"
   if ! { printf '#!/bin/sh\\nexit 7\\n' > "$probe"; } 2>/dev/null; then echo "cannot be written"; return 1; fi
   chmod 700 "$probe"

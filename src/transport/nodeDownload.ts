@@ -49,7 +49,7 @@ export function downloadDirectory({ platform, homeDirectory, variables }: Laptop
   if (platform === 'win32') return join(variables['LOCALAPPDATA'] ?? join(homeDirectory, 'AppData', 'Local'), 'c10m', 'downloads');
   if (platform === 'darwin') return join(homeDirectory, 'Library', 'Caches', 'c10m', 'downloads');
   const cache = variables['XDG_CACHE_HOME'];
-  return join(cache !== undefined && cache !== '' ? cache : join(homeDirectory, '.cache'), 'c10m', 'downloads');
+  return join(cache?.startsWith('/') === true ? cache : join(homeDirectory, '.cache'), 'c10m', 'downloads');
 }
 
 export interface DownloadOptions {

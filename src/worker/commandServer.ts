@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { ownHome } from '../files/ownHome.js';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import { sleep } from '../files/sleep.js';
@@ -204,7 +204,7 @@ function start({ plan, command, workingDirectory, websocketPath }: ServerConfigu
   return spawn('/bin/sh', ['-c', command.replaceAll('{ports}', ports)], {
     // A process group of its own, so that it can be ended with all its children.
     detached: true,
-    cwd: workingDirectory ?? homedir(),
+    cwd: workingDirectory ?? ownHome() ?? '/',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

@@ -262,6 +262,7 @@ export const attackCases: readonly AttackCase[] = [
       // What it has already was charged elsewhere: the next page is one too many.
       await host.exec(`mkdir ${group} && echo 4096 > ${group}/memory.limit_in_bytes && echo ${run.pidOf('supervisor')} > ${group}/cgroup.procs`);
       const summary = await run.summary(60_000);
+      assert.match(await read(host, `${group}/memory.oom_control`), /^oom_kill [1-9]/m);
       await host.exec(`rmdir ${group}`);
       assert.deepEqual([summary.verdict, summary.hostRestored, await read(host, '/proc/sys/fs/file-max')], ['failed', true, '5000'], summary.reason);
       await run.forget();

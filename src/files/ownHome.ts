@@ -1,17 +1,17 @@
 import { statSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { dirname, isAbsolute } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 
 /**
  * The home directory of the user this process runs as: `$HOME`, unless that is empty, relative, or another user's (sudo may keep
  * the caller's HOME for root): then what the user database says. Undefined where there is none of either.
  */
-export function ownHome(userId = process.getuid?.() ?? 0): string | undefined {
+export function ownHome(userId = process.getuid?.() ?? -1): string | undefined {
   return [homedir, () => userInfo().homedir].map(attempt).find((home) => home !== undefined && isAbsolute(home) && isPlaceOf(home, userId));
 }
 
 /**
- * Whether files of this user belong below a path. Root can write everywhere, so for root the nearest directory that exists decides:
+ * Whether files of this user belong below a path; -1 where users have no numbers. Root can write everywhere, so for root the nearest directory that exists decides:
  * in another user's it would leave files that their owner cannot remove.
  */
 export function isPlaceOf(path: string, userId: number): boolean {
@@ -23,6 +23,15 @@ export function isPlaceOf(path: string, userId: number): boolean {
       if (directory === dirname(directory)) return false;
     }
   }
+}
+
+/**
+ * A directory of the XDG Base Directory Specification for this user's files: what the variable says where it is absolute (the
+ * specification ignores any other) and no other user's, else `fallback` below the home directory.
+ */
+export function ownDirectory(variable: string | undefined, ...fallback: string[]): string {
+  const userId = process.getuid?.() ?? -1;
+  return variable !== undefined && isAbsolute(variable) && isPlaceOf(variable, userId) ? variable : join(ownHome(userId) ?? homedir(), ...fallback);
 }
 
 function attempt(read: () => string): string | undefined {
