@@ -204,9 +204,7 @@ export class EpollClient {
       const errno = lastErrno();
       // A signal does not end the attempt: it goes on as if the socket were non-blocking.
       if (errno !== errnos.EINPROGRESS && errno !== errnos.EINTR) return this.giveUp(fd, 'connect', destination, now);
-      // On loopback the timeout means that the accept queue is full: the server is behind.
-      if (destination.isLoopback && errno === errnos.EINPROGRESS) this.backoff.fail(now);
-      // Having waited, it looks at its events before it waits again.
+      // On loopback the timeout means that the accept queue is full. Having waited, it looks at its events before it waits again.
       return this.watch(fd, epollOut, states.connecting, destination, now) && !destination.isLoopback;
     }
     this.backoff.succeed();

@@ -154,7 +154,7 @@ export const liveCases: readonly TruthCase[] = [
   },
   {
     name: 'half-echo WebSocket',
-    quick: true,
+    quick: false,
     args: ['--connections', '400', '--ports', '1', '--protocol', 'websocket', ...faultServer('halfEcho'), ...traffic(isAnswered)],
     checks: halfAnswered,
   },

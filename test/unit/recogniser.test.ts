@@ -126,6 +126,15 @@ const stories: [string, Story, string[]][] = [
     ['serverAccept'],
   ],
   [
+    'one that accepts 595 of 3,000, its files used up',
+    {
+      input: { connections: 3_000, engine: 'command', command: 'server' },
+      samples: repeat(8, () => counts(595, 3_000)),
+      evidence: { waiting: 2_405, serverFiles: { open: 600, full: 600 } },
+    },
+    ['nofile'],
+  ],
+  [
     'the same with its files used up',
     {
       input: { connections: 400, engine: 'command', command: 'server' },

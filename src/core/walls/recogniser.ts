@@ -186,7 +186,9 @@ export class WallRecogniser {
     if (this.plan.serverWorkers.length === 0 || this.plan.clientWorkers.length === 0) return;
     const { server, client } = sample.established;
     const behind = client - server;
-    const isBehind = behind > Math.max(2_000, client * 0.2);
+    // One whose queue stands still is judged by that queue.
+    const isStanding = (evidence.waiting ?? 0) > 0 && server === this.previous?.established.server;
+    const isBehind = behind > Math.max(2_000, client * 0.2) && !isStanding;
     this.laggingSamples = isBehind ? this.laggingSamples + 1 : 0;
     if (this.laggingSamples >= patienceSamples) {
       tell({
