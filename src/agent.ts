@@ -12,7 +12,7 @@ import { probeMain } from './agent/probe.js';
 import { Relay, supervisorLockFd, supervisorStartFd } from './agent/relay.js';
 import { openStateDirectory, StateDirectory } from './agent/stateDirectory.js';
 import { Supervisor } from './agent/supervisor.js';
-import { SysctlFiles } from './agent/restoration/sysctlFiles.js';
+import { SysctlFiles } from './linux/sysctlFiles.js';
 
 const agentPath = process.argv[1]!;
 /** SIGKILL: a probe has nobody to answer once its relay is gone, even when it was stopped. */

@@ -1,4 +1,4 @@
-import { isSlowing } from '../../src/core/walls/plannedWalls.js';
+import { isSlowing } from '../../src/core/walls/catalogue.js';
 import { isFinal } from '../../src/core/phases.js';
 import { text } from '../../src/core/texts.js';
 import type { Phase } from '../../src/protocol/events.js';

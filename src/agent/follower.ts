@@ -4,9 +4,9 @@ import { sleep } from '../files/sleep.js';
 import { encodeLine } from '../protocol/lines.js';
 import { closeAbandoned } from './restoration/restore.js';
 import { readEvents } from './spool.js';
-import { conditionOfRun } from './runCondition.js';
+import { conditionOfRun } from './restoration/runCondition.js';
 import type { RunDirectory } from './stateDirectory.js';
-import { SysctlFiles } from './restoration/sysctlFiles.js';
+import { SysctlFiles } from '../linux/sysctlFiles.js';
 
 /** A supervisor that was just started, or a guardian that is just closing the run. */
 const retryMs = 50;

@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { readCapabilities } from '../linux/procfs.js';
 import { sysctlDefinitions } from '../core/plan/sysctls.js';
 import { unshareCommand } from '../linux/netns.js';
-import { SysctlFiles } from './restoration/sysctlFiles.js';
+import { SysctlFiles } from '../linux/sysctlFiles.js';
 
 /**
  * What can only be known outside the run's namespaces: inside a user namespace everyone is root with all capabilities.

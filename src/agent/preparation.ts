@@ -1,7 +1,7 @@
 import { HumanError } from '../core/errors.js';
 import { planRun } from '../core/plan/plan.js';
 import { changesSince } from '../core/plan/planCheck.js';
-import { firstWall } from '../core/walls/plannedWalls.js';
+import { firstWall } from '../core/plan/plannedWalls.js';
 import { sleep } from '../files/sleep.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
@@ -10,7 +10,7 @@ import { describeHolder, holderOfRoot, HostLock, sharesHost } from './hostLock.j
 import type { Room } from './load/room.js';
 import { findNeighbours } from './neighbours.js';
 import { collectFacts } from './probe.js';
-import type { SysctlFiles } from './restoration/sysctlFiles.js';
+import type { SysctlFiles } from '../linux/sysctlFiles.js';
 import type { RunStory } from './runStory.js';
 import type { RunOrder } from './stateDirectory.js';
 

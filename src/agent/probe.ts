@@ -10,9 +10,9 @@ import { couldSetNofile, readNofile } from '../linux/hostCalls.js';
 import { bringLoopbackUp, unshareCommand } from '../linux/netns.js';
 import { tunObstacle } from '../linux/tun.js';
 import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readPageSize, readText } from '../linux/procfs.js';
-import { readBootId } from './bootId.js';
+import { readBootId } from '../linux/bootId.js';
 import { outerFactsSchema, type OuterFacts } from './outerFacts.js';
-import { SysctlFiles } from './restoration/sysctlFiles.js';
+import { SysctlFiles } from '../linux/sysctlFiles.js';
 
 /** A probe reads some forty small files; one that takes longer hangs on something that no run should begin on. */
 const probeTimeoutMs = 20_000;

@@ -1,6 +1,6 @@
 import { HumanError } from '../core/errors.js';
 import { plainLine } from '../core/foreignText.js';
-import { firstWall } from '../core/walls/plannedWalls.js';
+import { firstWall } from '../core/plan/plannedWalls.js';
 import { ledgerItems } from '../core/figures/ledger.js';
 import { orderText } from '../core/orderText.js';
 import { protocolRows } from '../core/figures/protocolRows.js';

@@ -64,6 +64,11 @@ export function parseSockstat(text: string, text6 = ''): Sockstat {
   return { inUse: value('inuse') + inUse6, timeWait: value('tw'), orphan: value('orphan'), allocated: value('alloc'), memoryPages: value('mem') };
 }
 
+/** TCP sockets of this network namespace, of both families. */
+export function readSockstat(): Sockstat {
+  return parseSockstat(readText('/proc/net/sockstat') ?? '', readText('/proc/net/sockstat6') ?? '');
+}
+
 /** `/proc/net/netstat` and `/proc/net/snmp`: pairs of lines, the names above the values. Keys such as `TcpExt.ListenOverflows`. */
 export function parseNetstat(text: string): Record<string, number> {
   const result: Record<string, number> = {};

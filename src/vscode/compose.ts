@@ -22,11 +22,12 @@ import { registerProfiles } from './runs/profiles.js';
 import { handlePanelRequest, registerRunCommands, startRun } from './runs/runCommands.js';
 import { RunningRuns } from './runs/runningRuns.js';
 import { RunsTree } from './runs/runsTree.js';
-import { SavedRunSource } from './runs/savedRun.js';
+import { SavedRunSource } from './panels/savedRun.js';
 import { runTitle } from '../core/run/model.js';
 import { registerStatusBar } from './statusBar.js';
 import { sshAliases } from './hosts/sshAliases.js';
-import { planWithProgress, type PlanRun } from './runs/startRun.js';
+import type { PlanRun } from './planRun.js';
+import { planWithProgress } from './runs/startRun.js';
 
 /** Builds every part and passes each what it needs. */
 export function createExtension(context: ExtensionContext): void {

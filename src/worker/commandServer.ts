@@ -1,15 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { ownHome } from '../files/ownHome.js';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import { sleep } from '../files/sleep.js';
 import { acceptQueueOf } from '../linux/acceptQueues.js';
 import { setNofile } from '../linux/limits.js';
+import { readSockstat } from '../linux/procfs.js';
 import type { ServerWorkerPlan } from '../protocol/plan.js';
 import type { CommandReader, WorkerChannel } from './channel.js';
 import { OutputFile } from './outputFile.js';
-import { listeningPorts, openFilesOf, processTree, treeCpuMicroseconds } from './processTree.js';
+import { listeningPorts, openFilesOf, processTree, treeCpuMicroseconds } from '../linux/processTree.js';
 import type { ServerConfiguration, WorkerRun } from './serverWorker.js';
 import { Stats, type Counters } from './stats.js';
 
@@ -93,7 +94,7 @@ class CommandServer {
       const listening = listeningPorts();
       missing = this.plan.ports.map(({ port }) => port).filter((port) => !listening.has(port));
       if (missing.length === 0) {
-        this.inUseBefore = socketsInUse();
+        this.inUseBefore = readSockstat().inUse;
         this.watch();
         return;
       }
@@ -158,7 +159,7 @@ class CommandServer {
     const ends = this.plan.address.startsWith('127.') ? 2 : 1;
     const waiting = acceptQueueOf(this.ports)?.waiting;
     this.stats.waiting = waiting;
-    const open = Math.max(0, Math.floor((socketsInUse() - this.inUseBefore) / ends) - (waiting ?? 0));
+    const open = Math.max(0, Math.floor((readSockstat().inUse - this.inUseBefore) / ends) - (waiting ?? 0));
     const webSockets = this.plan.ports.filter(({ protocol }) => protocol === 'websocket').reduce((sum, { connections }) => sum + connections, 0);
     const share = this.plan.connections === 0 ? 0 : Math.round((open * webSockets) / this.plan.connections);
     setOpen(this.stats.websocket, Math.min(open, share));
@@ -222,14 +223,4 @@ function setOpen(counters: Counters, open: number): void {
   if (open > counters.open) counters.opened += open - counters.open;
   else counters.closed += counters.open - open;
   counters.open = open;
-}
-
-/** TCP sockets of this network namespace, of both families, without those in TIME_WAIT. */
-function socketsInUse(): number {
-  return inUse('/proc/net/sockstat', /^TCP: inuse (\d+)/m) + inUse('/proc/net/sockstat6', /^TCP6: inuse (\d+)/m);
-}
-
-function inUse(file: string, pattern: RegExp): number {
-  if (!existsSync(file)) return 0;
-  return Number(pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? 0);
 }

@@ -136,6 +136,30 @@ test('no file imports itself in a circle', () => {
   assert.deepEqual(circles, []);
 });
 
+test('arrows between the folders of a room run one way', () => {
+  // A folder is one node, a file beside it another: what a folder imports must not lead back to it.
+  const nodeOf = (path: string) => path.split('/').slice(0, 3).join('/');
+  const arrows = new Map<string, Map<string, string>>();
+  for (const { path, room, imports } of sources)
+    for (const target of imports.filter(isFile).filter((target) => roomOf(target) === room && nodeOf(target) !== nodeOf(path))) {
+      const from = arrows.get(nodeOf(path)) ?? new Map<string, string>();
+      arrows.set(nodeOf(path), from.set(nodeOf(target), `${path} → ${target}`));
+    }
+  const reachable = (start: string): Set<string> => {
+    const found = new Set<string>();
+    const waiting = [start];
+    for (let node = waiting.pop(); node !== undefined; node = waiting.pop())
+      for (const next of arrows.get(node)?.keys() ?? []) {
+        if (found.has(next)) continue;
+        found.add(next);
+        waiting.push(next);
+      }
+    return found;
+  };
+  const wrong = [...arrows].flatMap(([from, targets]) => [...targets].filter(([to]) => reachable(to).has(from)).map(([, example]) => example));
+  assert.deepEqual(wrong, []);
+});
+
 test('a worker loads nothing that formats for people', () => {
   // One Intl.NumberFormat brings the tables of ICU: 2.5 MB in each of hundreds of workers, which a connection would have to bear.
   const loaded = new Set<string>();

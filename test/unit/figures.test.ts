@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { figuresOf, phaseText } from '../../media/dashboard/figures.js';
-import { firstWall } from '../../src/core/walls/plannedWalls.js';
+import { firstWall } from '../../src/core/plan/plannedWalls.js';
 import { planRun } from '../../src/core/plan/plan.js';
 import { lastHeldRow } from '../../src/core/figures/sampleColumns.js';
 import { specFromInput } from '../../src/core/profile.js';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Journal } from '../../src/agent/restoration/journal.js';
-import { SysctlFiles } from '../../src/agent/restoration/sysctlFiles.js';
+import { SysctlFiles } from '../../src/linux/sysctlFiles.js';
 import { applyTuning } from '../../src/agent/restoration/tuning.js';
 import type { PlannedSysctl } from '../../src/protocol/plan.js';
 

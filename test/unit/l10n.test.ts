@@ -6,7 +6,7 @@ import { bundleText, shownTexts } from '../../scripts/l10nBundle.js';
 import { planRun } from '../../src/core/plan/plan.js';
 import { specFromInput } from '../../src/core/profile.js';
 import { text, useTexts } from '../../src/core/texts.js';
-import { planLines } from '../../src/vscode/runs/planItems.js';
+import { planLines } from '../../src/vscode/planItems.js';
 import { runTitle } from '../../src/core/run/model.js';
 import { hostFacts } from './builders/hostFacts.js';
 

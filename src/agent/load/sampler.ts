@@ -7,7 +7,7 @@ import {
   parseNetstat,
   parsePerCpuPages,
   parseSlabinfo,
-  parseSockstat,
+  readSockstat,
   readCgroupLimits,
   readConntrack,
   readFileNumbers,
@@ -235,10 +235,6 @@ export class Sampler {
 /** Nothing without planned messages. */
 function messagesOf({ planned, messages, lostMessages }: Totals['tcp']): { messages?: { planned: number; unanswered: number; lost: number } } {
   return planned === 0 ? {} : { messages: { planned, unanswered: planned - messages - lostMessages, lost: lostMessages } };
-}
-
-function readSockstat(): ReturnType<typeof parseSockstat> {
-  return parseSockstat(readText('/proc/net/sockstat') ?? '', readText('/proc/net/sockstat6') ?? '');
 }
 
 function readNetstat(): Record<string, number> {

@@ -1,8 +1,8 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import * as v from 'valibot';
+import { setOomScoreAdjust } from '../../linux/limits.js';
 import { identityOf, runMarkVariable, signalProcess, type ProcessIdentity } from '../../linux/process.js';
 import { LineSplitter } from '../../files/lines.js';
 import { encodeLine, parseLine } from '../../protocol/lines.js';
@@ -11,7 +11,7 @@ import { workerMessageSchema, type ClientMessages, type WorkerCommand, type Work
 /** Weight 110 of 1024 in the scheduler: a hundred busy workers on two cores still leave sshd a sixth of a core at once. */
 const workerNice = 10;
 /** If anything must die of memory pressure, it is a worker. */
-const highestOomScore = '1000';
+const highestOomScore = 1_000;
 /** Lines of a worker's stderr that are kept for the event of its end. */
 const keptLines = 20;
 /** One worker process, as the supervisor sees it. Owns the process until it ended. */
@@ -123,7 +123,7 @@ export class Worker {
 function yieldToOthers(pid: number): void {
   try {
     setPriority(pid, workerNice);
-    writeFileSync(`/proc/${pid}/oom_score_adj`, highestOomScore);
+    setOomScoreAdjust(highestOomScore, pid);
   } catch {
     // It is gone already; its end is an event of its own.
   }

@@ -4,13 +4,13 @@ import { isFinal } from '../../core/phases.js';
 import { HeldNamespace, networkNamespaceOf } from '../../linux/netns.js';
 import { findRunProcesses, isAlive, signalProcess, waitForEnd, type ProcessIdentity, type RunTraces } from '../../linux/process.js';
 import type { KeyOutcome, Phase, RunEvent } from '../../protocol/events.js';
-import { readBootId } from '../bootId.js';
+import { readBootId } from '../../linux/bootId.js';
 import { isComplete, readRunEvents, Spool } from '../spool.js';
 import { readStart } from '../startLock.js';
 import type { RunDirectory, RunState } from '../stateDirectory.js';
 import { lockClosing } from './closingLock.js';
 import { Journal } from './journal.js';
-import type { SysctlFiles } from './sysctlFiles.js';
+import type { SysctlFiles } from '../../linux/sysctlFiles.js';
 
 /** The kernel frees a socket in about 5 µs when its process is killed: a million on one worker takes seconds. */
 const killTimeoutMs = 60_000;

@@ -5,7 +5,7 @@ import { parseLine } from '../../protocol/lines.js';
 import { closeRun } from './cleanup.js';
 import { identitySchema } from '../startLock.js';
 import type { RunDirectory } from '../stateDirectory.js';
-import type { SysctlFiles } from './sysctlFiles.js';
+import type { SysctlFiles } from '../../linux/sysctlFiles.js';
 
 /** What the supervisor tells its guardian over the pipe. */
 export const guardianMessageSchema = v.variant('type', [

@@ -4,7 +4,7 @@ import { sameValue, sysctlDefinitions } from '../../core/plan/sysctls.js';
 import { keyOutcomeSchema, type KeyOutcome } from '../../protocol/events.js';
 import { replaceFile } from '../../files/durableFile.js';
 import { readOwnFile } from '../ownFile.js';
-import type { SysctlFiles } from './sysctlFiles.js';
+import type { SysctlFiles } from '../../linux/sysctlFiles.js';
 
 /** Some thirty keys with their values. */
 const maximumFileBytes = 256 * 1024;

@@ -3,14 +3,14 @@ import { sleep } from '../../files/sleep.js';
 import { sameValue } from '../../core/plan/sysctls.js';
 import { isAlive, signalProcess, waitForEnd } from '../../linux/process.js';
 import type { RestoreReport } from '../../protocol/commands.js';
-import { readBootId } from '../bootId.js';
+import { readBootId } from '../../linux/bootId.js';
 import { HostLock } from '../hostLock.js';
-import { conditionOfRun, neverBegan } from '../runCondition.js';
+import { conditionOfRun, neverBegan } from './runCondition.js';
 import { readStart } from '../startLock.js';
 import type { RunDirectory, StateDirectory } from '../stateDirectory.js';
 import { closeRun, type ClosedRun, type ClosingContext } from './cleanup.js';
 import { Journal } from './journal.js';
-import { SysctlFiles } from './sysctlFiles.js';
+import { SysctlFiles } from '../../linux/sysctlFiles.js';
 
 /** Finished runs kept for a controller that never came back for them. */
 const keptEndedRuns = 20;

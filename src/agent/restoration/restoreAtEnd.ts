@@ -6,7 +6,7 @@ import type { RunStory } from '../runStory.js';
 import type { RunDirectory, RunState } from '../stateDirectory.js';
 import { endRunProcesses, tuningEventOf } from './cleanup.js';
 import { Journal } from './journal.js';
-import type { SysctlFiles } from './sysctlFiles.js';
+import type { SysctlFiles } from '../../linux/sysctlFiles.js';
 
 /** What came of restoring the host; absent where it failed. */
 export interface Restored {

@@ -1,7 +1,7 @@
 import { sameValue } from '../../core/plan/sysctls.js';
 import type { PlannedSysctl } from '../../protocol/plan.js';
 import { Journal, type JournalEntry } from './journal.js';
-import type { SysctlFiles } from './sysctlFiles.js';
+import type { SysctlFiles } from '../../linux/sysctlFiles.js';
 
 /** How the change of one key went. */
 export interface AppliedKey {

@@ -2,7 +2,7 @@ import type { KeyOutcome, RunEvent, RunEventBody, Sample, Summary, Verdict } fro
 import type { Plan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import { judgeRun } from '../verdict.js';
-import { firstWall } from '../walls/plannedWalls.js';
+import { firstWall } from '../plan/plannedWalls.js';
 import { protocolLedger } from './protocolLedger.js';
 import { evaluateThresholds } from './thresholds.js';
 import { wallCatalogue } from '../walls/catalogue.js';

@@ -1,7 +1,8 @@
 import type { HostFacts } from '../../protocol/facts.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import { guardBytesFor, usableMemoryBytes } from './costs.js';
-import { parsePortList, parsePortRange, widestPortRange, type PortRange } from './sysctls.js';
+import { parsePortRange, widestPortRange, type PortRange } from '../portRange.js';
+import { parsePortList } from './sysctls.js';
 
 /** Descriptors of a worker that are no connections: Node's own, the listeners, epoll, pipes, with room (measured: about 40). */
 const reservedDescriptors = 500;

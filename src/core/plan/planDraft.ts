@@ -13,7 +13,7 @@ import {
 } from './costs.js';
 import { acceptQueue, firstPorts, splitByProtocol } from './layout.js';
 import { type Limits, limitsOf } from './limits.js';
-import { type ConnectionNeeds, largestFitOf, peakOf, planWalls } from '../walls/plannedWalls.js';
+import { type ConnectionNeeds, largestFitOf, peakOf, planWalls } from './plannedWalls.js';
 import { raiseOnly, sysctlDefinitions } from './sysctls.js';
 import { formatBytes, formatCount } from '../units.js';
 

@@ -1,3 +1,4 @@
+import type { PortRange } from '../portRange.js';
 /**
  * The one list of kernel keys that a run may set, with the formula of each (sources: the kernel's Documentation/admin-guide/sysctl
  * and networking/ip-sysctl.rst). Targets are formulas of the plan, never copied constants, and values are only ever raised.
@@ -26,15 +27,6 @@ export interface TuningInputs {
   /** Bytes of a page of memory. */
   pageBytes: number;
 }
-
-/** First and last port, both included. */
-export interface PortRange {
-  first: number;
-  last: number;
-}
-
-/** All ports that need no privilege; ends of different parity, as the kernel asks. */
-export const widestPortRange: PortRange = { first: 1_024, last: 65_535 };
 
 export interface SysctlDefinition {
   key: string;
@@ -219,10 +211,4 @@ export function portList(ports: readonly number[]): string {
     index = end + 1;
   }
   return parts.join(',');
-}
-
-/** The text of `ip_local_port_range`; null when it is no range. */
-export function parsePortRange(text: string | null): PortRange | null {
-  const [first, last] = (text ?? '').trim().split(/\s+/).map(Number);
-  return first === undefined || last === undefined || !Number.isInteger(first) || !Number.isInteger(last) || last < first ? null : { first, last };
 }

@@ -1,7 +1,7 @@
 import type { Blocked, Sample } from '../../protocol/events.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan } from '../../protocol/plan.js';
-import { parsePortRange, widestPortRange } from '../plan/sysctls.js';
+import { parsePortRange, widestPortRange } from '../portRange.js';
 import { formatBytes, formatCount } from '../units.js';
 import type { WallId } from './catalogue.js';
 

@@ -68,3 +68,11 @@ export function metWall(id: WallId, at: number, evidence: string): Wall {
 export function plannedWall(id: WallId, at: number | null, atAfterTuning: number | null, evidence: string): PlannedWall {
   return { id, ...wallCatalogue[id], at, atAfterTuning, evidence };
 }
+
+/** Walls that slow a run or cost a few connections, but do not bound how many fit. */
+const slowingWalls: ReadonlySet<string> = new Set<WallId>(['acceptQueue', 'synBacklog', 'halfOpen', 'tcpMemory', 'orphans', 'readOnlySysctl', 'cpu']);
+
+/** It slows a run or costs a few connections, but ends no ramp. */
+export function isSlowing(id: string): boolean {
+  return slowingWalls.has(id);
+}

@@ -1,5 +1,5 @@
 import type { Plan } from '../../protocol/plan.js';
-import { isSlowing } from './plannedWalls.js';
+import { isSlowing } from './catalogue.js';
 import { formatCount } from '../units.js';
 import type { WallId } from './catalogue.js';
 

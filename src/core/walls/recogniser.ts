@@ -4,7 +4,7 @@ import type { Plan } from '../../protocol/plan.js';
 import { halfOpenFailure } from '../../protocol/worker.js';
 import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
 import { gainBeyond } from './ceiling.js';
-import { isSlowing } from './plannedWalls.js';
+import { isSlowing } from './catalogue.js';
 import { formatCount } from '../units.js';
 import { metWall, wallCatalogue, type WallId } from './catalogue.js';
 

@@ -7,11 +7,11 @@ import type { HostsTree } from './hostsTree.js';
 import { commandIds } from '../ids.js';
 import type { KeptSecrets } from './keptSecrets.js';
 import { inputStep, keep, pickStep, runSteps, type StepResult } from '../multiStep.js';
-import { hostLines } from '../runs/planItems.js';
+import { hostLines } from '../planItems.js';
 import { reportError } from '../reportError.js';
 import { restoreHost } from './restoreHost.js';
 import type { SavedHost } from '../settings.js';
-import type { PlanRun } from '../runs/startRun.js';
+import type { PlanRun } from '../planRun.js';
 import { showInformation } from '../messages.js';
 
 export interface HostCommandDependencies {

@@ -5,7 +5,7 @@ import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan } from '../../protocol/plan.js';
 import type { HostRegistry, KnownHost } from './hostRegistry.js';
 import { itemContexts, viewIds } from '../ids.js';
-import { hostLines } from '../runs/planItems.js';
+import { hostLines } from '../planItems.js';
 
 /** The tree Hosts. What a test found is shown until the window closes. */
 export class HostsTree implements TreeDataProvider<KnownHost>, Disposable {

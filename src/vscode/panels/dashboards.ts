@@ -1,8 +1,15 @@
-import { ViewColumn, window, type Disposable, type WebviewPanel, type WebviewPanelSerializer } from 'vscode';
+import { ViewColumn, window, type Disposable, type Event, type WebviewPanel, type WebviewPanelSerializer } from 'vscode';
 import { messageOf } from '../../core/errors.js';
 import { DashboardPanel, type PanelDependencies, type RunSource } from './dashboardPanel.js';
 import { panelTypes } from '../ids.js';
-import type { LiveRuns } from '../runs/liveRuns.js';
+
+/** The runs that go on, as panels show them. */
+export interface LiveSources {
+  get(runId: string): RunSource | undefined;
+  all: readonly RunSource[];
+  onDidChange: Event<void>;
+  onDidEnd: Event<{ runId: string }>;
+}
 
 /** The open dashboards, at most one for each run. Brings them back after a reload of the window. */
 export class Dashboards implements Disposable, WebviewPanelSerializer {
@@ -10,7 +17,7 @@ export class Dashboards implements Disposable, WebviewPanelSerializer {
   private readonly subscriptions: Disposable[];
 
   constructor(
-    private readonly live: LiveRuns,
+    private readonly live: LiveSources,
     private readonly savedSource: (runId: string) => RunSource,
     private readonly dependencies: PanelDependencies,
   ) {

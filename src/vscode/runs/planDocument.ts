@@ -2,7 +2,7 @@ import { EventEmitter, l10n, Uri, window, workspace, type Disposable } from 'vsc
 import { formatCount } from '../../core/units.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan } from '../../protocol/plan.js';
-import { hostLines, planLines } from './planItems.js';
+import { hostLines, planLines } from '../planItems.js';
 
 const scheme = 'c10m-plan';
 

@@ -11,7 +11,8 @@ import { chosenRuns } from './historyCommands.js';
 import type { PlanDocuments } from './planDocument.js';
 import { reportError } from '../reportError.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
-import { askForSpec, confirmPlan, type PlanRun } from './startRun.js';
+import type { PlanRun } from '../planRun.js';
+import { askForSpec, confirmPlan } from './startRun.js';
 import { showInformation } from '../messages.js';
 
 export interface RunCommandDependencies {

@@ -7,14 +7,12 @@ import { specFields } from '../../protocol/specFields.js';
 import type { HostRegistry, KnownHost } from '../hosts/hostRegistry.js';
 import { inputStep, keep, pickStep, runSteps, type StepResult } from '../multiStep.js';
 import type { PlanDocuments } from './planDocument.js';
-import { commandLines, globalChanges, planLines } from './planItems.js';
+import { commandLines, globalChanges, planLines } from '../planItems.js';
 import { runTitle } from '../../core/run/model.js';
 import type { RunPlan } from '../../run/planning.js';
+import type { PlanRun } from '../planRun.js';
 import { settings } from '../settings.js';
 import { askModal } from '../messages.js';
-
-/** Probes the hosts of a run and plans it; changes nothing. */
-export type PlanRun = (spec: RunSpec, progress: (text: string) => void, signal: AbortSignal) => Promise<RunPlan>;
 
 interface Choice<T> extends QuickPickItem {
   value: T;

@@ -1,10 +1,10 @@
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan, PlannedWall } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import { bytesPerWorker, threadsPerWorker } from '../plan/costs.js';
-import { type Limits, readNumber } from '../plan/limits.js';
+import { bytesPerWorker, threadsPerWorker } from './costs.js';
+import { type Limits, readNumber } from './limits.js';
 import { formatBytes, formatCount } from '../units.js';
-import { plannedWall, type WallId } from './catalogue.js';
+import { isSlowing, plannedWall, type WallId } from '../walls/catalogue.js';
 
 /** What a run needs of a host, as far as walls depend on it. */
 export interface ConnectionNeeds {
@@ -41,17 +41,9 @@ const smallAcceptQueue = 1_024;
 /** CPU time of one loopback connection, both ends, with the kernel's part (measured: 25–30 µs). */
 const cpuSecondsPerConnection = 28e-6;
 
-/** Walls that slow a run or cost a few connections, but do not bound how many fit. */
-const slowingWalls: ReadonlySet<string> = new Set<WallId>(['acceptQueue', 'synBacklog', 'halfOpen', 'tcpMemory', 'orphans', 'readOnlySysctl', 'cpu']);
-
-/** It slows a run or costs a few connections, but ends no ramp. */
-export function isSlowing(id: string): boolean {
-  return slowingWalls.has(id);
-}
-
 /** The wall that will end the ramp first; undefined where none is known. Walls that only slow it down do not count. */
 export function firstWall(plan: Pick<Plan, 'walls'>): PlannedWall | undefined {
-  return plan.walls.find((wall) => wall.atAfterTuning !== null && !slowingWalls.has(wall.id));
+  return plan.walls.find((wall) => wall.atAfterTuning !== null && !isSlowing(wall.id));
 }
 
 /** Every limit with the count at which it stands before and after tuning, in the order in which they will be met. */
@@ -71,7 +63,7 @@ export function planWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs
 /** The largest count that no wall stands below. Walls that only slow a run do not count. */
 export function largestFitOf(walls: readonly PlannedWall[]): { beforeTuning: number; afterTuning: number } {
   const least = (positions: (number | null)[]) => Math.min(Number.MAX_SAFE_INTEGER, ...positions.filter((at) => at !== null));
-  const hard = walls.filter((wall) => !slowingWalls.has(wall.id));
+  const hard = walls.filter((wall) => !isSlowing(wall.id));
   return { beforeTuning: least(hard.map((wall) => wall.at)), afterTuning: least(hard.map((wall) => wall.atAfterTuning)) };
 }
 

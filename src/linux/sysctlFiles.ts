@@ -1,6 +1,5 @@
 import { closeSync, constants, existsSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SysctlFact } from '../../protocol/facts.js';
 
 /** The sysctls as files. The root is a parameter so that tests can stand in a directory of their own. */
 export class SysctlFiles {
@@ -21,7 +20,7 @@ export class SysctlFiles {
   }
 
   /** Opens for writing without writing: the permission bits alone do not tell for root, nor in a namespace. */
-  access(key: string): SysctlFact['access'] {
+  access(key: string): 'writable' | 'readOnly' | 'absent' {
     const path = this.path(key);
     try {
       closeSync(openSync(path, constants.O_WRONLY));

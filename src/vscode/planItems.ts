@@ -1,9 +1,9 @@
-import { firstWall } from '../../core/walls/plannedWalls.js';
-import { text } from '../../core/texts.js';
-import { formatBytes, formatCount } from '../../core/units.js';
-import type { HostFacts } from '../../protocol/facts.js';
-import type { Plan } from '../../protocol/plan.js';
-import type { RunSpec } from '../../protocol/spec.js';
+import { firstWall } from '../core/plan/plannedWalls.js';
+import { text } from '../core/texts.js';
+import { formatBytes, formatCount } from '../core/units.js';
+import type { HostFacts } from '../protocol/facts.js';
+import type { Plan } from '../protocol/plan.js';
+import type { RunSpec } from '../protocol/spec.js';
 
 /** A plan in the words a person decides on. Pure, so that its wording is tested without VS Code. */
 export interface PlanLine {

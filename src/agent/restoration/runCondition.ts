@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { canAct, isAlive, type ProcessIdentity } from '../linux/process.js';
-import { readBootId } from './bootId.js';
-import { Journal } from './restoration/journal.js';
-import { isComplete } from './spool.js';
-import { readStart } from './startLock.js';
-import type { RunDirectory, RunState } from './stateDirectory.js';
+import { canAct, isAlive, type ProcessIdentity } from '../../linux/process.js';
+import { readBootId } from '../../linux/bootId.js';
+import { Journal } from './journal.js';
+import { isComplete } from '../spool.js';
+import { readStart } from '../startLock.js';
+import type { RunDirectory, RunState } from '../stateDirectory.js';
 
 export type RunCondition = 'running' | 'ended' | 'abandoned';
 

@@ -1,4 +1,4 @@
-import { readText } from '../linux/procfs.js';
+import { readText } from './procfs.js';
 
 /** Names this boot of the host: pids, start times and values of keys mean nothing in another. */
 export function readBootId(): string {

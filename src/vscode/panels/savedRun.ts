@@ -2,8 +2,8 @@ import { EventEmitter, l10n } from 'vscode';
 import { HumanError } from '../../core/errors.js';
 import type { PanelDelta, PanelRequest } from '../../protocol/panel.js';
 import type { RunStore } from '../../history/store.js';
-import type { RunSource } from '../panels/dashboardPanel.js';
-import { readRunView } from '../panels/savedRunView.js';
+import type { RunSource } from './dashboardPanel.js';
+import { readRunView } from './savedRunView.js';
 
 /** A run that is over, read from disk whenever a panel asks. */
 export class SavedRunSource implements RunSource {

@@ -1,0 +1,5 @@
+import type { RunSpec } from '../protocol/spec.js';
+import type { RunPlan } from '../run/planning.js';
+
+/** Probes the hosts of a run and plans it; changes nothing. */
+export type PlanRun = (spec: RunSpec, progress: (text: string) => void, signal: AbortSignal) => Promise<RunPlan>;
