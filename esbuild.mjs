@@ -67,15 +67,21 @@ const node = { ...shared, platform: 'node', format: 'cjs', mainFields: ['module'
 const nativeExternals = ['cpu-features', '*.node', 'bufferutil', 'utf-8-validate'];
 
 /** Parts of the worker that few runs need are files of their own, loaded at their first use: every worker's memory counts. */
-const workerParts = { otherEngines: 'workerEngines.cjs', traffic: 'workerTraffic.cjs' };
+const workerParts = {
+  otherEngines: 'workerEngines.cjs',
+  traffic: 'workerTraffic.cjs',
+  burst: 'workerBurst.cjs',
+  latencies: 'workerLatencies.cjs',
+  'stateless/statelessWorker': 'workerStateless.cjs',
+  'tls/workerTls': 'workerTls.cjs',
+};
 /** @type {import('esbuild').Plugin} */
 const loadPartsLater = {
   name: 'loadPartsLater',
   setup(builder) {
-    builder.onResolve({ filter: /\/(otherEngines|traffic)\.js$/ }, ({ path, kind }) => {
-      if (kind !== 'dynamic-import') return undefined;
-      const name = path.replace(/^.*\/|\.js$/g, '');
-      return { path: `./${workerParts[/** @type {keyof typeof workerParts} */ (name)]}`, external: true };
+    builder.onResolve({ filter: /\.js$/ }, ({ path, kind }) => {
+      const part = kind === 'dynamic-import' ? Object.entries(workerParts).find(([name]) => path.endsWith(`/${name}.js`)) : undefined;
+      return part === undefined ? undefined : { path: `./${part[1]}`, external: true };
     });
   },
 };

@@ -175,6 +175,21 @@ test('a worker loads nothing that formats for people', () => {
   assert.deepEqual(formatting, []);
 });
 
+test('what few workers need is a file of its own', () => {
+  // Dynamic imports that are bundled anyway would be read by each of hundreds of workers: 370 kB of histograms for runs without a message.
+  const build = readFileSync(join(root, 'esbuild.mjs'), 'utf8');
+  const later = sources
+    .filter(({ room }) => room === 'worker')
+    .flatMap(({ path }) =>
+      [...readFileSync(join(root, path), 'utf8').matchAll(/import\('([^']+)\.js'\)/g)].map((match) => normalize(join(dirname(path), match[1]!))),
+    );
+  assert.ok(later.length >= 5, 'the dynamic imports are found');
+  assert.deepEqual(
+    later.map((path) => path.replace(/^src\/worker\//, '')).filter((name) => !build.includes(`${name}: 'worker`) && !build.includes(`'${name}': 'worker`)),
+    [],
+  );
+});
+
 test('nothing is exported that nobody uses', () => {
   const texts = ['src', 'media', 'test', 'scripts']
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, String(name))))
