@@ -204,6 +204,20 @@ export const liveCases: readonly TruthCase[] = [
     checks: (run) => [
       ...accounts(run),
       {
+        figure: 'workers marked as stale',
+        source: 'it stands still for 3 s',
+        reported: new Set(run.samples.flatMap(({ staleWorkers }) => staleWorkers ?? [])).size,
+        independent: 1,
+        boundPercent: 0,
+      },
+      {
+        figure: 'events of a stale worker',
+        source: 'it stands still for 3 s',
+        reported: run.events.filter(({ event }) => event.type === 'log' && event.text.includes('has not reported its counts')).length,
+        independent: 1,
+        boundPercent: 0,
+      },
+      {
         figure: 'messages.lost',
         source: 'three planned messages of its 1,000 connections',
         reported: run.summary?.messages?.lost,
