@@ -1,5 +1,6 @@
 import { HumanError, exitCodes } from './core/errors.js';
 import { check } from './cli/check.js';
+import { completionText } from './cli/completion.js';
 import { helpText } from './cli/help.js';
 import { host } from './cli/host.js';
 import { run } from './cli/run.js';
@@ -19,6 +20,10 @@ async function main(args: string[]): Promise<number> {
   }
   if (name === '--version' || name === 'version') {
     print(`${version()}\n`);
+    return exitCodes.done;
+  }
+  if (name === 'completion') {
+    print(completionText(rest[0]));
     return exitCodes.done;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
+import { completionText } from '../../src/cli/completion.js';
 import { commandList } from '../../src/cli/commandList.js';
 import { helpText } from '../../src/cli/help.js';
 import { optionsOfCommand, parseCommand, specFrom } from '../../src/cli/options.js';
@@ -70,3 +72,23 @@ for (const [name, args, message, remedy] of refused) {
     );
   });
 }
+
+test('a shell completes commands, options, actions and choices from the same lists', () => {
+  const words = (line: string[]) => {
+    const script = `${completionText('bash')}\nCOMP_WORDS=(${line.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${line.length - 1}; _c10m; echo "\${COMPREPLY[*]}"`;
+    return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim();
+  };
+  assert.deepEqual(
+    [
+      words(['c10m', 'ru']),
+      words(['c10m', 'run', '--prot']),
+      words(['c10m', 'run', '--protocol', '']),
+      words(['c10m', 'check', '--sudo', 'n']),
+      words(['c10m', 'runs', 'exp']),
+    ],
+    ['run runs', '--protocol', 'tcp websocket both', 'never', 'export'],
+  );
+  for (const option of Object.keys(specOptions)) assert.match(completionText('fish'), new RegExp(` -l ${option} `));
+  assert.match(completionText('zsh'), /^autoload -U \+X bashcompinit/);
+  assert.throws(() => completionText('tcsh'), /"tcsh" is not a shell/);
+});
