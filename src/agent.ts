@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf } from './core/errors.js';
 import { setCloseOnExec } from './linux/hostCalls.js';
 import { bringLoopbackUp } from './linux/netns.js';
 import { setParentDeathSignal } from './linux/limits.js';
+import { secretsSchema } from './protocol/commands.js';
 import { identityOf } from './linux/process.js';
 import { Guardian } from './agent/restoration/guardian.js';
 import { guardianLockFd } from './agent/restoration/guardianLink.js';
@@ -74,7 +76,8 @@ async function supervise(state: StateDirectory, runId: string, isolated: boolean
   if (lockFd !== undefined) setCloseOnExec(lockFd);
   setCloseOnExec(supervisorStartFd);
   const workerPath = join(agentPath, '..', 'worker.cjs');
-  const supervisor = new Supervisor(run, order, { agentPath, workerPath, stateDirectory: state.path, isolated, lockFd });
+  const secrets = v.parse(secretsSchema, JSON.parse(readFileSync(0, 'utf8') || '{}'));
+  const supervisor = new Supervisor(run, order, { secrets, agentPath, workerPath, stateDirectory: state.path, isolated, lockFd });
   // A defect of ours ends the run in order; its stack is in the log beside the spool.
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) process.on(event, (error: unknown) => supervisor.fail(error));
   await supervisor.supervise();

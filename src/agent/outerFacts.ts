@@ -3,8 +3,10 @@ import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { userInfo } from 'node:os';
 import { readCapabilities } from '../linux/procfs.js';
 import { sysctlDefinitions } from '../core/plan/sysctls.js';
+import { findListeningServers } from '../linux/listeningServers.js';
 import { unshareCommand } from '../linux/netns.js';
 import { SysctlFiles } from '../linux/sysctlFiles.js';
+import { listeningServerSchema } from '../protocol/facts.js';
 
 /**
  * What can only be known outside the run's namespaces: inside a user namespace everyone is root with all capabilities.
@@ -16,6 +18,8 @@ export const outerFactsSchema = v.object({
   namespace: v.object({ kind: v.picklist(['netns', 'userns', 'none']), reason: v.optional(v.string()) }),
   /** Keys of the whole machine that a network namespace does not show although they bind it (tcp_mem, tcp_max_orphans). */
   sysctls: v.optional(v.record(v.string(), v.string()), {}),
+  /** Servers that listen on this host; only where they were asked for. */
+  servers: v.optional(v.array(listeningServerSchema)),
 });
 export type OuterFacts = v.InferOutput<typeof outerFactsSchema>;
 
@@ -26,8 +30,8 @@ const capabilitySysResource = 24n;
 /** An `unshare` that does not answer is no isolation. It takes about 0.1 s, and a host that swaps is slow. */
 const unshareTimeoutMs = 10_000;
 
-/** `agentPath`: for trying to live in a namespace. */
-export function collectOuterFacts(agentPath: string, sysctls = new SysctlFiles()): OuterFacts {
+/** `agentPath`: for trying to live in a namespace. `withServers`: those that listen are looked for. */
+export function collectOuterFacts(agentPath: string, withServers = false, sysctls = new SysctlFiles()): OuterFacts {
   const id = process.getuid?.() ?? 0;
   const capabilities = readCapabilities('self');
   const has = (bit: bigint) => (capabilities & (1n << bit)) !== 0n;
@@ -37,6 +41,7 @@ export function collectOuterFacts(agentPath: string, sysctls = new SysctlFiles()
     capabilities: { sysResource: has(capabilitySysResource), netAdmin: has(capabilityNetAdmin), sysAdmin: has(capabilitySysAdmin) },
     namespace: findNamespaceKind(has(capabilitySysAdmin), agentPath),
     sysctls: readHiddenKeys(sysctls),
+    ...(withServers ? { servers: findListeningServers() } : {}),
   };
 }
 

@@ -34,6 +34,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
     distribution: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readText('/etc/os-release') ?? '')?.[1] ?? 'unknown',
     bootId: readBootId(),
     nodeVersion: process.versions.node,
+    ...(outer.servers === undefined ? {} : { servers: outer.servers }),
     cores: availableParallelism(),
     memory: { totalBytes: meminfo.MemTotal ?? 0, availableBytes: meminfo.MemAvailable ?? 0 },
     pageBytes: readPageSize(),

@@ -7,7 +7,9 @@ import { controllerCommandSchema, type HostRun, type ReceivedCommand } from '../
 import { LineSplitter } from '../files/lines.js';
 import { sleep } from '../files/sleep.js';
 import { encodeLine, parseLine } from '../protocol/lines.js';
-import { unshareCommand } from '../linux/netns.js';
+import { attachTarget, type AttachedServer } from '../core/plan/attachTarget.js';
+import { findListeningServers } from '../linux/listeningServers.js';
+import { enterCommand, unshareCommand } from '../linux/netns.js';
 import { identityOf, isAlive } from '../linux/process.js';
 import { readBootId } from '../linux/bootId.js';
 import { Follower } from './follower.js';
@@ -93,12 +95,14 @@ export class Relay {
   private async obey(command: ReceivedCommand): Promise<unknown> {
     switch (command.type) {
       case 'probe':
-        return probeHost(this.agentPath, command.isolation, collectOuterFacts(this.agentPath));
+        return probeHost(this.agentPath, command.isolation, collectOuterFacts(this.agentPath, command.servers === true));
       case 'start': {
         const starting = this.start(command);
         this.starting = starting.catch(() => undefined);
         return starting;
       }
+      case 'servers':
+        return findListeningServers();
       case 'attach':
         return this.attach(command.runId, command.fromSeq);
       case 'forget':
@@ -119,9 +123,11 @@ export class Relay {
   }
 
   private async start(command: StartCommand): Promise<{ runId: string }> {
+    const outer = collectOuterFacts(this.agentPath, command.spec.attach !== undefined);
+    // Proven before anything begins: only what listens on this very host is loaded.
+    const attached = command.spec.attach === undefined ? undefined : attachTarget(command.spec, { servers: outer.servers ?? [], addresses: [] });
     const lockPath = this.lockPath();
     for (const line of await tidyUp(this.state, lockPath)) process.stderr.write(`${line}\n`);
-    const outer = collectOuterFacts(this.agentPath);
     const { run, start } = this.state.createRun(command.runId);
     let lock: HostLock | undefined;
     try {
@@ -134,11 +140,11 @@ export class Relay {
       run.writeOrder({ runId, owner, spec, role, ...(plan === undefined ? {} : { plan }), startedAt, outer, mark, lockPath });
       // The plan says where it must live.
       const isolation = plan?.isolation ?? spec.isolation;
-      const kind = isolation === 'host' || outer.namespace.kind === 'none' ? undefined : outer.namespace.kind;
+      const kind = attached !== undefined || isolation === 'host' || outer.namespace.kind === 'none' ? undefined : outer.namespace.kind;
       // A relay that was stopped for a while may find that its controller went away meanwhile: a turn of the loop reads the end.
       await sleep(loopTurnMs);
       if (this.hasEnded) throw new HumanError('The controller went away before the run began; nothing was started.', { code: 'cancelled' });
-      await this.spawnSupervisor(run, kind, lock, start);
+      await this.spawnSupervisor(run, entryOf(kind, attached), { lock, start, secrets: command.secrets ?? {} });
     } catch (error) {
       // A lost start leaves nothing behind.
       start.hand();
@@ -184,12 +190,17 @@ export class Relay {
     return findLockPath(process.env, process.getuid?.() ?? 0, this.state.path);
   }
 
-  private async spawnSupervisor(run: RunDirectory, kind: 'netns' | 'userns' | undefined, lock: HostLock | undefined, start: StartLock): Promise<void> {
+  private async spawnSupervisor(
+    run: RunDirectory,
+    entry: Entry,
+    { lock, start, secrets }: { lock: HostLock | undefined; start: StartLock; secrets: Readonly<Record<string, string>> },
+  ): Promise<void> {
     const log = openSync(run.logPath, 'a', 0o600);
-    const node = [process.execPath, this.agentPath, 'supervise', this.state.path, run.runId, kind === undefined ? 'shared' : 'isolated'];
-    const unshare = kind === undefined ? undefined : unshareCommand(kind);
-    const [program, ...args] = unshare === undefined ? node : [unshare.command, ...unshare.args, ...node];
-    const child = spawn(program!, args, { detached: true, cwd: '/', stdio: ['ignore', log, log, lock === undefined ? 'ignore' : lock.fd, start.fd] });
+    const node = [process.execPath, this.agentPath, 'supervise', this.state.path, run.runId, entry.isIsolated ? 'isolated' : 'shared'];
+    const [program, ...args] = entry.by === undefined ? node : [entry.by.command, ...entry.by.args, ...node];
+    const child = spawn(program!, args, { detached: true, cwd: '/', stdio: ['pipe', log, log, lock === undefined ? 'ignore' : lock.fd, start.fd] });
+    // Over a pipe: neither a file nor the arguments nor the environment of a process may hold them.
+    child.stdin?.on('error', () => undefined).end(JSON.stringify(secrets));
     closeSync(log);
     const supervisor = child.pid === undefined ? undefined : identityOf(child.pid);
     start.record({ bootId: readBootId(), relay: identityOf(process.pid) ?? null, supervisor: supervisor ?? null });
@@ -274,6 +285,17 @@ async function endChild(child: ChildProcess): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGKILL');
   await gone;
+}
+
+/** How the supervisor comes into the network namespace in which the run lives. */
+interface Entry {
+  isIsolated: boolean;
+  by?: { command: string; args: string[] };
+}
+
+function entryOf(kind: 'netns' | 'userns' | undefined, attached: AttachedServer | undefined): Entry {
+  if (attached !== undefined) return { isIsolated: false, ...(attached.server.otherNamespace ? { by: enterCommand(attached.server.pid) } : {}) };
+  return kind === undefined ? { isIsolated: false } : { isIsolated: true, by: unshareCommand(kind) };
 }
 
 function readTail(path: string): string {

@@ -1,11 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { exitCodes, HumanError, messageOf } from '../core/errors.js';
 import { isFinal } from '../core/phases.js';
+import { attachTarget } from '../core/plan/attachTarget.js';
 import { planRun } from '../core/plan/plan.js';
 import { identityOf, type ProcessIdentity } from '../linux/process.js';
+import { becomeSubreaper } from '../linux/limits.js';
 import { bringLoopbackUp, networkNamespaceOf } from '../linux/netns.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
+import { isForeign } from '../protocol/spec.js';
 import { Attachments, type SupervisorOrder } from './attachments.js';
 import { GuardianLink } from './restoration/guardianLink.js';
 import { Orders } from './load/orders.js';
@@ -67,7 +70,14 @@ export class Supervisor {
   constructor(
     private readonly run: RunDirectory,
     private readonly order: RunOrder,
-    private readonly options: { agentPath: string; workerPath: string; stateDirectory: string; isolated: boolean; lockFd: number | undefined },
+    private readonly options: {
+      agentPath: string;
+      workerPath: string;
+      stateDirectory: string;
+      isolated: boolean;
+      lockFd: number | undefined;
+      secrets: Readonly<Record<string, string>>;
+    },
   ) {
     this.state = {
       bootId: readBootId(),
@@ -82,6 +92,8 @@ export class Supervisor {
 
   /** The whole story of the run. Resolves when nothing of it is left on the host but its spool. */
   async supervise(): Promise<void> {
+    // Whatever loses its parent below us stays ours: a worker that dies leaves nothing on the host.
+    becomeSubreaper();
     // Whoever comes after us must find us: a disk that does not take this takes no run.
     this.run.writeState(this.state);
     process.chdir(this.run.path);
@@ -197,6 +209,8 @@ export class Supervisor {
       workerPath: this.options.workerPath,
       directory: this.run.path,
       spec,
+      secrets: this.options.secrets,
+      ...(spec.attach === undefined ? {} : { attached: attachTarget(spec, facts) }),
       emit: (event) => story.emit(event),
       onLost: (reason) => this.stop({ verdict: 'failed', reason }),
       onStats: (worker) => control.observe(worker),
@@ -208,6 +222,8 @@ export class Supervisor {
       guardBytes: plan.guardBytes,
       isTracked: facts.conntrack !== null,
       isStateless: plan.client === 'stateless',
+      isForeign: isForeign(plan.engine),
+      isAttached: plan.engine === 'attach',
     });
     const stop = (end: EarlyEnd) => this.stop(end);
     const control = new RampControl({ story, spec, plan, facts, pool, orders, sampler, signal, clock: monotonicClock, readGuard, stop });

@@ -94,6 +94,7 @@ export const commandList = {
       remove: { operands: 'NAME', summary: 'forget a saved host', completes: 'host' },
       show: { operands: 'NAME', summary: 'what a name resolves to', completes: 'host' },
       test: { operands: 'NAME', summary: 'connect, probe, and the largest run that fits', completes: 'host' },
+      servers: { operands: 'NAME', summary: 'servers that listen there, for --attach', completes: 'host' },
       runs: { operands: 'NAME', summary: 'runs that go on there, and those that ended and were not fetched', completes: 'host' },
       restore: { operands: 'NAME', summary: 'restore what a dead run left behind', completes: 'host' },
     },

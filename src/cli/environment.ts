@@ -5,6 +5,7 @@ import { HostPool } from '../run/hostPool.js';
 import type { RunDependencies } from '../run/run.js';
 import { RunStore } from '../history/store.js';
 import { runOwner } from '../transport/environment.js';
+import { secretsOf } from '../run/secrets.js';
 import { connectHost } from '../transport/transport.js';
 import type { CommandValues } from './commandList.js';
 import { addressOf } from './savedHosts.js';
@@ -47,6 +48,7 @@ export function dependenciesOf(values: CommandValues<'host'>, progress: (text: s
     lease: (name) => pool.lease(name, report),
     store: new RunStore(values.runs ?? defaultRunsDirectory()),
     version: version(),
+    secrets: (spec) => secretsOf(spec, process.env),
     owner: runOwner(),
     log,
   };

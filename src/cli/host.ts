@@ -2,7 +2,9 @@ import { exitCodes, HumanError } from '../core/errors.js';
 import { plainLine, restoreCommands } from '../core/foreignText.js';
 import { specFromInput } from '../core/profile.js';
 import { type HostRun, restoreReportSchema, type RestoreReport } from '../protocol/commands.js';
-import { parse } from 'valibot';
+import { listeningServerSchema, type ListeningServer } from '../protocol/facts.js';
+import { endpointsText } from '../core/plan/attachTarget.js';
+import { array, parse } from 'valibot';
 import { askHost } from '../run/askHost.js';
 import { listHostRuns } from '../run/hostRuns.js';
 import { Run } from '../run/run.js';
@@ -16,7 +18,7 @@ import { listAliases, resolveHost } from '../transport/ssh/config.js';
 import { table } from './table.js';
 import { print, printError } from './output.js';
 
-/** `c10m host list|show|add|remove|test|runs|restore`. */
+/** `c10m host list|show|add|remove|test|servers|runs|restore`. */
 export async function host(args: string[]): Promise<number> {
   const { values, positionals } = parseCommand('host', args);
   const [action, name = 'local', address] = positionals;
@@ -51,11 +53,12 @@ export async function host(args: string[]): Promise<number> {
     case 'test':
     case 'restore':
     case 'runs':
+    case 'servers':
       return reachHost(action, name, values, show);
     default:
       throw new HumanError(`${action === undefined ? 'c10m host needs an action' : `"${action}" is not an action of c10m host`}.`, {
         code: 'usage',
-        remedy: 'Actions: list, add, remove, show, test, runs, restore. Help: c10m host --help',
+        remedy: 'Actions: list, add, remove, show, test, servers, runs, restore. Help: c10m host --help',
       });
   }
 }
@@ -63,7 +66,7 @@ export async function host(args: string[]): Promise<number> {
 type Show = (value: unknown, text: string) => void;
 
 /** What needs the host itself. */
-async function reachHost(action: 'test' | 'restore' | 'runs', name: string, values: CommandValues<'host'>, show: Show): Promise<number> {
+async function reachHost(action: 'test' | 'restore' | 'runs' | 'servers', name: string, values: CommandValues<'host'>, show: Show): Promise<number> {
   const abort = new AbortController();
   process.once('SIGINT', () => abort.abort());
   const dependencies = dependenciesOf(values);
@@ -74,6 +77,11 @@ async function reachHost(action: 'test' | 'restore' | 'runs', name: string, valu
       return exitCodes.done;
     }
     const lease = dependencies.lease(name);
+    if (action === 'servers') {
+      const servers = parse(array(listeningServerSchema), await askHost(lease, (id) => ({ type: 'servers', id }), abort.signal));
+      show(servers, serversText(name, servers));
+      return exitCodes.done;
+    }
     if (action === 'runs') {
       const runs = await listHostRuns(lease, abort.signal);
       show(runs, hostRunsText(name, runs));
@@ -109,4 +117,17 @@ export function restoreText(report: RestoreReport): string {
   const lines = restoreCommands(report);
   const commands = lines.length === 0 ? '' : `To do it by hand:\n${lines.map((command) => `  ${command}\n`).join('')}`;
   return `Runs: ${plainLine(report.runs.join(', '))}. Processes ended: ${report.processesEnded}.\n${table(rows)}${notes}${commands}`;
+}
+
+function serversText(name: string, servers: readonly ListeningServer[]): string {
+  if (servers.length === 0) return `No listening server can be seen on ${name}: as another user than root only one's own are.\n`;
+  const rows = servers.map((server) => [
+    plainLine(server.name),
+    `pid ${server.pid}`,
+    plainLine(server.unit ?? server.container ?? ''),
+    endpointsText(server),
+    server.nofile === 0 ? '' : `${server.nofile} open files`,
+    server.otherNamespace ? 'another network namespace' : '',
+  ]);
+  return table(rows);
 }

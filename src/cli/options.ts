@@ -1,8 +1,9 @@
-import { readFileSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { HumanError, messageOf } from '../core/errors.js';
 import { nearest } from '../core/nearest.js';
+import { presetNames } from '../core/opening/openings.js';
 import { maximumProfileBytes, parseProfile, profileTextOf, specFromInput } from '../core/profile.js';
 import type { SpecInput } from '../core/specInput.js';
 import { idleFields, idleText } from '../core/specRules.js';
@@ -78,7 +79,7 @@ export function specFrom(given: SpecInput, profilePath: string | undefined): Run
   const isLocal = (given['host'] ?? fromProfile['host'] ?? 'local') === 'local';
   const { workingDirectory } = given;
   const absolute = isLocal && typeof workingDirectory === 'string' ? { workingDirectory: resolve(workingDirectory) } : {};
-  const spec = specFromInput({ ...fromProfile, ...given, ...absolute });
+  const spec = specFromInput(withFiles({ ...fromProfile, ...given, ...absolute }, given, profilePath));
   const [idle] = idleFields(given, spec);
   if (idle !== undefined) {
     throw new HumanError(idleText(idle, `--${flagOf(idle.field)}`), {
@@ -91,6 +92,48 @@ export function specFrom(given: SpecInput, profilePath: string | undefined): Run
   }
   // As in any terminal: what is started on this machine starts in the current directory.
   return spec.engine === 'command' && isLocal ? { workingDirectory: process.cwd(), ...spec } : spec;
+}
+
+/** Texts that people keep in files of their own: named by an option, or in a profile as `@FILE`, from the profile's directory. */
+function withFiles(input: SpecInput, given: SpecInput, profilePath: string | undefined): SpecInput {
+  return withOpeningFile(withTemplateFile(input, given, profilePath), given, profilePath);
+}
+
+/** A preset is a word; what looks like a path, or begins with `@` in a profile, is a file with an opening. */
+function withOpeningFile(input: SpecInput, given: SpecInput, profilePath: string | undefined): SpecInput {
+  const { opening } = input;
+  if (typeof opening !== 'string' || presetNames.includes(opening)) return input;
+  const isGiven = given['opening'] !== undefined;
+  if (!isGiven && !opening.startsWith('@')) return input;
+  if (isGiven && !existsSync(opening) && !/[/.]/.test(opening)) return input;
+  const path = isGiven ? opening : resolve(dirname(profilePath ?? '.'), opening.slice(1));
+  const text = readTextFile(path, '--opening');
+  try {
+    return { ...input, opening: JSON.parse(text) as unknown };
+  } catch (error) {
+    throw new HumanError(`${path} is no opening: ${messageOf(error)}.`, {
+      code: 'usage',
+      remedy: 'It is JSON with "steps": see docs/servers.md.',
+      cause: error,
+    });
+  }
+}
+
+function withTemplateFile(input: SpecInput, given: SpecInput, profilePath: string | undefined): SpecInput {
+  const { configTemplate } = input;
+  if (typeof configTemplate !== 'string') return input;
+  if (given['configTemplate'] !== undefined) return { ...input, configTemplate: readTextFile(configTemplate, '--config-template') };
+  if (!configTemplate.startsWith('@')) return input;
+  return { ...input, configTemplate: readTextFile(resolve(dirname(profilePath ?? '.'), configTemplate.slice(1)), 'configTemplate') };
+}
+
+function readTextFile(path: string, what: string): string {
+  try {
+    if (statSync(path).size > maximumProfileBytes) throw new Error('it is larger than 1 MiB');
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new HumanError(`${path} of ${what} cannot be read: ${messageOf(error)}.`, { code: 'usage', cause: error });
+  }
 }
 
 function flagOf(field: string): string {

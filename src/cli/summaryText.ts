@@ -41,6 +41,7 @@ export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'>,
   if (summary.lost > 0) rows.push(['lost', `${formatCount(summary.lost)} connections ended by themselves`]);
   if (summary.latency !== undefined) rows.push(['latency', latencyText(summary.latency)]);
   if (summary.messages !== undefined) rows.push(['messages', messagesText(summary.messages)]);
+  rows.push(...foreignRows(summary.foreign));
   for (const wall of summary.walls) rows.push(['wall', wallText(wall)]);
   for (const threshold of summary.thresholds)
     rows.push(['threshold', `${threshold.expression}: ${threshold.passed ? 'holds' : 'FAILED'} (${formatThresholdValue(threshold)})`]);
@@ -77,4 +78,18 @@ export function ledgerText(ledger: NonNullable<Summary['ledger']>, byProtocol: S
   if (reused >= 1024 ** 2) rows.push(['  reused free slots', formatBytes(reused), 'of it in slots that were free before']);
   const notes = [...(ledger.approximate ? ['approximate: the kernel shows its object counts to root only'] : []), ...ledger.contamination];
   return `where the bytes are\n${table(rows)}${notes.map((note) => `  note: ${note}\n`).join('')}`;
+}
+
+/** What the user's own server said and did beside holding connections. */
+function foreignRows(foreign: Summary['foreign']): string[][] {
+  if (foreign === undefined) return [];
+  const { answers = [], upstream, keepAlive, notEchoed } = foreign;
+  const rows: string[][] = [];
+  if (upstream !== undefined)
+    rows.push(['upstream', `${formatCountOf(upstream, 'socket')} of the server beside those of the clients: a proxy's, or of its backends here`]);
+  if (keepAlive !== undefined)
+    rows.push(['keep-alive', `${formatCount(keepAlive.sent)} sent, ${formatCount(keepAlive.answered)} answered, ${formatCount(keepAlive.unanswered)} not`]);
+  if (notEchoed !== undefined) rows.push(['no echo', `${formatCount(notEchoed)} answers were not what was sent: the server is no echo server`]);
+  for (const { when, text, count } of answers) rows.push(['server said', `${text === '' ? '(nothing)' : text} (${when}, ${formatCount(count)} times)`]);
+  return rows;
 }

@@ -21,7 +21,9 @@ export function specFromInput(input: SpecInput): RunSpec {
   const problems = problemsOf(input);
   const first = problems[0];
   if (first !== undefined) throw new HumanError(first.message, { code: 'usage', remedy: first.remedy });
-  return v.parse(runSpecSchema, plainInput(input).plain);
+  const spec = v.parse(runSpecSchema, plainInput(input).plain);
+  // The server is where it is; the run goes there.
+  return spec.engine === 'attach' ? { ...spec, isolation: 'host' } : spec;
 }
 
 function problemsOf(input: SpecInput): FieldProblem[] {

@@ -1,5 +1,6 @@
 import type { RunSpec } from '../protocol/spec.js';
 import { HumanError } from './errors.js';
+import { openingOf } from './opening/openings.js';
 import { parseThreshold } from './figures/thresholds.js';
 import { largestStatelessMessageBytes, lastPort } from './plan/layout.js';
 import { fieldTable, type FieldProblem, type SpecInput } from './specInput.js';
@@ -7,6 +8,19 @@ import { formatBytes, formatCount } from './units.js';
 
 /** Rules between the fields of a spec, which no schema of one field can say. A new rule is one entry. */
 const rules: ((spec: RunSpec) => FieldProblem[])[] = [
+  ({ engine, attach }) =>
+    engine === 'attach' && attach === undefined
+      ? [{ path: ['engine'], message: 'The engine "attach" needs the server that runs already.', remedy: 'Name it with --attach, such as --attach 6379.' }]
+      : [],
+  ({ engine, clientHosts }) =>
+    engine === 'attach' && clientHosts.length > 0
+      ? [{ path: ['attach'], message: 'An attached server is loaded from its own host, not from client hosts.', remedy: 'Omit the client hosts.' }]
+      : [],
+  ({ opening }) => (opening === undefined ? [] : problemOf(() => openingOf(opening), ['opening'])),
+  ({ opening, client }) =>
+    opening !== undefined && client === 'stateless'
+      ? [{ path: ['opening'], message: 'Clients without sockets say nothing first.', remedy: 'Use --client sockets, or omit the opening.' }]
+      : [],
   ({ engine, command }) =>
     engine === 'command' && command === undefined
       ? [

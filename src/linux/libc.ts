@@ -87,6 +87,8 @@ function load() {
     ) => number,
     getrlimit: declare('int getrlimit(int resource, void *limits)') as (resource: number, limits: Uint8Array) => number,
     setrlimit: declare('int setrlimit(int resource, void *limits)') as (resource: number, limits: Uint8Array) => number,
+    setns: declare('int setns(int fd, int kind)') as (fd: number, kind: number) => number,
+    waitpid: declare('int waitpid(int pid, void *status, int options)') as (pid: number, status: Uint8Array, options: number) => number,
     prctl: declare('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)') as (
       option: number,
       a: number,

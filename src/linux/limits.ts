@@ -40,6 +40,24 @@ export function setParentDeathSignal(signal: number): boolean {
   return libc().prctl(prSetPdeathsig, signal, 0, 0, 0) === 0;
 }
 
+const prSetChildSubreaper = 36;
+
+/**
+ * Makes this process the parent of every descendant that loses its own, whatever it does to get away (fork, daemonize, setsid): nothing
+ * that it starts can leave its tree (prctl(2), PR_SET_CHILD_SUBREAPER). False where the kernel refuses.
+ */
+export function becomeSubreaper(): boolean {
+  return libc().prctl(prSetChildSubreaper, 1, 0, 0, 0) === 0;
+}
+
+const waitNoHang = 1;
+const status = new Uint8Array(4);
+
+/** Takes the exit status of a child that ended, so that no zombie stays. Not for children that Node started: it waits for them itself. */
+export function reapChild(pid: number): void {
+  libc().waitpid(pid, status, waitNoHang);
+}
+
 /** Raises (or lowers, with privilege) the likelihood of being chosen when memory runs out: −1000 to 1000. False when not permitted. */
 export function setOomScoreAdjust(value: number, pid: number | 'self' = 'self'): boolean {
   try {

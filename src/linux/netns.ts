@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, readlinkSync, statSync } from 'node:fs';
+import { errnoName } from './errno.js';
 import { bringInterfaceUp } from './hostCalls.js';
+import { lastErrno, libc } from './libc.js';
 
 /** How a process gets a network namespace of its own: as root, or as root of a user namespace of its own. */
 export type NamespaceKind = 'netns' | 'userns';
@@ -58,4 +60,38 @@ export class HeldNamespace {
   release(): void {
     closeSync(this.fd);
   }
+}
+
+const newNetworkNamespace = 0x4000_0000;
+
+/**
+ * Does something inside the network namespace of another process and returns to our own. For this thread only, so nothing that waits may be done
+ * there. Throws without the rights (CAP_SYS_ADMIN).
+ */
+export function inNetworkNamespaceOf<T>(pid: number, work: () => T): T {
+  const own = openSync('/proc/thread-self/ns/net', 'r');
+  try {
+    const other = openSync(`/proc/${pid}/ns/net`, 'r');
+    try {
+      enterNamespace(other);
+    } finally {
+      closeSync(other);
+    }
+    try {
+      return work();
+    } finally {
+      enterNamespace(own);
+    }
+  } finally {
+    closeSync(own);
+  }
+}
+
+function enterNamespace(fd: number): void {
+  if (libc().setns(fd, newNetworkNamespace) !== 0) throw new Error(`setns: ${errnoName(lastErrno())}`);
+}
+
+/** The command and the leading arguments that run a program in the network namespace of a process (util-linux and BusyBox). */
+export function enterCommand(pid: number): { command: string; args: string[] } {
+  return { command: 'nsenter', args: [`--net=/proc/${pid}/ns/net`, '--'] };
 }

@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { identityOf, parseProcessStat, signalProcess, waitForEnd, type ProcessIdentity } from './process.js';
 
-/** More processes of one server are not followed: reading /proc for each would cost more than it tells. */
-const maximumProcesses = 1_000;
+/** More processes of one server are not followed: reading /proc for each would cost more than it says. */
+export const maximumProcesses = 4_000;
 /** USER_HZ is 100 on every Linux that Node runs on. */
 const microsecondsPerTick = 10_000;
-const stateListen = '0A';
 
 /** The process and all its descendants, itself first. Ended ones are left out. */
 export function processTree(root: number): number[] {
@@ -37,6 +37,70 @@ function childrenOfThread(pid: number, thread: string): number[] {
   } catch {
     return [];
   }
+}
+
+/** A process of which the whole tree is ended, and the processes below it that stay, with all that is below them. */
+export interface Ancestry {
+  roots: readonly ProcessIdentity[];
+  except?: readonly number[];
+}
+
+/**
+ * Living descendants of these processes by the parent that the kernel names, deepest first. A parent that is a subreaper
+ * (`becomeSubreaper`) keeps whatever its children started, however it detached itself. Reads /proc once: for ends, not for samples.
+ */
+export function descendantsOf({ roots, except = [] }: Ancestry): ProcessIdentity[] {
+  const children = new Map<number, ProcessIdentity[]>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = statOf(Number(name));
+    if (stat === undefined) continue;
+    const siblings = children.get(stat.parent) ?? [];
+    siblings.push({ pid: Number(name), startTime: stat.startTime });
+    children.set(stat.parent, siblings);
+  }
+  const found: ProcessIdentity[] = [];
+  const waiting = roots.filter((root) => identityOf(root.pid)?.startTime === root.startTime).map(({ pid }) => pid);
+  const seen = new Set([...waiting, ...except]);
+  for (let pid = waiting.shift(); pid !== undefined; pid = waiting.shift()) {
+    for (const child of children.get(pid) ?? []) {
+      if (seen.has(child.pid)) continue;
+      seen.add(child.pid);
+      waiting.push(child.pid);
+      // A zombie holds nothing, and what was below it has another parent.
+      if (identityOf(child.pid) !== undefined) found.push(child);
+    }
+  }
+  return found.reverse();
+}
+
+function statOf(pid: number): ReturnType<typeof parseProcessStat> {
+  try {
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A program that forks faster than it is ended is given up after so many rounds. */
+const maximumRounds = 100;
+
+/**
+ * Ends all descendants with SIGKILL, again until no new one appears; the roots themselves live on, since what was just forked passes to them.
+ * Returns how many were ended and those that still live after `timeoutMs`.
+ */
+export async function endDescendants(ancestry: Ancestry, timeoutMs: number): Promise<{ ended: number; left: ProcessIdentity[] }> {
+  let ended = 0;
+  for (let round = 0; round < maximumRounds; round++) {
+    const found = descendantsOf(ancestry);
+    if (found.length === 0) break;
+    const signalled = found.filter((identity) => signalProcess(identity, 'SIGKILL'));
+    const left = await waitForEnd(signalled, timeoutMs);
+    ended += signalled.length - left.length;
+    if (left.length > 0) return { ended, left };
+    if (signalled.length === 0) break;
+  }
+  return { ended, left: descendantsOf(ancestry) };
 }
 
 /** Descriptors that a process needs for its own moments: one that is this near to its limit cannot accept. */
@@ -81,21 +145,39 @@ function cpuTicks(pid: number): number {
   }
 }
 
-/** Ports on which somebody listens in this network namespace. Only for the start of a run: it reads all sockets. */
-export function listeningPorts(): Set<number> {
-  const ports = new Set<number>();
-  for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) for (const port of portsOf(file)) ports.add(port);
-  return ports;
+/**
+ * The processes that hold sockets with these inodes, found by their descriptors: of `pids`, or of all that may be looked into. Lists every open
+ * file of each, so only at the moment a server becomes ready, never during a run.
+ */
+export function ownersOfSockets(inodes: ReadonlySet<number>, pids: readonly number[] = allProcesses()): number[] {
+  const names = new Set([...inodes].map((inode) => `socket:[${inode}]`));
+  return pids.filter((pid) => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).some((fd) => names.has(linkOf(`/proc/${pid}/fd/${fd}`)));
+    } catch {
+      // It ended, or belongs to another user.
+      return false;
+    }
+  });
 }
 
-function portsOf(file: string): number[] {
+function allProcesses(): number[] {
+  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+function linkOf(path: string): string {
   try {
-    return readFileSync(file, 'utf8')
-      .split('\n')
-      .map((line) => /^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) \S+ ([0-9A-F]{2}) /.exec(line))
-      .filter((match) => match?.[2] === stateListen)
-      .map((match) => parseInt(match?.[1] ?? '0', 16));
+    return readlinkSync(path);
   } catch {
-    return [];
+    return '';
+  }
+}
+
+/** The name of a process (`comm`), as `ps` shows it; `?` when it is gone. */
+export function processName(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '?';
   }
 }

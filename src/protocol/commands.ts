@@ -8,6 +8,8 @@ import { runSpecSchema } from './spec.js';
  * has an `id` and is always answered by one `reply`; events of the attached run come in between. All other lines on stdout
  * (a shell's banner, say) are shown and ignored.
  */
+/** Values of `{env:NAME}`. They go from process to process and into no file. */
+export const secretsSchema = v.record(v.pipe(v.string(), v.maxLength(200)), v.pipe(v.string(), v.maxLength(16_384)));
 const id = v.pipe(v.number(), v.integer());
 const runId = v.pipe(v.string(), v.regex(/^[0-9A-Za-z-]{1,64}$/));
 
@@ -20,6 +22,8 @@ const startOrderSchema = v.object({
   /** What this host does in the run: all of it, or one side of a run over several hosts. */
   role: v.optional(v.picklist(['whole', 'server', 'client']), 'whole'),
   owner: v.string(),
+  /** Values of `{env:NAME}`; they go from process to process and into no file. */
+  secrets: v.optional(secretsSchema),
 });
 export type StartOrder = v.InferOutput<typeof startOrderSchema>;
 
@@ -49,7 +53,10 @@ export const orderCommandSchemas = [
 
 export const controllerCommandSchema = v.variant('type', [
   /** Facts of this host. Reply: HostFacts. */
-  v.object({ type: v.literal('probe'), id, isolation: v.picklist(['netns', 'host']) }),
+  /** `servers`: with those that listen there. */
+  v.object({ type: v.literal('probe'), id, isolation: v.picklist(['netns', 'host']), servers: v.optional(v.boolean()) }),
+  /** Servers that listen on this host. Reply: ListeningServer[]. */
+  v.object({ type: v.literal('servers'), id }),
   /** Starts a supervisor and attaches to it from its first event. Reply: {runId}. */
   v.object({ type: v.literal('start'), id, ...startOrderSchema.entries }),
   /** Replays from `fromSeq` and follows. Reply: {runId}. */

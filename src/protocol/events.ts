@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { hostFactsSchema } from './facts.js';
 import { planSchema, wallIdSchema } from './plan.js';
 import { runSpecSchema } from './spec.js';
-import { blockFields, serverFilesSchema } from './worker.js';
+import { answerSchema, keepAliveCountsSchema, blockFields, serverFilesSchema } from './worker.js';
 
 /**
  * The event stream of a run: NDJSON, one object a line. Every event has `seq` (1, 2, 3 … without gaps, given by the
@@ -11,6 +11,22 @@ import { blockFields, serverFilesSchema } from './worker.js';
  */
 const base = { seq: v.pipe(v.number(), v.integer(), v.minValue(1)), t: v.number() };
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/** What a server of the user, started by its command or attached, said and did. */
+export const foreignEvidenceSchema = v.object({
+  /** The name of its process. */
+  program: v.optional(v.string()),
+  /** Its words to connections that it refused or closed. */
+  answers: v.optional(v.array(answerSchema)),
+  /** Connections that it ended, by age: bucket n stands for 100·(2^(n/20) − 1) ms. */
+  lifetimes: v.optional(v.record(v.string(), v.number())),
+  /** Sockets that it holds beside those of the clients. */
+  upstream: v.optional(natural),
+  keepAlive: v.optional(keepAliveCountsSchema),
+  /** Answers that were not what was sent: it is no echo server. */
+  notEchoed: v.optional(natural),
+});
+export type ForeignEvidence = v.InferOutput<typeof foreignEvidenceSchema>;
 
 export const phaseNames = [
   'probing',
@@ -41,6 +57,8 @@ export const protocolCountsSchema = v.object({
   messagesTotal: v.number(),
   bytesTotal: v.number(),
   /** Messages of bursts and of the steady traffic: `planned` is `messagesTotal` + `unanswered` + `lost`; absent without any. */
+  /** What the user's own server said and did, as of the end. */
+  foreign: v.optional(foreignEvidenceSchema),
   messages: v.optional(v.object({ planned: natural, unanswered: natural, lost: natural })),
   /** Anonymous memory of the workers of this protocol; null where one process serves both protocols, or cannot be read. */
   processBytes: v.optional(v.object({ server: v.nullable(v.number()), client: v.nullable(v.number()) })),
@@ -99,6 +117,7 @@ export const evidenceSchema = v.object({
   serverFiles: v.optional(serverFilesSchema),
   /** Connections that wait in the accept queues of a server of the user. */
   waiting: v.optional(natural),
+  foreign: v.optional(foreignEvidenceSchema),
 });
 
 export const sampleSchema = v.object({
@@ -202,6 +221,8 @@ export const summarySchema = v.object({
   latency: v.optional(latencySchema),
   /** Without `planned` and `unanswered` in runs of earlier versions, which did not count them. */
   messages: v.optional(v.object({ ...v.partial(messageCountsSchema, ['planned', 'unanswered']).entries, perSecondMaximum: v.number() })),
+  /** What the user's own server said and did, as of the end. */
+  foreign: v.optional(foreignEvidenceSchema),
   rampSeconds: v.number(),
   /** Without `waitedSeconds`. */
   elapsedSeconds: v.number(),

@@ -9,6 +9,25 @@ export const sysctlFactSchema = v.object({
   access: v.picklist(['writable', 'readOnly', 'absent']),
 });
 
+/** A server that listens on a host, as `c10m host servers` shows it and `--attach` finds it. */
+export const listeningServerSchema = v.object({
+  /** Of the process whose descendants the others are. */
+  pid: v.number(),
+  name: v.string(),
+  /** All its processes that hold one of the listening sockets. */
+  pids: v.array(v.number()),
+  /** Of systemd, such as `redis-server.service`. */
+  unit: v.optional(v.string()),
+  /** What its control group tells of a container: name or id. */
+  container: v.optional(v.string()),
+  endpoints: v.array(v.object({ address: v.string(), port: v.number() })),
+  /** Its limit of open files (`/proc/PID/limits`); 0 where it cannot be read. */
+  nofile: v.number(),
+  /** It lives in another network namespace than ours. */
+  otherNamespace: v.boolean(),
+});
+export type ListeningServer = v.InferOutput<typeof listeningServerSchema>;
+
 /**
  * What the probe found on a host. Read inside the network namespace in which the run would live, so the keys under `net.`
  * are those that hold for the run. Memory in bytes.
@@ -22,6 +41,8 @@ export const hostFactsSchema = v.object({
   /** Identifies this boot (`/proc/sys/kernel/random/boot_id`). */
   bootId: v.string(),
   nodeVersion: v.string(),
+  /** Servers that listen outside of the run's namespace; absent where nobody looked. */
+  servers: v.optional(v.array(listeningServerSchema)),
   cores: v.pipe(v.number(), v.integer(), v.minValue(1)),
   memory: v.object({ totalBytes: bytes, availableBytes: bytes }),
   /** Bytes of a page of memory. Runs of older versions were made where it is 4,096. */

@@ -66,6 +66,18 @@ export const countOrMax: Notation = {
   form: 'N|max',
 };
 export const duration: Notation = { read: ofText(readDuration), written: durationText, form: 'D' };
+/** An object as JSON, for a command line. */
+export const json: Notation = {
+  read: ofText((text, what) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      throw new NotationError(`${what} is not JSON.`, 'Write it like {"name": "value"}.');
+    }
+  }),
+  written: { type: 'string', pattern: '^\\s*\\{' },
+  form: 'JSON',
+};
 export const bytes: Notation = { read: ofText(readBytes), written: bytesText, form: 'BYTES' };
 
 /**

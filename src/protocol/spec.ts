@@ -22,3 +22,8 @@ export type ProtocolChoice = RunSpec['protocol'];
 /** The protocol of one connection. */
 export type ConnectionProtocol = Exclude<ProtocolChoice, 'both'>;
 export type Engine = RunSpec['engine'];
+
+/** Whether the server is the user's: one that we started by their command, or that ran before. */
+export function isForeign(engine: Engine): boolean {
+  return engine === 'command' || engine === 'attach';
+}

@@ -1,7 +1,20 @@
 import * as v from 'valibot';
-import { bytes, compact, count, countOrMax, duration } from './notation.js';
+import { bytes, compact, count, countOrMax, duration, json } from './notation.js';
 import { field } from './specField.js';
-import { countUpTo, engineSchema, leaseSchema, maximumConnections, protocolSchema, secondsUpToDays, stageSchema, trafficSchema } from './specValues.js';
+import { openingChoiceSchema } from './opening.js';
+import {
+  attachSchema,
+  countUpTo,
+  engineSchema,
+  leaseSchema,
+  maximumConnections,
+  protocolSchema,
+  reconnectSchema,
+  secondsUpToDays,
+  websocketOptionsSchema,
+  stageSchema,
+  trafficSchema,
+} from './specValues.js';
 
 const stageNotation = compact({
   form: 'TO[@RATE][:HOLD]',
@@ -79,8 +92,14 @@ export const specFields = {
     group: 'server',
     title: 'server',
     description: 'The server that holds the connections.',
-    choices: { epoll: 'our own, at the floor of the kernel', node: "Node's net and the ws package", command: 'your own server' },
-    whenOmitted: (written: Readonly<Record<string, unknown>>) => (written['command'] === undefined ? 'epoll' : 'command'),
+    choices: {
+      epoll: 'our own, at the floor of the kernel',
+      node: "Node's net and the ws package",
+      command: 'your own server',
+      attach: 'a server that runs already',
+    },
+    whenOmitted: (written: Readonly<Record<string, unknown>>) =>
+      written['attach'] !== undefined ? 'attach' : written['command'] === undefined ? 'epoll' : 'command',
     flag: { name: 'engine', value: 'E' },
   }),
   /** Run by `sh -c`. */
@@ -100,6 +119,49 @@ export const specFields = {
     example: '/srv/my-server',
     only: { field: 'engine', values: ['command'] },
     flag: { name: 'directory', value: 'DIR', completes: 'directory' },
+  }),
+  /** Text, not a path: it travels with the spec to the host. */
+  configTemplate: field(v.optional(v.pipe(v.string(), v.maxLength(262_144))), {
+    group: 'server',
+    title: 'configuration',
+    description:
+      'Configuration of the command, written to a file of which `{config}` in the command is the path. `{port}`, `{ports}`, `{address}` and `{directory}` are filled in, in the command too; a line with `{eachPort}` is repeated for each port.',
+    only: { field: 'engine', values: ['command'] },
+    flag: { name: 'config-template', value: 'FILE', completes: 'file' },
+  }),
+  startTimeoutSeconds: field(v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(3_600))), {
+    group: 'server',
+    title: 'start timeout',
+    description: 'Until the command must listen on all ports. Default: 60s.',
+    example: '2m',
+    key: 'startTimeout',
+    notation: duration,
+    only: { field: 'engine', values: ['command'] },
+    flag: { name: 'start-timeout' },
+  }),
+  attach: field(v.optional(attachSchema), {
+    group: 'server',
+    title: 'attach to',
+    description:
+      'A server that runs on the host already: a port (`6379`, `[::1]:6379`), `pid:N`, `unit:NAME` of systemd, or `container:NAME`. It is measured, never started, stopped or changed.',
+    example: '6379',
+    only: { field: 'engine', values: ['attach'] },
+    flag: { name: 'attach', value: 'TARGET' },
+  }),
+  serverProcesses: field(v.optional(countUpTo(4_096)), {
+    group: 'server',
+    title: 'server processes',
+    description: 'Processes of your server that hold connections, each with its own limit of open files. Default: one.',
+    notation: count,
+    only: { field: 'engine', values: ['command', 'attach'] },
+    flag: { name: 'server-processes' },
+  }),
+  address: field(v.optional(v.pipe(v.string(), v.regex(/^(127\.[0-9.]+|::1)$/, 'it must be an address of the loopback, such as 127.0.0.1 or ::1'))), {
+    group: 'server',
+    title: 'address',
+    description: 'Address of the loopback on which the server listens, where the clients run on the same host. Default: 127.0.0.1.',
+    example: '::1',
+    flag: { name: 'address', value: 'ADDRESS' },
   }),
   /** With protocol `both`, of each protocol. */
   ports: field(v.optional(countUpTo(10_000)), {
@@ -162,6 +224,37 @@ export const specFields = {
     description: 'Path of the WebSocket endpoint.',
     only: { field: 'protocol', values: ['websocket', 'both'] },
     flag: { name: 'websocket-path', value: 'PATH' },
+  }),
+  websocket: field(v.optional(websocketOptionsSchema), {
+    group: 'server',
+    title: 'upgrade',
+    description: 'What WebSocket clients ask for beside the path: `headers` (such as "Origin: https://example.org"), `subprotocols`, `compression`.',
+    only: { field: 'protocol', values: ['websocket', 'both'] },
+    example: '{"headers": ["Origin: https://example.org"]}',
+    notation: json,
+    flag: { name: 'websocket', value: 'JSON' },
+  }),
+  opening: field(v.optional(openingChoiceSchema), {
+    group: 'load',
+    title: 'opening',
+    description:
+      'What each connection says and expects before it counts as established, and to stay alive: the name of a preset (`mqtt`, `mqtt-websocket`, `redis`, `http-keepalive`, `irc`, `socket.io`, `stomp`, `xmpp`, `postgres`, `nats`, `memcached`) or a file with steps.',
+    example: 'mqtt',
+    flag: { name: 'opening', value: 'PRESET|FILE', completes: 'file' },
+  }),
+  reconnect: field(v.optional(reconnectSchema, 'backoff'), {
+    group: 'load',
+    title: 'reconnect',
+    description: 'Whether connections that the server refused or ended are opened again.',
+    choices: { backoff: 'with growing pauses, until the server has refused too many in a row', once: 'each once', none: 'never' },
+    flag: { name: 'reconnect', value: 'R' },
+  }),
+  sourceAddresses: field(v.optional(countUpTo(250)), {
+    group: 'load',
+    title: 'source addresses',
+    description: 'Addresses of 127.0.0.0/8 from which the clients connect, for servers that limit each address. Default: as many as the ports need.',
+    notation: count,
+    flag: { name: 'source-addresses' },
   }),
   traffic: field(v.optional(trafficSchema), {
     group: 'load',

@@ -16,7 +16,34 @@ export const secondsUpToDays = (days: number) =>
 
 export const protocolSchema = v.picklist(['tcp', 'websocket', 'both']);
 
-export const engineSchema = v.picklist(['epoll', 'node', 'command']);
+/** Whether connections that the server refused or ended are opened again. */
+export const reconnectSchema = v.picklist(['backoff', 'once', 'none']);
+
+/** What a WebSocket client asks for beside the path. */
+export const websocketOptionsSchema = v.strictObject({
+  /** `Name: value`. */
+  headers: v.optional(
+    v.pipe(v.array(v.pipe(v.string(), v.maxLength(8_000), v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*$/, 'it must be Name: value'))), v.maxLength(50)),
+  ),
+  subprotocols: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(200), v.regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/))), v.maxLength(20))),
+  /** Offer permessage-deflate, as browsers do. */
+  compression: v.optional(v.boolean()),
+});
+
+/** A server under PyPy or on a JVM needs seconds for its imports; one that is not there after a minute has a problem. */
+export const defaultStartTimeoutSeconds = 60;
+
+export const engineSchema = v.picklist(['epoll', 'node', 'command', 'attach']);
+
+/** A server that runs already: `6379`, `[::1]:6379`, `10.0.0.1:80`, `pid:12`, `unit:redis-server`, `container:web`. */
+export const attachSchema = v.pipe(
+  v.string(),
+  v.maxLength(300),
+  v.regex(
+    /^(?:(?:\[[0-9a-fA-F:.]+\]|[0-9.]+):)?\d{1,5}$|^pid:\d{1,9}$|^(?:unit|container):[A-Za-z0-9@._:\\-]{1,250}$/,
+    'it must be a port, ADDRESS:PORT, pid:N, unit:NAME or container:NAME',
+  ),
+);
 
 /** One stage of a ramp: go to `to` connections at `rate` per second (absent: as fast as possible), then hold. */
 export const stageSchema = v.strictObject({

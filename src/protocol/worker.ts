@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { clientWorkerPlanSchema, serverWorkerPlanSchema } from './plan.js';
-import { engineSchema } from './specValues.js';
+import { listeningServerSchema } from './facts.js';
+import { openingSchema } from './opening.js';
+import { engineSchema, reconnectSchema, websocketOptionsSchema } from './specValues.js';
 
 /**
  * Between the supervisor and one worker: NDJSON on the worker's standard input and output. The first line is `configure`.
@@ -23,6 +25,14 @@ export const blockFields = {
 /** Open files of a server of the user; `full`: the limit of one of its processes that may open no more. */
 export const serverFilesSchema = v.object({ open: natural, full: v.optional(natural) });
 
+/** What a server said to connections that it refused or closed: its first bytes, escaped, and how often. */
+export const answerSchema = v.object({ when: v.string(), text: v.string(), count: natural });
+export type ReconnectPolicy = v.InferOutput<typeof reconnectSchema>;
+export type WebSocketOptions = v.InferOutput<typeof websocketOptionsSchema>;
+export type Answer = v.InferOutput<typeof answerSchema>;
+
+export const keepAliveCountsSchema = v.object({ sent: natural, answered: natural, unanswered: natural });
+
 export const trafficConfigurationSchema = v.object({ intervalSeconds: v.number(), bytes: natural });
 
 export const workerCommandSchema = v.variant('type', [
@@ -36,6 +46,12 @@ export const workerCommandSchema = v.variant('type', [
     command: v.optional(v.string()),
     /** Where the command starts; absent: the home directory. */
     workingDirectory: v.optional(v.string()),
+    /** A configuration file of the command's server, with names in braces that are filled in. */
+    configTemplate: v.optional(v.string()),
+    /** Only for the engine `attach`. */
+    attached: v.optional(listeningServerSchema),
+    /** Until the command must listen on all ports; absent: `defaultStartTimeoutSeconds`. */
+    startTimeoutSeconds: v.optional(v.number()),
     /** Directory for the command's stdout and stderr (bounded). */
     outputDirectory: v.optional(v.string()),
   }),
@@ -45,6 +61,14 @@ export const workerCommandSchema = v.variant('type', [
     plan: clientWorkerPlanSchema,
     websocketPath: v.string(),
     traffic: v.optional(trafficConfigurationSchema),
+    /** Absent: connections are established when they can carry bytes. */
+    opening: v.optional(openingSchema),
+    /** Values of `{env:NAME}`; never written anywhere. */
+    secrets: v.optional(v.record(v.string(), v.string())),
+    /** The number of its first connection, so that those of all workers differ. */
+    firstConnection: v.optional(natural),
+    reconnect: v.optional(reconnectSchema),
+    websocket: v.optional(websocketOptionsSchema),
   }),
   /** Client: go to this many open connections (up or down); `rate` in connections per second for this worker, 0: as fast as possible. */
   v.object({ type: v.literal('target'), connections: natural, rate: v.number() }),
@@ -112,12 +136,32 @@ export const workerStatsSchema = v.object({
   /** The first hard error that stops this worker's ramp, such as EMFILE or EADDRNOTAVAIL; it has stopped trying when set. */
   blocked: v.optional(v.object(blockFields)),
   files: v.optional(serverFilesSchema),
+  /** Client: what the server said to connections that it refused or closed. */
+  answers: v.optional(v.array(answerSchema)),
+  /** Client: connections that the server ended, by age: bucket n stands for 100·(2^(n/20) − 1) ms. */
+  lifetimes: v.optional(v.record(v.string(), v.number())),
+  keepAlive: v.optional(keepAliveCountsSchema),
+  /** Client: messages and bytes that came but were not what was sent. */
+  notEchoed: v.optional(natural),
+  /** Server of the user: sockets that it holds beside those of the clients, such as a proxy's towards its upstream servers. */
+  upstream: v.optional(natural),
 });
 export type WorkerStats = v.InferOutput<typeof workerStatsSchema>;
 
 export const workerMessageSchema = v.variant('type', [
-  /** Server: all ports listen. Client: configured. `pids`: all processes whose memory counts for this worker. `nofile` is the limit that holds. */
-  v.object({ type: v.literal('ready'), pids: v.array(v.number()), nofile: v.number(), pssBytes: v.optional(v.number()) }),
+  /**
+   * Server: all ports listen. Client: configured. `pids`: all processes whose memory counts for this worker; `notOurs`: those of them that the run did
+   * not start and must not end. `nofile` is the limit that holds.
+   */
+  v.object({
+    type: v.literal('ready'),
+    pids: v.array(v.number()),
+    notOurs: v.optional(v.array(v.number())),
+    /** The name of the user's server (`comm`). */
+    program: v.optional(v.string()),
+    nofile: v.number(),
+    pssBytes: v.optional(v.number()),
+  }),
   workerStatsSchema,
   v.object({ type: v.literal('burstDone'), order: natural, messages: v.number(), bytes: v.number(), lost: v.number(), elapsedMs: v.number() }),
   v.object({ type: v.literal('log'), level: v.picklist(['info', 'warn', 'error']), text: v.string() }),

@@ -25,6 +25,8 @@ export interface RunDependencies {
   version: string;
   /** Who started it, for whoever finds the host busy: `name@laptop`. */
   owner: string;
+  /** Values of `{env:NAME}` in a spec. Throws a HumanError (usage) for one that is not set. */
+  secrets?: (spec: RunSpec) => Record<string, string>;
   log: (line: string) => void;
 }
 
@@ -101,7 +103,7 @@ export class Run {
       const lease = this.dependencies.lease(name);
       const isolation = spec.clientHosts.length > 0 ? 'host' : spec.isolation;
       try {
-        facts.push(await askHost<HostFacts>(lease, (id) => ({ type: 'probe', id, isolation }), either));
+        facts.push(await askHost<HostFacts>(lease, (id) => ({ type: 'probe', id, isolation, servers: spec.attach !== undefined }), either));
       } finally {
         lease.release();
       }
@@ -267,7 +269,8 @@ export class Run {
       lease: this.dependencies.lease(name),
       lastSequence: report.lastSequence,
       elapsedSeconds: () => this.record.elapsedSeconds,
-      order: known === undefined && plan !== undefined ? { runId: id, spec, plan, role, owner } : undefined,
+      order:
+        known === undefined && plan !== undefined ? { runId: id, spec, plan, role, owner, secrets: this.dependencies.secrets?.(this.spec) ?? {} } : undefined,
       summary: report.summary,
       onEvent: (event) => this.acceptFrom(part, event),
       onChange: () => this.reportLinks(),

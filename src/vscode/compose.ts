@@ -3,6 +3,7 @@ import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode'
 import { useTexts } from '../core/texts.js';
 import { RunStore } from '../history/store.js';
 import { Run } from '../run/run.js';
+import { secretsOf } from '../run/secrets.js';
 import { runOwner } from '../transport/environment.js';
 import { vscodePool } from './hosts/connect.js';
 import { Comparisons } from './panels/comparisonPanel.js';
@@ -41,7 +42,18 @@ export function createExtension(context: ExtensionContext): void {
   const pool = vscodePool(join(context.extensionPath, 'dist', 'host'), registry, secrets, log);
   const version = String((context.extension.packageJSON as { version: unknown }).version);
   const createRun: LiveRunsDependencies['createRun'] = (spec, runId, progress) =>
-    new Run({ lease: (name) => pool.lease(name, progress), store, version, owner: runOwner(), log: (line) => log.debug(line) }, spec, runId);
+    new Run(
+      {
+        lease: (name) => pool.lease(name, progress),
+        store,
+        version,
+        owner: runOwner(),
+        secrets: (run) => secretsOf(run, process.env),
+        log: (line) => log.debug(line),
+      },
+      spec,
+      runId,
+    );
   const plan: PlanRun = (spec, progress, signal) => createRun(spec, undefined, progress).plan(signal);
   const live = new LiveRuns({ createRun, running, log, runCommand: handlePanelRequest });
   const panelDependencies: PanelDependencies = {

@@ -4,16 +4,24 @@ import { lastErrno } from '../linux/libc.js';
 import { bindSource, connectSocket, openSocket, resetOnClose, setSendTimeout, socketError, timeValue } from '../linux/sockets.js';
 import { closeDescriptor } from '../linux/syscalls.js';
 import type { ClientWorkerPlan } from '../protocol/plan.js';
-import { halfOpenFailure } from '../protocol/worker.js';
+import { halfOpenFailure, type ReconnectPolicy } from '../protocol/worker.js';
+import { ConnectionBook } from './connectionBook.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
 import { Destinations, type Destination } from './destinations.js';
 import type { Exchange } from './exchange.js';
 import type { Loop } from './loop.js';
+import { Incoming } from './incoming.js';
+import { Answers } from './opening/answers.js';
+import type { OpeningDesk, OpeningHost } from './opening/openingDesk.js';
+import type { ConnectionNames } from './opening/template.js';
 import type { Output } from './output.js';
 import { Proof } from './proof.js';
 import { Backoff, TokenBucket } from './ramp.js';
+import { Refusals } from './refusals.js';
 import type { Stats } from './stats.js';
 import type { WebSocketClient } from './websocket/client.js';
+import { hostHeader } from './websocket/clientHandshake.js';
+import type { UpgradeRequests } from './websocket/request.js';
 import type { Wire } from './wire.js';
 
 /** Connects between two looks at the events: about 2 ms at 30 µs each. */
@@ -30,8 +38,10 @@ const patienceMs = 30_000;
 const closingPatienceMs = 2_000;
 const sweepPeriodMs = 500;
 const readBytes = 64 * 1024;
+/** Between attempts while the server refuses: its answers to those before are seen first. */
+const rowPauseMs = 10;
 
-const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, closing: 5 } as const;
+const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, closing: 5, opening: 7, openingWebSocket: 8 } as const;
 
 /** What the client needs from its other halves; made by `clientWorker.ts`. */
 export interface ClientParts {
@@ -41,10 +51,16 @@ export interface ClientParts {
   output: Output;
   webSockets: WebSocketClient;
   exchange: Exchange;
+  requests: UpgradeRequests;
+  reconnect: ReconnectPolicy;
+  /** The number of its first connection among those of all workers. */
+  firstConnection: number;
+  /** What is said first, and to keep connections alive; made with this client as its host. */
+  makeOpening(host: OpeningHost): OpeningDesk | undefined;
 }
 
 /** The epoll client: holds as many connections as it was told, and opens and closes them at the rate it was told. */
-export class EpollClient {
+export class EpollClient implements OpeningHost {
   readonly open: DescriptorList;
   readonly proof: Proof;
   private readonly table: ConnectionTable;
@@ -62,16 +78,27 @@ export class EpollClient {
   /** No connection is opened or closed until the next order. */
   private isFrozen = false;
   private nextSweepAt = 0;
+  private readonly book: ConnectionBook;
+  private readonly answers = new Answers();
+  private readonly refusals: Refusals;
+  private readonly desk: OpeningDesk | undefined;
+  readonly incoming: Incoming;
 
   constructor(
     plan: ClientWorkerPlan,
-    websocketPath: string,
     private readonly parts: ClientParts,
   ) {
     this.table = new ConnectionTable(plan.connections + 64);
     this.open = new DescriptorList(plan.connections);
     this.proof = new Proof(this.open);
-    this.destinations = new Destinations(plan.targets, websocketPath, plan.connections + 64);
+    this.destinations = new Destinations(plan.targets, parts.requests, plan.connections + 64);
+    this.book = new ConnectionBook(parts.firstConnection, this.destinations.capacity);
+    this.refusals = new Refusals(parts.reconnect);
+    parts.stats.answers = this.answers.all;
+    parts.stats.lifetimes = this.refusals.lifetimes;
+    this.desk = parts.makeOpening(this);
+    parts.stats.keepAlive = this.desk?.keepAliveCounts;
+    this.incoming = new Incoming(parts.exchange, parts.stats, this.answers, this.book, this.desk);
   }
 
   /** Go to this many connections at this rate per second, 0: as fast as possible. A new order tries again what was blocked. */
@@ -84,6 +111,7 @@ export class EpollClient {
     this.parts.stats.blocked = undefined;
     this.destinations.forgetExhaustion();
     this.backoff.forget();
+    this.refusals.setTarget(this.target);
   }
 
   /** Opens no more and closes none. What is connecting already may still be established. */
@@ -105,10 +133,12 @@ export class EpollClient {
   onEvent(fd: number, flags: number): void {
     switch (this.table.get(fd)) {
       case states.tcp:
+      case states.opening:
         this.onTcp(fd, flags);
         return;
       case states.webSocket:
       case states.handshake:
+      case states.openingWebSocket:
       case states.closing:
         this.onWebSocket(fd, flags);
         return;
@@ -121,9 +151,13 @@ export class EpollClient {
   /** Opens or closes some. Returns the milliseconds until it has something to do without an event. */
   onTurn(now: number): number {
     const { stats } = this.parts;
-    const dueIn = Math.min(this.proof.onTurn(now), this.deadlines.size === 0 ? Number.POSITIVE_INFINITY : this.sweep(now));
+    const dueIn = Math.min(
+      this.proof.onTurn(now),
+      this.desk?.onTurn(now) ?? Number.POSITIVE_INFINITY,
+      this.deadlines.size === 0 ? Number.POSITIVE_INFINITY : this.sweep(now),
+    );
     if (this.isFrozen) return dueIn;
-    const missing = this.target - this.open.length - stats.connecting;
+    const missing = this.target - this.refusals.givenUp - this.open.length - stats.connecting;
     if (missing < 0 && this.open.length > 0) {
       this.closeSome(-missing, now);
       return 0;
@@ -132,10 +166,11 @@ export class EpollClient {
     if (missing <= 0 || room <= 0 || this.isBlocked()) return dueIn;
     const pause = this.backoff.dueIn(now);
     if (pause > 0) return Math.min(dueIn, pause);
-    const wanted = Math.min(missing, room, connectsPerTurn);
+    const wanted = this.refusals.allowance(Math.min(missing, room, connectsPerTurn));
     const allowed = this.bucket.take(wanted, now);
     for (let count = 0; count < allowed; count++) if (!this.openOne(now)) break;
-    if (this.isBlocked() || (allowed === missing && this.open.length + stats.connecting >= this.target)) return dueIn;
+    if (this.isBlocked() || (allowed === missing && this.open.length + stats.connecting >= this.target - this.refusals.givenUp)) return dueIn;
+    if (wanted < Math.min(missing, room) && this.backoff.dueIn(now) === 0) return Math.min(dueIn, rowPauseMs);
     return Math.min(dueIn, Math.max(this.bucket.dueIn(now), this.backoff.dueIn(now)));
   }
 
@@ -146,20 +181,80 @@ export class EpollClient {
 
   /** The answer to a WebSocket handshake was right. */
   upgraded(fd: number): void {
+    if (this.desk === undefined) {
+      this.opened(fd);
+      return;
+    }
+    this.table.set(fd, states.openingWebSocket);
+    this.desk.opener.begin(fd, performance.now());
+  }
+
+  /** All that must be said first has been said and answered: the connection is established. */
+  opened(fd: number): void {
     const { stats } = this.parts;
+    const isWebSocket = this.destinations.of(fd).isWebSocket;
     this.deadlines.delete(fd);
     stats.connecting--;
-    this.establish(fd, states.webSocket);
-    stats.opened(stats.websocket);
+    this.establish(fd, isWebSocket ? states.webSocket : states.tcp);
+    stats.opened(isWebSocket ? stats.websocket : stats.tcp);
+  }
+
+  opening(fd: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.table.get(fd) === states.openingWebSocket) this.desk?.opener.received(fd, bytes, start, end, performance.now());
+    return this.table.get(fd) !== states.none;
+  }
+
+  has(fd: number): boolean {
+    return this.open.has(fd);
+  }
+
+  /** For openings and keep-alives: over WebSocket one message. */
+  send(fd: number, bytes: Uint8Array): boolean {
+    const { output, webSockets } = this.parts;
+    if (this.destinations.of(fd).isWebSocket ? webSockets.send(fd, bytes) : output.send(fd, bytes, bytes.length) !== 'gone') return true;
+    this.broken(fd);
+    return false;
+  }
+
+  ping(fd: number): boolean {
+    if (this.parts.webSockets.sendPing(fd)) return true;
+    this.broken(fd);
+    return false;
+  }
+
+  names(fd: number): ConnectionNames {
+    const { plan } = this.destinations.of(fd);
+    return { connection: this.book.numberOf(fd), host: hostHeader(plan.address, plan.port), port: plan.port };
+  }
+
+  setDeadline(fd: number, at: number): void {
+    this.deadlines.set(fd, at);
+  }
+
+  /** The server answered a step of the opening otherwise than expected, or not at all. */
+  failed(fd: number, step: number, answer: Uint8Array): void {
+    this.fail(fd, `opening ${step}`, answer);
   }
 
   /** A connection failed before it was established. `name`: of the errno, or `handshake`. */
-  fail(fd: number, name: string): void {
+  fail(fd: number, name: string, answer: Uint8Array = new Uint8Array(0)): void {
     const { stats } = this.parts;
     stats.connecting--;
     stats.fail(name);
+    if (answer.length > 0 || name.startsWith('opening')) this.answers.add(name, answer);
     this.backoff.fail(performance.now());
+    this.refusals.failed(name, this.open.length);
     this.release(fd);
+    this.stopIfRefused();
+  }
+
+  private stopIfRefused(): void {
+    const { stats } = this.parts;
+    const { stop } = this.refusals;
+    if (stop === undefined) return;
+    const said = this.answers.all[0];
+    const words = said === undefined ? '' : `; the server said: ${said.text}`;
+    stats.blocked ??= { errno: stop.kind, call: 'connection', text: `${stop.text}${words}` };
   }
 
   /** An established connection was ended by the other side, by a broken protocol or by an error. */
@@ -171,15 +266,19 @@ export class EpollClient {
       this.bucket.setRate(this.proof.reopeningRate(this.rate), performance.now());
     } else {
       stats.lost++;
+      const said = this.book.takeWords(fd);
+      if (said !== undefined) this.answers.add('closed', said);
+      this.refusals.lost(this.book.ageOf(fd, performance.now()), this.open.length);
     }
     this.backoff.fail(performance.now());
     this.leaveOpen(fd, true);
     // Whoever ends first keeps TIME_WAIT; a reset spares it on both sides.
     resetOnClose(fd);
     this.release(fd);
+    this.stopIfRefused();
   }
 
-  /** A connection that was closing is closed on both sides. */
+  /** Closed on both sides. */
   closed(fd: number): void {
     resetOnClose(fd);
     this.release(fd);
@@ -208,7 +307,8 @@ export class EpollClient {
       return this.watch(fd, epollOut, states.connecting, destination, now) && !destination.isLoopback;
     }
     this.backoff.succeed();
-    if (!this.watch(fd, epollIn, destination.isWebSocket ? states.handshake : states.tcp, destination, now)) return false;
+    if (!this.watch(fd, epollIn, destination.isWebSocket ? states.handshake : this.desk === undefined ? states.tcp : states.opening, destination, now))
+      return false;
     this.begin(fd, destination);
     return true;
   }
@@ -218,6 +318,7 @@ export class EpollClient {
     if (!loop.epoll.add(fd, flags)) return this.giveUp(fd, 'epoll_ctl', destination, now);
     this.table.set(fd, state);
     this.destinations.take(fd, destination);
+    this.book.opened(fd, now);
     if (state !== states.tcp) {
       stats.connecting++;
       this.deadlines.set(fd, now + patienceMs);
@@ -241,8 +342,13 @@ export class EpollClient {
     const { stats } = this.parts;
     stats.fail(errnoName(errno));
     // bind() of a source takes a port at once where IP_BIND_ADDRESS_NO_PORT is not heeded, and no other attempt finds one.
-    if (isHardLimit(errno) || (call === 'bind' && errno === errnos.EADDRINUSE)) stats.blocked = { errno: errnoName(errno), call, text: explainErrno(errno) };
-    else this.backoff.fail(now);
+    if (isHardLimit(errno) || (call === 'bind' && errno === errnos.EADDRINUSE)) {
+      stats.blocked = { errno: errnoName(errno), call, text: explainErrno(errno) };
+    } else {
+      this.backoff.fail(now);
+      this.refusals.failed(errnoName(errno), this.open.length);
+      this.stopIfRefused();
+    }
     return false;
   }
 
@@ -263,6 +369,8 @@ export class EpollClient {
     const destination = this.destinations.of(fd);
     if (destination.isWebSocket) {
       this.table.set(fd, states.handshake);
+    } else if (this.desk !== undefined) {
+      this.table.set(fd, states.opening);
     } else {
       this.deadlines.delete(fd);
       this.parts.stats.connecting--;
@@ -274,7 +382,11 @@ export class EpollClient {
   private begin(fd: number, destination: Destination): void {
     const { stats, webSockets } = this.parts;
     if (destination.isWebSocket) {
-      webSockets.begin(fd, destination.request);
+      webSockets.begin(fd, destination.request ?? this.parts.requests.render(this.names(fd)));
+      return;
+    }
+    if (this.desk !== undefined) {
+      this.desk.opener.begin(fd, performance.now());
       return;
     }
     this.establish(fd, states.tcp);
@@ -283,17 +395,28 @@ export class EpollClient {
 
   private onTcp(fd: number, flags: number): void {
     if ((flags & epollOut) !== 0 && this.parts.output.flush(fd) === 'gone') {
-      this.lose(fd);
+      this.broken(fd);
       return;
     }
-    const { wire, exchange } = this.parts;
+    const { wire } = this.parts;
     const count = wire.receive(fd, this.buffer);
     if (count > 0) {
-      exchange.receivedBytes(fd, count);
+      this.receivedTcp(fd, count);
       return;
     }
     const errno = count === 0 ? 0 : wire.errno();
-    if (errno !== errnos.EAGAIN) this.lose(fd, errno === errnos.ECONNRESET);
+    if (errno === errnos.EAGAIN) return;
+    if (this.table.get(fd) === states.opening) this.broken(fd);
+    else this.lose(fd, errno === errnos.ECONNRESET);
+  }
+
+  private receivedTcp(fd: number, count: number): void {
+    let from = 0;
+    if (this.table.get(fd) === states.opening) {
+      from = this.desk!.opener.received(fd, this.buffer, 0, count, performance.now());
+      if (from === count || this.table.get(fd) !== states.tcp) return;
+    }
+    this.incoming.bytes(fd, this.buffer, from, count);
   }
 
   private onWebSocket(fd: number, flags: number): void {
@@ -313,6 +436,9 @@ export class EpollClient {
   private broken(fd: number): void {
     const state = this.table.get(fd);
     if (state === states.handshake || state === states.connecting) this.fail(fd, state === states.connecting ? 'ETIMEDOUT' : 'handshake');
+    else if (state === states.opening || state === states.openingWebSocket)
+      this.failed(fd, this.desk!.opener.standing(fd).step, this.desk!.opener.standing(fd).answer);
+    else if (state === states.tcp) this.lose(fd);
     else if (state === states.webSocket) this.lose(fd);
     else this.closed(fd);
   }
@@ -321,6 +447,7 @@ export class EpollClient {
     this.table.set(fd, state);
     this.open.add(fd);
     this.parts.exchange.opened(fd);
+    this.desk?.established(fd);
   }
 
   private leaveOpen(fd: number, isLost: boolean): void {
@@ -362,6 +489,8 @@ export class EpollClient {
     this.table.set(fd, states.none);
     if (this.deadlines.size !== 0) this.deadlines.delete(fd);
     this.destinations.release(fd);
+    this.book.closed(fd);
+    this.desk?.forget(fd);
     this.parts.output.forget(fd);
     this.parts.webSockets.forget(fd);
     this.parts.wire.close(fd);

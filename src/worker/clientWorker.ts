@@ -7,24 +7,36 @@ import { runClientLoop } from './clientLoop.js';
 import { MessageDesk } from './clientMessages.js';
 import { Exchange } from './exchange.js';
 import { Loop } from './loop.js';
+import { OpeningDesk, type OpeningHost } from './opening/openingDesk.js';
 import { Output } from './output.js';
 import type { WorkerRun } from './serverWorker.js';
 import { Stats } from './stats.js';
 import { WebSocketClient } from './websocket/client.js';
+import { UpgradeRequests } from './websocket/request.js';
 import { plainWire } from './wire.js';
 
 export type ClientConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'client' }>;
 
 /** Runs a client until it is told to stop or its supervisor is gone. */
 export async function runClient(configuration: ClientConfiguration, channel: WorkerChannel, reader: CommandReader): Promise<WorkerRun> {
-  const { plan, websocketPath } = configuration;
+  const { plan, websocketPath, websocket = {}, opening, secrets = {}, reconnect = 'backoff', firstConnection = 0 } = configuration;
+  const subprotocols = [...(websocket.subprotocols ?? []), ...(opening?.subprotocols ?? [])];
+  const requests = new UpgradeRequests(websocketPath, { ...websocket, subprotocols }, secrets);
+  const offered = { subprotocols: subprotocols.length > 0, compression: websocket.compression === true };
   const nofile = setNofile(plan.nofile);
   const loop = new Loop();
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
   const output = new Output(loop.epoll, plainWire, epollIn | epollOut);
   const exchange: Exchange = new Exchange(output, stats, (fd) => client.isWebSocket(fd));
-  const webSockets = new WebSocketClient(output, (fd, bytes) => exchange.receivedMessage(fd, bytes));
-  const client: EpollClient = new EpollClient(plan, websocketPath, { loop, stats, wire: plainWire, output, webSockets, exchange });
+  const webSockets = new WebSocketClient(
+    output,
+    (fd, bytes, start, end) => client.incoming.message(fd, bytes, start, end),
+    offered,
+    (fd, payload) => client.incoming.other(fd, payload, 0, payload.length),
+  );
+  const makeOpening = (host: OpeningHost) => (opening === undefined ? undefined : new OpeningDesk(opening, secrets, host));
+  const parts = { loop, stats, wire: plainWire, output, webSockets, exchange, requests, reconnect, firstConnection, makeOpening };
+  const client: EpollClient = new EpollClient(plan, parts);
   webSockets.setOwner(client);
   const { open } = client;
   const messages = new MessageDesk({ exchange, epoll: loop.epoll, stats, client, open, send: (message) => channel.send(message) });

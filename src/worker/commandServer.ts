@@ -1,222 +1,289 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { ownHome } from '../files/ownHome.js';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HumanError } from '../core/errors.js';
+import { formatBytes } from '../core/units.js';
 import { sleep } from '../files/sleep.js';
-import { acceptQueueOf } from '../linux/acceptQueues.js';
+import { ownHome } from '../files/ownHome.js';
+import { isLoopback } from '../linux/sockets.js';
 import { setNofile } from '../linux/limits.js';
-import { readSockstat } from '../linux/procfs.js';
+import { maximumProcesses, openFilesOf, ownersOfSockets, processName, processTree, treeCpuMicroseconds } from '../linux/processTree.js';
+import { readProcessMemory } from '../linux/procfs.js';
+import { endpointText, listeners, type Listener } from '../linux/socketDiagnosis.js';
+import type { ListeningServer } from '../protocol/facts.js';
 import type { ServerWorkerPlan } from '../protocol/plan.js';
+import { defaultStartTimeoutSeconds } from '../protocol/specValues.js';
 import type { CommandReader, WorkerChannel } from './channel.js';
+import { AcceptedConnections, type Accepted } from './command/acceptedConnections.js';
+import { commandEnvironment, fillNames, writeConfiguration, type CommandNames } from './command/commandText.js';
+import { AttachedProcesses, ownGroupOf } from './command/attachedProcesses.js';
+import { OwnedProcesses } from './command/ownedProcesses.js';
+import type { ServerProcesses } from './command/serverProcesses.js';
+import { listenersText, waitUntilListening } from './command/readiness.js';
 import { OutputFile } from './outputFile.js';
-import { listeningPorts, openFilesOf, processTree, treeCpuMicroseconds } from '../linux/processTree.js';
 import type { ServerConfiguration, WorkerRun } from './serverWorker.js';
 import { Stats, type Counters } from './stats.js';
 
-/** A server under PyPy needs seconds for its imports; one that is not there after a minute has a problem. */
-const readyTimeoutMs = 60_000;
-const readyPollMs = 50;
 const tickMs = 250;
-/** The tree of processes changes seldom, and looking costs a read of /proc for each. */
-const treePeriodMs = 2_000;
-/** Between SIGTERM and SIGKILL: stop is obeyed within two seconds. */
-const graceMs = 1_000;
+/** Within the time that a stop may take. */
+const settleMs = 900;
+/** Looking at the tree costs a read of /proc for each process: never more than this share of the time. */
+const treeDutyShare = 0.02;
 
 /**
- * The engine `command`: the user's own server as a process group of its own. Its connections are counted by the kernel
- * (sockstat of this network namespace), since it does not tell them itself.
+ * The engine `command`: the user's own server, started and owned by this worker. Its connections are counted by the kernel, since it does not report
+ * them itself.
  */
-export async function runCommandServer(configuration: ServerConfiguration, channel: WorkerChannel, reader: CommandReader): Promise<WorkerRun> {
-  const { plan } = configuration;
-  const nofile = setNofile(plan.nofile);
-  const server = new CommandServer(configuration, channel);
-  const onStdin = (bytes: Buffer) => reader.push(bytes);
-  process.stdin.on('data', onStdin);
-  process.stdin.on('end', () => void server.end().then(() => process.exit(0)));
-  process.on('SIGTERM', () => void server.end().then(() => process.exit(0)));
-  await server.ready();
-  // Its counts before the first connection, for whoever begins with `ready`.
-  server.report();
-  channel.send({ type: 'ready', pids: server.pids, nofile });
+export function runCommandServer(configuration: ServerConfiguration, channel: WorkerChannel, reader: CommandReader): WorkerRun {
+  const nofile = setNofile(configuration.plan.nofile);
+  const server = new CommandServer(configuration, channel, nofile);
+  process.stdin.on('data', (bytes: Buffer) => reader.push(bytes));
+  const endAndExit = () => void server.end().then(() => process.exit(0));
+  process.stdin.on('end', endAndExit);
+  process.on('SIGTERM', endAndExit);
+  // A stop must be heard while the server starts: its processes are ours to end.
+  server.start().catch((error: unknown) => server.fail(error));
   return {
     onCommand(command) {
       if (command.type === 'report') server.report(true);
       if (command.type !== 'stop') return;
       server.report();
-      void server.end().then(() => process.exit(0));
+      void server.settle().then(endAndExit);
     },
   };
 }
 
 class CommandServer {
-  pids: number[] = [];
   private readonly plan: ServerWorkerPlan;
-  private readonly child: ChildProcess;
-  private readonly stdout: OutputFile;
-  private readonly stderr: OutputFile;
+  private readonly processes: ServerProcesses;
+  private readonly output: { stdout: OutputFile; stderr: OutputFile };
   private readonly stats: Stats;
-  private readonly ended: Promise<void>;
+  private readonly before: Listener[] = listeners();
+  /** Roots of processes that serve the ports but were not started by the command: measured, never ended. */
+  private foreign: number[] = [];
+  private pids: number[] = [];
+  private connections: AcceptedConnections | undefined;
   private isEnding = false;
-  private hasEnded = false;
-  private readonly ports: ReadonlySet<number>;
-  private inUseBefore = 0;
   private cpuMicroseconds = 0;
+  private filesBefore = 0;
+  private treeSeenAt = Number.NEGATIVE_INFINITY;
+  private treeCostMs = 0;
+  private hasWarned = false;
+  /** The name of the process that listens. */
+  private program: string | undefined;
 
   constructor(
-    configuration: ServerConfiguration,
+    private readonly configuration: ServerConfiguration,
     private readonly channel: WorkerChannel,
+    private readonly nofile: number,
   ) {
-    this.plan = configuration.plan;
-    this.ports = new Set(this.plan.ports.map(({ port }) => port));
-    this.stats = new Stats({ tcp: this.plan.protocol !== 'websocket', websocket: this.plan.protocol !== 'tcp' });
-    const directory = configuration.outputDirectory;
-    this.stdout = new OutputFile(directory === undefined ? undefined : join(directory, `${this.plan.id}.stdout.log`));
-    this.stderr = new OutputFile(directory === undefined ? undefined : join(directory, `${this.plan.id}.stderr.log`));
-    this.child = start(configuration);
-    this.child.stdout?.on('data', (bytes: Buffer) => this.stdout.push(bytes));
-    this.child.stderr?.on('data', (bytes: Buffer) => this.stderr.push(bytes));
-    this.child.on('error', (error) => this.onEnd(`could not be started: ${error.message}`));
-    this.ended = new Promise((resolve) =>
-      this.child.on('close', (code, signal) => {
-        this.hasEnded = true;
-        resolve();
-        this.onEnd(signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`);
-      }),
+    const { plan, outputDirectory } = configuration;
+    this.plan = plan;
+    this.stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
+    const fileOf = (stream: string) => new OutputFile(outputDirectory === undefined ? undefined : join(outputDirectory, `${plan.id}.${stream}.log`));
+    this.output = { stdout: fileOf('stdout'), stderr: fileOf('stderr') };
+    this.processes =
+      configuration.attached === undefined
+        ? new OwnedProcesses({
+            ...startOf(configuration),
+            onOutput: (stream, bytes) => this.output[stream].push(bytes),
+            onEnd: (how) => this.fail(new HumanError(`The command ${how}.${this.words()}`)),
+          })
+        : this.attach(configuration.attached);
+  }
+
+  private attach({ pid, pids, name }: ListeningServer): AttachedProcesses {
+    this.foreign = [...pids];
+    return new AttachedProcesses(pids, ownGroupOf(pid), () =>
+      this.fail(new HumanError(`The server ${name} (pid ${pid}) that the run was attached to has ended.`)),
     );
   }
 
-  /** Resolves when all ports listen. Asks the kernel instead of connecting, so that no connection is counted that is not the run's. */
-  async ready(): Promise<void> {
-    const deadline = performance.now() + readyTimeoutMs;
-    let missing: number[] = [];
-    while (performance.now() < deadline) {
-      const listening = listeningPorts();
-      missing = this.plan.ports.map(({ port }) => port).filter((port) => !listening.has(port));
-      if (missing.length === 0) {
-        this.inUseBefore = readSockstat().inUse;
-        this.watch();
-        return;
-      }
-      await sleep(readyPollMs);
+  /** Resolves when all ports listen and the server is watched. */
+  async start(): Promise<void> {
+    const isAttached = this.configuration.attached !== undefined;
+    const seconds = isAttached ? 1 : (this.configuration.startTimeoutSeconds ?? defaultStartTimeoutSeconds);
+    const { listening, missing, all } = await waitUntilListening(this.plan, seconds * 1_000, () => this.isEnding);
+    if (this.isEnding) return;
+    if (missing.length > 0) {
+      const { ports, address } = this.plan;
+      const which = missing.length === 1 ? '' : `, nor on ${missing.length - 1} more of ${ports.length} ports`;
+      throw new HumanError(
+        `The command did not listen on ${endpointText(address, missing[0]!)}${which} within ${seconds} s. ${listenersText(all, this.before)}${this.words()}`,
+        { remedy: 'It must listen on all ports of C10M_PORTS at C10M_ADDRESS ({ports} and {address} in the command); give it more time with --start-timeout.' },
+      );
     }
-    await this.end();
-    throw new HumanError(
-      `The command did not listen on port ${missing[0] ?? 0} (${missing.length} of ${this.plan.ports.length} ports) within 60 s.${this.words()}`,
-      {
-        remedy: 'It must listen on all ports of C10M_PORTS at C10M_ADDRESS.',
-      },
+    this.program = this.programOf(listening);
+    if (isAttached) this.proveOwner(listening);
+    else this.findForeign(listening);
+    this.connections = new AcceptedConnections(
+      this.plan.ports.map(({ port }) => port),
+      isLoopback(this.plan.address) ? 2 : 1,
     );
+    this.pids = this.livingPids();
+    this.filesBefore = openFilesOf(this.pids)?.open ?? 0;
+    // Its counts before the first connection, for whoever begins with `ready`.
+    this.report();
+    if (isAttached) this.tellState('before');
+    this.sendReady();
+    setInterval(() => this.tick(), tickMs);
   }
 
   /** `asked`: it answers an order. */
   report(asked = false): void {
     const { stats } = this;
     stats.asked = asked;
-    this.countConnections();
-    // Not older than the counts beside it: a ramp makes tens of thousands of connections in a second.
-    stats.files = openFilesOf(this.pids);
+    this.followProcesses();
+    if (this.connections !== undefined) this.countConnections(this.connections.read());
     if (this.pids.length > 0) this.cpuMicroseconds = Math.max(this.cpuMicroseconds, treeCpuMicroseconds(this.pids));
     this.channel.send(stats.message(performance.now(), this.cpuMicroseconds));
   }
 
-  /** Ends the whole process group: SIGTERM, then SIGKILL. */
+  /** Only a process that the run named, and that listens there now, may be loaded. */
+  private proveOwner(listening: readonly Listener[]): void {
+    const inodes = new Set(listening.map(({ inode }) => inode));
+    if (ownersOfSockets(inodes, this.livingPids()).length > 0) return;
+    const { address, ports } = this.plan;
+    throw new HumanError(
+      `${endpointText(address, ports[0]!.port)} does not belong to ${this.configuration.attached?.name ?? 'the server'} any more; nothing was loaded.`,
+      {
+        code: 'usage',
+      },
+    );
+  }
+
+  /** What an attached server holds before and after the run, for whoever reads its log. */
+  private tellState(when: 'before' | 'after'): void {
+    const { attached } = this.configuration;
+    if (attached === undefined) return;
+    const bytes = this.pids.reduce((sum, pid) => sum + (readProcessMemory(pid)?.privateBytes ?? 0), 0);
+    const files = openFilesOf(this.pids);
+    const text = `${attached.name} (pid ${attached.pid}) ${when} the run: ${formatBytes(bytes)} of memory in ${this.pids.length} processes${files === undefined ? '' : `, ${files.open} open files`}, limit of open files ${attached.nofile}`;
+    this.channel.send({ type: 'log', level: 'info', text });
+  }
+
+  /** The clients are going: their ends at the server go within a moment. */
+  async settle(): Promise<void> {
+    if (this.configuration.attached === undefined || this.connections === undefined) return;
+    for (const deadline = performance.now() + settleMs; performance.now() < deadline && this.connections.read().open > 0;) await sleep(50);
+    this.tellState('after');
+  }
+
+  /** Ends the command and all that it started. */
   async end(): Promise<void> {
     this.isEnding = true;
-    this.signal('SIGTERM');
-    const timer = setTimeout(() => this.signal('SIGKILL'), graceMs);
-    if (!this.hasEnded) await this.ended;
-    clearTimeout(timer);
-    // Whatever of its group outlived the leader.
-    this.signal('SIGKILL');
-    this.stdout.close();
-    this.stderr.close();
+    await this.processes.end();
+    this.closeOutput();
   }
 
-  private watch(): void {
-    this.lookAtTree();
-    setInterval(() => this.lookAtTree(), treePeriodMs);
-    setInterval(() => {
-      if (this.stats.dueIn(performance.now()) <= 0) this.report();
-    }, tickMs);
-  }
-
-  private lookAtTree(): void {
-    const { pid } = this.child;
-    const pids = pid === undefined || this.hasEnded ? [] : processTree(pid);
-    if (pids.join() === this.pids.join()) return;
-    const isFirst = this.pids.length === 0;
-    this.pids = pids;
-    // Told again: these are the processes whose memory counts from now on.
-    if (!isFirst && pids.length > 0) this.channel.send({ type: 'ready', pids, nofile: this.plan.nofile });
-  }
-
-  /**
-   * All sockets of the namespace but those from before and those that wait to be accepted; on loopback both ends are in it. With two protocols,
-   * shared out as planned.
-   */
-  private countConnections(): void {
-    const ends = this.plan.address.startsWith('127.') ? 2 : 1;
-    const waiting = acceptQueueOf(this.ports)?.waiting;
-    this.stats.waiting = waiting;
-    const open = Math.max(0, Math.floor((readSockstat().inUse - this.inUseBefore) / ends) - (waiting ?? 0));
-    const webSockets = this.plan.ports.filter(({ protocol }) => protocol === 'websocket').reduce((sum, { connections }) => sum + connections, 0);
-    const share = this.plan.connections === 0 ? 0 : Math.round((open * webSockets) / this.plan.connections);
-    setOpen(this.stats.websocket, Math.min(open, share));
-    setOpen(this.stats.tcp, open - Math.min(open, share));
-  }
-
-  private signal(signal: NodeJS.Signals): void {
-    const { pid } = this.child;
-    if (pid === undefined) return;
-    try {
-      process.kill(-pid, signal);
-    } catch {
-      // No process of the group is left.
-    }
-  }
-
-  private onEnd(how: string): void {
+  /** Says why it cannot go on, ends the command and all that it started, and exits. */
+  fail(error: unknown): void {
     if (this.isEnding) return;
     this.isEnding = true;
-    this.signal('SIGKILL');
-    this.stdout.close();
-    this.stderr.close();
-    this.channel.send({ type: 'fatal', text: `The command ${how}.${this.words()}` });
-    process.exit(1);
+    const text = error instanceof HumanError ? error.text : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    void this.processes.kill().then(() => {
+      this.closeOutput();
+      this.channel.send({ type: 'fatal', text });
+      process.exit(1);
+    });
+  }
+
+  private tick(): void {
+    if (!this.isEnding && this.stats.dueIn(performance.now()) <= 0) this.report();
+  }
+
+  private livingPids(): number[] {
+    return [...new Set([...this.processes.pids(), ...this.foreign.flatMap((pid) => processTree(pid))])];
+  }
+
+  /** As often as its cost allows: a server that forks for each connection has other processes a second later. */
+  private followProcesses(): void {
+    const begin = performance.now();
+    if (this.connections === undefined || begin - this.treeSeenAt < this.treeCostMs / treeDutyShare) return;
+    const pids = this.livingPids();
+    this.treeSeenAt = performance.now();
+    this.treeCostMs = this.treeSeenAt - begin;
+    if (pids.join() === this.pids.join() || pids.length === 0) return;
+    this.pids = pids;
+    if (pids.length >= maximumProcesses && !this.hasWarned) {
+      this.hasWarned = true;
+      this.channel.send({ type: 'log', level: 'warn', text: `only ${maximumProcesses} processes of the server are measured; it has more` });
+    }
+    // Sent again: these are the processes whose memory counts from now on.
+    this.sendReady();
+  }
+
+  private sendReady(): void {
+    const isAttached = this.configuration.attached !== undefined;
+    const notOurs = isAttached ? this.pids : this.foreign.flatMap((pid) => processTree(pid));
+    this.channel.send({ type: 'ready', pids: this.pids, notOurs, nofile: this.nofile, ...(this.program === undefined ? {} : { program: this.program }) });
+  }
+
+  /** A command that has a service manager or a container runtime start its server is no ancestor of it. */
+  private findForeign(listening: readonly Listener[]): void {
+    const inodes = new Set(listening.map(({ inode }) => inode));
+    const own = this.processes.pids();
+    if (ownersOfSockets(inodes, own).length > 0) return;
+    this.foreign = ownersOfSockets(inodes);
+    const names = this.foreign.map((pid) => `${processName(pid)} (pid ${pid})`).join(', ');
+    const text =
+      this.foreign.length === 0
+        ? 'no process that may be looked into listens on the ports of the server: its memory is not measured'
+        : `the ports are served by ${names}, which the command did not start itself: measured, but not ended with the run`;
+    this.channel.send({ type: 'log', level: 'warn', text });
+  }
+
+  private programOf(listening: readonly Listener[]): string | undefined {
+    const inodes = new Set(listening.map(({ inode }) => inode));
+    const owner = ownersOfSockets(inodes, this.livingPids())[0];
+    return owner === undefined ? undefined : processName(owner);
+  }
+
+  private countConnections(accepted: Accepted): void {
+    let webSockets = 0;
+    let tcp = 0;
+    for (const { port, protocol } of this.plan.ports) {
+      const count = accepted.byPort.get(port)?.accepted ?? 0;
+      if (protocol === 'websocket') webSockets += count;
+      else tcp += count;
+    }
+    setOpen(this.stats.websocket, webSockets);
+    setOpen(this.stats.tcp, tcp);
+    this.stats.waiting = accepted.waiting;
+    // Not older than the counts beside it: a ramp makes tens of thousands of connections in a second.
+    this.stats.files = openFilesOf(this.pids);
+    // Only what its own processes hold beyond the clients' sockets can be upstream connections of a proxy.
+    const files = this.stats.files === undefined ? Number.POSITIVE_INFINITY : Math.max(0, this.stats.files.open - this.filesBefore - accepted.open);
+    this.stats.upstream = Math.min(accepted.others, files);
+  }
+
+  private closeOutput(): void {
+    this.output.stdout.close();
+    this.output.stderr.close();
   }
 
   /** Its last lines, for whoever has to find out why. */
   private words(): string {
-    const lines = [...this.stderr.lastLines(), ...this.stdout.lastLines()].slice(0, 20);
+    const lines = [...this.output.stderr.lastLines(), ...this.output.stdout.lastLines()].slice(0, 20);
     return lines.length === 0 ? ' It printed nothing.' : ` Its last lines:\n${lines.join('\n')}`;
   }
 }
 
-function start({ plan, command, workingDirectory, websocketPath }: ServerConfiguration): ChildProcess {
+function startOf(configuration: ServerConfiguration): { shellText: string; directory: string; environment: NodeJS.ProcessEnv } {
+  const { plan, command, workingDirectory, websocketPath, configTemplate, outputDirectory } = configuration;
   if (command === undefined) throw new HumanError('The engine command needs a command.', { code: 'usage', remedy: 'Name your server with --command.' });
   if (workingDirectory !== undefined && !existsSync(workingDirectory))
     throw new HumanError(`The directory ${workingDirectory}, in which the command should start, does not exist on the host.`, {
       code: 'usage',
       remedy: 'Give another one with --directory or as "workingDirectory" in the profile.',
     });
-  const portsOf = (wanted?: string) => plan.ports.filter(({ protocol }) => wanted === undefined || protocol === wanted).map(({ port }) => port);
-  const ports = portsOf().join(',');
-  return spawn('/bin/sh', ['-c', command.replaceAll('{ports}', ports)], {
-    // A process group of its own, so that it can be ended with all its children.
-    detached: true,
-    cwd: workingDirectory ?? ownHome() ?? '/',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      ...process.env,
-      C10M_PORTS: ports,
-      C10M_ADDRESS: plan.address,
-      C10M_PROTOCOL: plan.protocol,
-      C10M_TCP_PORTS: portsOf('tcp').join(','),
-      C10M_WEBSOCKET_PORTS: portsOf('websocket').join(','),
-      C10M_WEBSOCKET_PATH: websocketPath,
-    },
-  });
+  const plain: CommandNames = { address: plan.address, ports: plan.ports.map(({ port }) => port), directory: outputDirectory ?? tmpdir() };
+  const names = configTemplate === undefined ? plain : writeConfiguration(configTemplate, plain);
+  return {
+    shellText: fillNames(command, names),
+    directory: workingDirectory ?? ownHome() ?? '/',
+    environment: { ...process.env, ...commandEnvironment(plan, websocketPath, names) },
+  };
 }
 
 function setOpen(counters: Counters, open: number): void {

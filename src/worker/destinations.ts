@@ -1,7 +1,8 @@
 import { isLoopback, socketAddress } from '../linux/sockets.js';
 import type { ClientTarget } from '../protocol/plan.js';
 import { grown } from './connectionTable.js';
-import { requestOf, type HandshakeRequest } from './websocket/clientHandshake.js';
+import type { HandshakeRequest } from './websocket/clientHandshake.js';
+import type { UpgradeRequests } from './websocket/request.js';
 
 /** One line of the plan: so many connections from one source to one port. */
 export interface Destination {
@@ -12,7 +13,8 @@ export interface Destination {
   source: Uint8Array | null;
   isLoopback: boolean;
   isWebSocket: boolean;
-  request: HandshakeRequest;
+  /** Absent: each connection has one of its own. */
+  request: HandshakeRequest | undefined;
   used: number;
   /** As many as it can take at most, above the planned share. */
   room: number;
@@ -26,7 +28,7 @@ export class Destinations {
   private chosen: Uint16Array;
   private next = 0;
 
-  constructor(targets: readonly ClientTarget[], websocketPath: string, expected: number) {
+  constructor(targets: readonly ClientTarget[], requests: Pick<UpgradeRequests, 'fixed'>, expected: number) {
     this.chosen = new Uint16Array(Math.max(1024, expected));
     this.all = targets.map((plan, index) => ({
       index,
@@ -35,7 +37,7 @@ export class Destinations {
       source: plan.source === null ? null : socketAddress(plan.source, 0),
       isLoopback: isLoopback(plan.address),
       isWebSocket: plan.protocol === 'websocket',
-      request: requestOf(plan.address, plan.port, websocketPath),
+      request: requests.fixed(plan.address, plan.port),
       used: 0,
       room: Math.max(plan.connections, plan.room ?? 0),
       isExhausted: false,

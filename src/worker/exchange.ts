@@ -121,6 +121,21 @@ export class Exchange {
     return count;
   }
 
+  /** Whether an echo may come on a connection. */
+  expects(fd: number): boolean {
+    return this.isBusy(fd) || (fd < this.stale.length && this.stale[fd]! > 0);
+  }
+
+  /** Whether bytes[start, end) are what was sent: all payloads are of one byte. */
+  isEcho(bytes: Uint8Array, start: number, end: number): boolean {
+    const { payload } = this;
+    for (let at = start; at < end; at += payload.length) {
+      const length = Math.min(payload.length, end - at);
+      if (payload.compare(bytes, at, at + length, 0, length) !== 0) return false;
+    }
+    return true;
+  }
+
   /** TCP: echoed bytes came. */
   receivedBytes(fd: number, bytes: number): void {
     this.stats.tcpBytes += bytes;

@@ -1,5 +1,5 @@
 import { hostClockMs } from '../linux/clock.js';
-import type { WorkerStats } from '../protocol/worker.js';
+import type { Answer, WorkerStats } from '../protocol/worker.js';
 
 /** While counts move, and otherwise. */
 const movingPeriodMs = 250;
@@ -36,6 +36,13 @@ export class Stats {
   websocketBytes = 0;
   blocked: WorkerStats['blocked'];
   files: WorkerStats['files'];
+  /** See `WorkerStats`. */
+  upstream: number | undefined;
+  /** Client: what the server said to those it refused, and how old were those it ended. */
+  answers: readonly Answer[] = [];
+  lifetimes: Readonly<Record<string, number>> = {};
+  keepAlive: WorkerStats['keepAlive'];
+  notEchoed = 0;
   private lastSentAt = Number.NEGATIVE_INFINITY;
   private lastSum = -1;
   private readonly marks: number[] = [];
@@ -108,6 +115,11 @@ export class Stats {
       ...(this.waiting === undefined ? {} : { waiting: this.waiting }),
       ...(this.blocked === undefined ? {} : { blocked: this.blocked }),
       ...(this.files === undefined ? {} : { files: this.files }),
+      ...(this.upstream === undefined ? {} : { upstream: this.upstream }),
+      ...(this.answers.length === 0 ? {} : { answers: this.answers.map((answer) => ({ ...answer })) }),
+      ...(Object.keys(this.lifetimes).length === 0 ? {} : { lifetimes: { ...this.lifetimes } }),
+      ...(this.keepAlive === undefined ? {} : { keepAlive: { ...this.keepAlive } }),
+      ...(this.notEchoed === 0 ? {} : { notEchoed: this.notEchoed }),
     };
   }
 

@@ -123,7 +123,7 @@ const stories: [string, Story, string[]][] = [
       samples: repeat(6, () => counts(50, 400)),
       evidence: { waiting: 350, serverFiles: { open: 60 } },
     },
-    ['serverAccept'],
+    ['serverStopped'],
   ],
   [
     'one that accepts 595 of 3,000, its files used up',
@@ -211,6 +211,16 @@ const stories: [string, Story, string[]][] = [
     { samples: repeat(3, (index) => ({ phase: 'holding' as const, established: { server: 90, client: 90 }, target: 100, lost: 12 + index })) },
     ['serverRefusing'],
   ],
+  [
+    'a server of the user that takes no more',
+    {
+      samples: repeat(5, () => counts(4_000, 5_000)),
+      input: { connections: 5_000, command: './s' },
+      evidence: { blocked: [], waiting: 1_000, foreign: { program: 'haproxy' } },
+    },
+    ['serverStopped'],
+  ],
+  ['all connections end at one age', { samples: [{}, {}], evidence: blocked('serverTimeout', 'connection', 'client') }, ['serverTimeout']],
   ['one reset among thousands is no wall', { samples: [counts(10_000), { ...counts(40_000), failed: { total: 1, byErrno: { ECONNRESET: 1 } } }] }, []],
   ['a server far behind for long', { samples: repeat(6, (index) => counts(2_000, 10_000 * (index + 1))) }, ['serverAccept']],
   ['a server behind for a moment', { samples: [...repeat(3, (index) => counts(2_000, 10_000 * (index + 1))), counts(40_000), counts(50_000)] }, []],

@@ -18,7 +18,7 @@ function fill(plan: Plan, total: number): Map<number, number> {
     plan.clientWorkers.map((client) => ({ planned: client.connections, capacity: capacityOf(client) })),
   );
   plan.clientWorkers.forEach((client, index) => {
-    const destinations = new Destinations(client.targets, '/', 16);
+    const destinations = new Destinations(client.targets, { fixed: () => undefined }, 16);
     for (let fd = 0; fd < shares[index]!; fd++) {
       const destination = destinations.choose();
       if (destination === undefined) break;

@@ -21,10 +21,10 @@ export class ProcessShares {
     private readonly read: (pid: number) => ProcessMemory | undefined = readProcessMemory,
   ) {}
 
-  /** The part of one sample: every fifth worker, and those that were never read. */
-  readSome(workers: readonly MeasuredWorker[]): void {
+  /** The part of one sample: every fifth worker, those that were never read, and those whose figure would be older than what it is divided by. */
+  readSome(workers: readonly MeasuredWorker[], isMoving: (worker: MeasuredWorker) => boolean = () => false): void {
     workers.forEach((worker, index) => {
-      if (index % processSharePeriod === this.turn % processSharePeriod || !this.readings.has(worker.pids[0] ?? 0)) this.readWorker(worker);
+      if (isMoving(worker) || index % processSharePeriod === this.turn % processSharePeriod || !this.readings.has(worker.pids[0] ?? 0)) this.readWorker(worker);
     });
     if (this.turn % processSharePeriod === 0) this.readOwn();
     this.turn++;

@@ -8,6 +8,7 @@ import type { HostFacts } from '../../protocol/facts.js';
 import type { Sample } from '../../protocol/events.js';
 import type { Plan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
+import { foreignEvidence } from './foreignEvidence.js';
 import type { Orders } from './orders.js';
 import { RampProgress } from './rampProgress.js';
 import { type GuardAlarm, type GuardReading, judgeGuard } from './rampGuard.js';
@@ -192,8 +193,19 @@ export class RampControl {
     }
     await pool.refresh();
     this.sampler.refreshProcesses();
+    this.endIfRefused();
     orders.reached();
     if (this.hasAlarm()) orders.keepOpen();
+  }
+
+  /** A server that never kept one connection will not while they are held. */
+  private endIfRefused(): void {
+    const { pool, stop, signal } = this.run;
+    const blocked = pool.clients.find((worker) => worker.stats?.blocked?.errno === 'refused')?.stats?.blocked;
+    if (blocked === undefined || totalsOf(pool.all).established.client > 0) return;
+    this.takeSample();
+    stop({ verdict: 'failed', reason: `The server kept not one connection: ${blocked.text}.` });
+    signal.throwIfAborted();
   }
 
   private async hold(seconds: number): Promise<void> {
@@ -287,12 +299,14 @@ export class RampControl {
     const { pool, orders } = this.run;
     const serverFiles = pool.servers[0]?.stats?.files;
     const waiting = pool.servers[0]?.stats?.waiting;
+    const foreign = foreignEvidence(pool.all);
     return {
       blocked,
       rate: orders.rate,
       ...(this.alarm === undefined || !this.isAlarmTold ? {} : { guard: { id: this.alarm.id, evidence: this.alarm.evidence } }),
       ...(serverFiles === undefined ? {} : { serverFiles }),
       ...(waiting === undefined ? {} : { waiting }),
+      ...(foreign === undefined ? {} : { foreign }),
     };
   }
 }

@@ -55,6 +55,10 @@ export class Sampler {
   private baseline: MemoryReading | undefined;
   /** Read once: the kernel merges caches when it makes them. */
   private slabAliases: Record<string, string> | undefined;
+  /** What an attached server held before: its growth is what the connections cost. */
+  private serverBefore = 0;
+  private serverReadAt = 0;
+  private serverReadCostMs = 0;
   private netstatBaseline: Record<string, number> = {};
   /** What was lost and failed before the drain: what our own closing does is neither. */
   private beforeDrain: Pick<Totals, 'failed' | 'lost'> | undefined;
@@ -63,11 +67,12 @@ export class Sampler {
 
   constructor(
     private readonly pool: WorkerPool,
-    private readonly options: { cores: number; guardBytes: number; isTracked: boolean; isStateless: boolean },
+    private readonly options: { cores: number; guardBytes: number; isTracked: boolean; isStateless: boolean; isForeign: boolean; isAttached: boolean },
   ) {}
 
   /** Taken when the workers are ready and hold no connection. */
   takeBaseline(): void {
+    if (this.options.isAttached) this.serverBefore = this.processes.privateBytes(this.processesOf('server')) ?? 0;
     this.baseline = this.readMemory();
     this.netstatBaseline = readNetstat();
     this.readings.clear();
@@ -116,7 +121,7 @@ export class Sampler {
     const ramp = phase === 'ramping' || phase === 'holding' ? this.meter.reading(this.pool.all) : undefined;
     const connectRates = ramp === undefined ? [] : this.meter.takeRates();
 
-    this.processes.readSome(this.livingWorkers());
+    this.readProcesses();
     const reading = this.readMemory();
     const sockstat = readSockstat();
     const latency = mergedLatency(this.pool.clients, this.pool.servers.length === 0);
@@ -166,6 +171,17 @@ export class Sampler {
     };
   }
 
+  /** A server of the user is one worker here, and its processes are read with each sample, unless that takes a tenth of the time. */
+  private readProcesses(): void {
+    const { isForeign } = this.options;
+    const begin = performance.now();
+    const isDue = begin - this.serverReadAt > this.serverReadCostMs * 10;
+    this.processes.readSome(this.livingWorkers(), (worker) => isForeign && isDue && 'role' in worker && worker.role === 'server');
+    if (!isDue) return;
+    this.serverReadAt = performance.now();
+    this.serverReadCostMs = this.serverReadAt - begin;
+  }
+
   private readMemory(): MemoryReading {
     const slabText = readText('/proc/slabinfo');
     const slab = slabText === undefined ? null : parseSlabinfo(slabText);
@@ -184,7 +200,11 @@ export class Sampler {
       slabAliases: this.slabAliases ?? {},
       meminfo,
       perCpuFreeBytes: parsePerCpuPages(readText('/proc/zoneinfo') ?? '') * this.pageSize,
-      processes: { server: processes.privateBytes(servers), client: processes.privateBytes(clients), supervisor: processes.ownPrivateBytes },
+      processes: {
+        server: growthOf(processes.privateBytes(servers), this.serverBefore),
+        client: processes.privateBytes(clients),
+        supervisor: processes.ownPrivateBytes,
+      },
       programBytes: processes.programBytes(workers),
       fileTableBytes: processes.descriptorTableBytes(workers),
       pageTableBytes: processes.pageTableBytes(workers),
@@ -251,4 +271,9 @@ export function readLimits(isTracked: boolean): Sample['limits'] {
     limits.cgroupMemory = { used: cgroup.memoryCurrentBytes, limit: cgroup.memoryMaximumBytes };
   if (cgroup.pidsMaximum !== null && cgroup.pidsCurrent !== null) limits.cgroupPids = { used: cgroup.pidsCurrent, limit: cgroup.pidsMaximum };
   return limits;
+}
+
+/** Unknown stays unknown. */
+function growthOf(bytes: number | null, before: number): number | null {
+  return bytes === null ? null : Math.max(0, bytes - before);
 }

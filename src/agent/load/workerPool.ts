@@ -6,13 +6,18 @@ import { identityOf, type ProcessIdentity } from '../../linux/process.js';
 import type { RunEventBody } from '../../protocol/events.js';
 import type { Plan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
+import { defaultStartTimeoutSeconds } from '../../protocol/specValues.js';
 import type { WorkerMessage } from '../../protocol/worker.js';
+import { openingOf } from '../../core/opening/openings.js';
+import type { AttachedServer } from '../../core/plan/attachTarget.js';
 import { divideTarget } from '../../core/plan/division.js';
 import { capacityOf } from './room.js';
 import { Worker } from './workerProcess.js';
 
 /** Starting Node takes 40 ms of CPU, so a hundred workers on two cores take seconds. */
 const readyTimeoutMs = 30_000;
+/** The worker of a command reports by itself, and in better words, that its server does not listen. */
+const commandSpareMs = 10_000;
 const readyTimeoutPerWorkerMs = 500;
 /** Workers that start at the same time, for each core: hundreds at once would leave no time to the supervisor, and its guardian would end the run. */
 const startingPerCore = 4;
@@ -31,6 +36,10 @@ export interface WorkerPoolOptions {
   /** The run's directory: working directory of the workers, and where a command's output goes. */
   directory: string;
   spec: RunSpec;
+  /** Values of `{env:NAME}` in what clients say. */
+  secrets: Readonly<Record<string, string>>;
+  /** The server that runs already. */
+  attached?: AttachedServer;
   emit(event: RunEventBody): void;
   /** A worker ended that was wanted. */
   onLost(reason: string): void;
@@ -76,6 +85,8 @@ export class WorkerPool {
   async start(plan: Plan, signal: AbortSignal): Promise<void> {
     const { spec, directory } = this.options;
     const waiting: (() => void)[] = [];
+    const { opening } = spec;
+    let firstConnection = 0;
     for (const server of plan.serverWorkers)
       waiting.push(() =>
         this.spawn(server.id, 'server', server.connections, server.connections).send({
@@ -86,22 +97,35 @@ export class WorkerPool {
           websocketPath: spec.websocketPath,
           ...(spec.command === undefined ? {} : { command: spec.command }),
           ...(spec.workingDirectory === undefined ? {} : { workingDirectory: spec.workingDirectory }),
+          ...(this.options.attached === undefined ? {} : { attached: this.options.attached.server }),
+          ...(spec.configTemplate === undefined ? {} : { configTemplate: spec.configTemplate }),
+          ...(spec.startTimeoutSeconds === undefined ? {} : { startTimeoutSeconds: spec.startTimeoutSeconds }),
           outputDirectory: directory,
         }),
       );
-    for (const client of plan.clientWorkers)
+    for (const client of plan.clientWorkers) {
+      const first = firstConnection;
+      firstConnection += capacityOf(client);
       waiting.push(() =>
         this.spawn(client.id, 'client', client.connections, capacityOf(client)).send({
           type: 'configure',
           role: 'client',
+          ...(opening === undefined ? {} : { opening: openingOf(opening) }),
+          secrets: this.options.secrets,
+          firstConnection: first,
+          reconnect: spec.reconnect,
+          ...(spec.websocket === undefined ? {} : { websocket: spec.websocket }),
           plan: client,
           websocketPath: spec.websocketPath,
           ...(spec.traffic === undefined ? {} : { traffic: spec.traffic }),
         }),
       );
+    }
     const count = waiting.length;
     const atOnce = startingPerCore * availableParallelism();
-    const deadline = performance.now() + readyTimeoutMs + readyTimeoutPerWorkerMs * count;
+    const commandMs =
+      plan.engine === 'command' && plan.serverWorkers.length > 0 ? (spec.startTimeoutSeconds ?? defaultStartTimeoutSeconds) * 1_000 + commandSpareMs : 0;
+    const deadline = performance.now() + Math.max(readyTimeoutMs, commandMs) + readyTimeoutPerWorkerMs * count;
     for (;;) {
       signal.throwIfAborted();
       const unready = this.workers.filter((worker) => !worker.isReady);
@@ -221,6 +245,8 @@ export class WorkerPool {
       case 'ready':
         worker.isReady = true;
         worker.pids = message.pids;
+        worker.notOurs = new Set(message.notOurs ?? []);
+        worker.program = message.program ?? worker.program;
         worker.nofile = message.nofile;
         this.options.emit({ type: 'worker', id: worker.id, role: worker.role, state: 'ready' });
         // The user's own server has processes that were not known when it was started.
@@ -282,7 +308,8 @@ export class WorkerPool {
   private reportProcesses(): void {
     const identities = this.workers
       .filter((worker) => !worker.hasEnded)
-      .flatMap((worker) => worker.pids.map((pid) => (pid === worker.identity?.pid ? worker.identity : identityOf(pid))));
+      // The worker of a command is not among the processes that are measured for it, but it is ours to end.
+      .flatMap((worker) => [worker.identity, ...worker.pids.filter((pid) => pid !== worker.identity?.pid && !worker.notOurs.has(pid)).map(identityOf)]);
     this.options.onProcesses(identities.filter((identity) => identity !== undefined));
   }
 }

@@ -18,7 +18,12 @@ const keptLines = 20;
 export class Worker {
   readonly ended: Promise<void>;
   identity: ProcessIdentity | undefined;
+  /** Processes whose memory counts for it. */
   pids: number[] = [];
+  /** Those of them that the run did not start: never ended. */
+  notOurs: ReadonlySet<number> = new Set();
+  /** The name of the user's server. */
+  program: string | undefined;
   nofile = 0;
   isReady = false;
   hasEnded = false;

@@ -167,6 +167,7 @@ export class SummaryBuilder {
       explainedRatio: peak?.ledger.explainedRatio ?? null,
       ...(last?.latency === undefined ? {} : { latency: last.latency }),
       ...(messages === undefined ? {} : { messages: { ...messages, perSecondMaximum: this.perSecondMaximum } }),
+      ...foreignOf(peak, last),
       rampSeconds: ramps.seconds,
       elapsedSeconds: Math.max(0, this.lastT / 1000 - waitedSeconds),
       waitedSeconds,
@@ -215,4 +216,12 @@ function addMessages(parts: readonly (MessageCounts | undefined)[]): MessageCoun
   const sum = { planned: 0, total: 0, unanswered: 0, lost: 0 };
   for (const part of parts) for (const key of Object.keys(sum) as (keyof MessageCounts)[]) sum[key] += part?.[key] ?? 0;
   return parts.every((part) => part === undefined) ? undefined : sum;
+}
+
+/** The last word on what the user's server said; its upstream sockets are those of the peak, since at the end they are gone. */
+function foreignOf(peak: Sample | undefined, last: Sample | undefined): Pick<Summary, 'foreign'> {
+  const foreign = { ...last?.evidence?.foreign };
+  const upstream = peak?.evidence?.foreign?.upstream;
+  if (upstream !== undefined) foreign.upstream = upstream;
+  return Object.keys(foreign).length === 0 ? {} : { foreign };
 }

@@ -21,6 +21,7 @@ const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
   node: { tcp: 4_290, websocket: 6_600 },
   // Unknown before the run; Tornado on CPython, as in 2014, stands in for it (Go with a 4 KiB buffer: 4,450 for TCP).
   command: { tcp: 4_550, websocket: 13_900 },
+  attach: { tcp: 4_550, websocket: 13_900 },
 };
 const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 35, websocket: 190 };
 

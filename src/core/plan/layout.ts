@@ -1,5 +1,5 @@
 import type { ClientTarget, ClientWorkerPlan, ServerWorkerPlan } from '../../protocol/plan.js';
-import type { ConnectionProtocol, RunSpec } from '../../protocol/spec.js';
+import { isForeign, type ConnectionProtocol, type RunSpec } from '../../protocol/spec.js';
 import { HumanError } from '../errors.js';
 import { type Limits, reserveFor } from './limits.js';
 import { formatCount } from '../units.js';
@@ -58,7 +58,7 @@ export function layPorts(spec: RunSpec, protocol: ConnectionProtocol, connection
     if (taken.has(port)) passed.push(port);
     else ports.push(port);
   }
-  const collision = spec.engine === 'command' && spec.firstPort !== undefined && spec.ports !== undefined && protocol !== 'websocket' ? passed[0] : undefined;
+  const collision = isForeign(spec.engine) && spec.firstPort !== undefined && spec.ports !== undefined && protocol !== 'websocket' ? passed[0] : undefined;
   if (collision !== undefined) {
     throw new HumanError(`Port ${collision} is in use on the host.`, { code: 'usage', remedy: 'End what listens there, or choose another first port.' });
   }
@@ -116,16 +116,22 @@ export function layCommandServer(
     ports: [...ports],
     connections,
     // The user's server may need more descriptors than one a connection: twice as many, and never "unlimited".
-    nofile: Math.min(limits.nofile.after, Math.max(65_536, 2 * connections + 1_000)),
+    nofile: Math.min(limits.nofile.after, Math.max(65_536, Math.ceil((2 * connections) / (spec.serverProcesses ?? 1)) + 1_000)),
     backlog: acceptQueue,
     allowedSources: options.allowedSources,
   };
 }
 
 /** One target for each port, or several with different sources where one source has too few local ports. */
-export function layTargets(perTuple: number, ports: readonly ServerPort[], address: string, sourceAt: (index: number) => string | null): ClientTarget[] {
+export function layTargets(
+  perTuple: number,
+  ports: readonly ServerPort[],
+  address: string,
+  sourceAt: (index: number) => string | null,
+  fewestSources = 1,
+): ClientTarget[] {
   return ports.flatMap(({ port, protocol, connections }) => {
-    const sources = Math.min(maximumSources, Math.max(1, Math.ceil(connections / perTuple)));
+    const sources = Math.min(maximumSources, Math.max(fewestSources, Math.ceil(connections / perTuple)));
     return balancedShares(connections, sources)
       .map((share, index): ClientTarget => ({ source: sourceAt(index), address, port, protocol, connections: share }))
       .filter((target) => target.connections > 0);

@@ -1,5 +1,5 @@
 import type { HostFacts } from '../../protocol/facts.js';
-import type { RunSpec } from '../../protocol/spec.js';
+import { isForeign, type RunSpec } from '../../protocol/spec.js';
 import { guardBytesFor, usableMemoryBytes } from './costs.js';
 import { parsePortRange, widestPortRange, type PortRange } from '../portRange.js';
 import { parsePortList } from './sysctls.js';
@@ -55,7 +55,7 @@ export function limitsOf(spec: RunSpec, facts: HostFacts, widenPorts: boolean): 
   const canTune = (key: string) => spec.tuning === 'apply' && facts.sysctls[key]?.access === 'writable';
   const asked = spec.workerNofile ?? Number.POSITIVE_INFINITY;
   // With the capability the limit can follow fs.nr_open. That key of the whole host is raised only where more workers do not help as well.
-  const cannotAddWorkers = spec.engine === 'command' || spec.ports !== undefined || spec.workerNofile !== undefined;
+  const cannotAddWorkers = isForeign(spec.engine) || spec.ports !== undefined || spec.workerNofile !== undefined;
   const canFollow = cannotAddWorkers && facts.capabilities.sysResource && canTune('fs.nr_open');
   const raised = canFollow ? Math.max(facts.nofile.raisable, largestUsefulNofile) : facts.nofile.raisable;
   // A process may open no more than fs.nr_open even where its limit was set above it before.

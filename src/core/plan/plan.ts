@@ -1,6 +1,6 @@
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan, ServerWorkerPlan } from '../../protocol/plan.js';
-import type { RunSpec } from '../../protocol/spec.js';
+import { isForeign, type RunSpec } from '../../protocol/spec.js';
 import { HumanError } from '../errors.js';
 import { formatCount } from '../units.js';
 import {
@@ -19,6 +19,7 @@ import {
   workerCount,
 } from './layout.js';
 import type { Limits } from './limits.js';
+import { attachTarget } from './attachTarget.js';
 import { draftOf, finishPlan } from './planDraft.js';
 
 const loopback = '127.0.0.1';
@@ -27,12 +28,19 @@ const loopback = '127.0.0.1';
 export function planRun(spec: RunSpec, facts: HostFacts): Plan {
   requireCommand(spec);
   if (spec.client === 'stateless') return planStateless(spec, facts);
-  const draft = draftOf(spec, facts, { server: true, client: true }, maximumSources);
+  const attached = spec.engine === 'attach' ? attachTarget(spec, facts) : undefined;
+  const address = attached?.address ?? spec.address ?? loopback;
+  // Only IPv4 has a whole network of loopback addresses.
+  const sources = address.startsWith('127.') ? maximumSources : 1;
+  const asLaid = attached === undefined ? spec : { ...spec, ports: attached.ports.length, firstPort: attached.ports[0]! };
+  const draft = draftOf(asLaid, facts, { server: true, client: true }, sources);
   const { limits, connections, isolation } = draft;
-  const taken = new Set(isolation === 'host' ? facts.listeningPorts : []);
-  const perPort = spec.ports === undefined ? limits.perTuple : Number.POSITIVE_INFINITY;
-  const { serverWorkers, ports } = layServerSide(spec, limits, connections, facts.cores, perPort, taken, { address: loopback, allowedSources: [] });
-  const targets = layTargets(limits.perTuple, ports, loopback, (index) => (index === 0 ? null : `127.0.0.${index + 1}`));
+  const taken = new Set(isolation === 'host' && attached === undefined ? facts.listeningPorts : []);
+  const perPort = spec.ports === undefined && attached === undefined ? limits.perTuple : Number.POSITIVE_INFINITY;
+  const { serverWorkers, ports } = layServerSide(asLaid, limits, connections, facts.cores, perPort, taken, { address, allowedSources: [] });
+  const perTuple = sources === 1 ? Number.POSITIVE_INFINITY : limits.perTuple;
+  const sourceAt = (index: number) => (index === 0 ? null : `127.0.0.${index + 1}`);
+  const targets = layTargets(perTuple, ports, address, sourceAt, sources === 1 ? 1 : spec.sourceAddresses);
   const plan = finishPlan(spec, facts, draft, serverWorkers, layClients(limits, targets, facts.cores));
   return { ...plan, notes: [...plan.notes, ...proposalOf(spec, facts, plan)] };
 }
@@ -72,12 +80,12 @@ function layServerSide(
   const serverWorkers: ServerWorkerPlan[] = [];
   const ports: ServerPort[] = [];
   for (const [protocol, share] of splitByProtocol(spec.protocol, connections)) {
-    const workers = spec.engine === 'command' ? 1 : workerCount(limits, share, cores);
+    const workers = isForeign(spec.engine) ? 1 : workerCount(limits, share, cores);
     const mine = layPorts(spec, protocol, share, workers, perPort, taken);
     ports.push(...mine);
-    if (spec.engine !== 'command') serverWorkers.push(...layServers(limits, mine, cores, { ...options, numberFrom: serverWorkers.length + 1 }));
+    if (!isForeign(spec.engine)) serverWorkers.push(...layServers(limits, mine, cores, { ...options, numberFrom: serverWorkers.length + 1 }));
   }
-  if (spec.engine === 'command') serverWorkers.push(layCommandServer(spec, limits, ports, options));
+  if (isForeign(spec.engine)) serverWorkers.push(layCommandServer(spec, limits, ports, options));
   return { serverWorkers, ports };
 }
 

@@ -1,6 +1,6 @@
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan, PlannedSysctl, PlannedWall } from '../../protocol/plan.js';
-import type { RunSpec } from '../../protocol/spec.js';
+import { isForeign, type RunSpec } from '../../protocol/spec.js';
 import {
   bytesPerConnection,
   type ConnectionsOfTuple,
@@ -65,7 +65,8 @@ function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['is
     fixedPorts: spec.ports === undefined ? undefined : spec.ports * protocols.length,
     firstPort: spec.firstPort ?? firstPorts[protocols[0]![0]],
     sources,
-    singleServer: spec.engine === 'command' && ends.server,
+    singleServer: isForeign(spec.engine) && ends.server,
+    serverProcesses: spec.serverProcesses ?? 1,
     ownNamespace: isolation !== 'host',
     queuedBytes,
     leavesOrphans: spec.engine !== 'epoll',
@@ -74,7 +75,7 @@ function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['is
 
 export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, serverWorkers: Plan['serverWorkers'], clientWorkers: Plan['clientWorkers']): Plan {
   const { limits, needs, connections, largestFit } = draft;
-  const workers = { server: spec.engine === 'command' ? 0 : serverWorkers.length, client: clientWorkers.length };
+  const workers = { server: isForeign(spec.engine) ? 0 : serverWorkers.length, client: clientWorkers.length };
   const shared = processBytes(workers, spec.traffic !== undefined) + portBucketBytes(needs.ends.client ? tuplesOf(clientWorkers) : [], limits.localPorts.after);
   const onThisHost = needs.bytes + (connections === 0 ? 0 : shared / connections);
   const perEnd = onThisHost / needs.sockets;
@@ -156,7 +157,7 @@ function notesOf(spec: RunSpec, facts: HostFacts, draft: Draft): string[] {
   if (facts.namespace.kind === 'none' && spec.isolation === 'netns') {
     notes.push(`No network namespace can be made (${facts.namespace.reason ?? 'reason unknown'}): the run uses the host's own.`);
   }
-  if (spec.engine === 'command')
+  if (isForeign(spec.engine))
     notes.push('What your server needs for a connection is not known before the run; the prediction takes Tornado on CPython, as in 2014.');
   if (facts.loadAverage > facts.cores)
     notes.push(`The host is busy already: its load average is ${facts.loadAverage.toFixed(1)} on ${facts.cores} cores, so connect rates will be low.`);

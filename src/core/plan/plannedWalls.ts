@@ -20,6 +20,8 @@ export interface ConnectionNeeds {
   sources: number;
   /** All server ends live in one process of the user (engine `command`). */
   singleServer: boolean;
+  /** Of that server, those that hold connections. */
+  serverProcesses: number;
   /** The namespace of the run is its own: conntrack and firewalls of the host do not see it. */
   ownNamespace: boolean;
   /** Bytes that wait in the buffers of one connection in the worst moment; 0 for idle ones. */
@@ -76,13 +78,17 @@ function sortWalls(walls: PlannedWall[]): PlannedWall[] {
 function processWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
   const { before, after } = limits.connectionsPerWorker;
   const walls: PlannedWall[] = [];
-  const processes = needs.singleServer ? 1 : needs.ends.server ? needs.fixedPorts : undefined;
+  const processes = needs.singleServer ? needs.serverProcesses : needs.ends.server ? needs.fixedPorts : undefined;
   const id: WallId = limits.nofileCause === 'nrOpen' ? 'nrOpen' : 'nofile';
   const limit = `at most ${formatCount(limits.nofile.after)} open files${causeText(limits, facts)}`;
   if (processes === undefined) {
     walls.push(plannedWall(id, null, null, `a worker has ${limit}, ${formatCount(after)} of them for connections; more workers are started as needed`));
   } else {
-    const who = needs.singleServer ? 'the server is one process' : `${formatCount(processes)} ports, each served by one worker`;
+    const who = needs.singleServer
+      ? needs.serverProcesses === 1
+        ? 'the server is one process (more: --server-processes)'
+        : `the server has ${formatCount(needs.serverProcesses)} processes`
+      : `${formatCount(processes)} ports, each served by one worker`;
     walls.push(plannedWall(id, processes * before, processes * after, `${who} with ${limit}`));
   }
   const { pidsMaximum, pidsCurrent } = facts.cgroup;

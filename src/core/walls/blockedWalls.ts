@@ -28,6 +28,8 @@ const rules: readonly { errno: string; call?: RegExp; id: WallId }[] = [
   { errno: 'EPERM', call: /^(setrlimit|prlimit|unshare|setns|sysctl)/, id: 'missingCapability' },
   { errno: 'EROFS', call: /^(sysctl|write)/, id: 'readOnlySysctl' },
   { errno: 'EAGAIN', call: /^(fork|clone|spawn)/, id: 'pids' },
+  { errno: 'refused', id: 'serverRefusing' },
+  { errno: 'serverTimeout', id: 'serverTimeout' },
   { errno: 'ECONNREFUSED', id: 'serverRefusing' },
   { errno: 'ECONNRESET', id: 'serverRefusing' },
 ];
@@ -42,6 +44,7 @@ export function blockedWall(blocked: Blocked, sample: Sample, plan: Plan, facts:
   if (blocked.errno === 'ENOMEM' || blocked.errno === 'ENOBUFS') return memoryWall(said, sample, plan, facts);
   if (blocked.errno === 'EPERM' && conntrackShare(sample) > 0.95) return { id: 'conntrack', text: `${said}, and the table of tracked connections is full` };
   const id = explain(blocked.errno, blocked.call);
+  if (id === 'serverRefusing' || id === 'serverTimeout') return { id, text: blocked.text };
   if (id === 'nofile') return filesWall(said, blocked, plan);
   return { id, text: `${said}: ${blocked.text}` };
 }

@@ -46,7 +46,18 @@ export const wallCatalogue = {
   },
   cpu: { title: 'All cores are busy', remedy: 'Lower --rate or use more cores: the count is not limited by this, only the speed.' },
   serverAccept: { title: 'The server accepts too slowly', remedy: 'Accept in batches or in more processes, or lower --rate.' },
-  serverRefusing: { title: 'The server refuses or closes connections', remedy: 'Look at the output of the server, which is kept with the run.' },
+  serverRefusing: {
+    title: 'The server refuses or closes connections',
+    remedy: 'Raise the limit of the server, or look at what it said and printed, which is kept with the run.',
+  },
+  serverStopped: {
+    title: 'The server stopped accepting at its own limit',
+    remedy: 'Raise the limit of the server; its accept queue and net.core.somaxconn only hold what it does not take.',
+  },
+  serverTimeout: {
+    title: 'The server closes connections at one age',
+    remedy: 'Say what the server waits for (--opening), keep connections alive, or raise its timeout for idle or unauthenticated connections.',
+  },
   tunDevice: {
     title: 'No TUN device',
     remedy:

@@ -57,7 +57,7 @@ export class HalfOpenWatch {
   }
 
   private behind({ established: { server, client } }: Sample): number {
-    const tolerance = this.engine === 'command' ? Math.max(commandTolerance.connections, client * commandTolerance.ratio) : 0;
+    const tolerance = this.engine === 'command' || this.engine === 'attach' ? Math.max(commandTolerance.connections, client * commandTolerance.ratio) : 0;
     return client - server > tolerance ? client - server : 0;
   }
 

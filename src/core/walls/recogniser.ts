@@ -1,11 +1,13 @@
-import type { Blocked, Sample, Wall } from '../../protocol/events.js';
+import type { Blocked, ForeignEvidence, Sample, Wall } from '../../protocol/events.js';
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan } from '../../protocol/plan.js';
+import { isForeign } from '../../protocol/spec.js';
 import { halfOpenFailure } from '../../protocol/worker.js';
 import { blockedWall, plannedHas, portWall, type Recognised } from './blockedWalls.js';
 import { gainBeyond } from './ceiling.js';
 import { isSlowing } from './catalogue.js';
 import { formatCount } from '../units.js';
+import { serverLimitText } from './serverLimits.js';
 import { metWall, wallCatalogue, type WallId } from './catalogue.js';
 
 /** What the supervisor knows beside the samples. */
@@ -19,6 +21,8 @@ export interface WallEvidence {
   serverFiles?: { open: number; full?: number | undefined } | undefined;
   /** Connections in the accept queues of a server of the user; undefined where the kernel does not tell. */
   waiting?: number | undefined;
+  /** What a server of the user said and did. */
+  foreign?: ForeignEvidence | undefined;
 }
 
 /** Overflows of the accept queue in one second from which on it is a wall: a few belong to any steep ramp. */
@@ -30,6 +34,7 @@ const failuresWorthTelling = 20;
 const patienceSamples = 5;
 /** A server that ran out of files only because it had not closed yet what its clients had makes room again within a second or two. */
 const filesPatienceSamples = 3;
+const stoppedPatienceSamples = 3;
 /** Missing a rate with all cores busy is plain sooner. */
 const slowPatienceSamples = 3;
 
@@ -48,6 +53,7 @@ export class WallRecogniser {
   private unacceptedSamples = 0;
   private firstServerFiles: number | undefined;
   private overflowingSamples = 0;
+  private stoppedSamples = 0;
   /** For how many samples in a row a server has been out of files. */
   private readonly outOfFiles = new Map<string, number>();
 
@@ -64,7 +70,7 @@ export class WallRecogniser {
   observe(sample: Sample, evidence: WallEvidence = { blocked: [] }): Wall[] {
     const found: Wall[] = [];
     const tell: Tell = (recognised) => {
-      found.push(...this.name(recognised, sample));
+      found.push(...this.name(withServerWords(recognised, evidence.foreign), sample));
     };
     this.first ??= sample;
     if (sample.phase === 'ramping' || sample.phase === 'holding') {
@@ -75,10 +81,11 @@ export class WallRecogniser {
         tell(isOutOfPorts ? portWall(evidence.blocked, this.plan, this.facts) : blockedWall(block, sample, this.plan, this.facts));
       }
       if (evidence.guard !== undefined) tell({ id: evidence.guard.id as WallId, text: evidence.guard.evidence });
-      this.observeQueues(sample, tell);
+      const hasStopped = this.observeStopped(sample, evidence, tell);
+      if (!hasStopped) this.observeQueues(sample, tell);
       this.observeFailures(sample, tell);
       this.observeSpeed(sample, evidence.rate ?? 0, tell);
-      this.observeServerBehind(sample, evidence, tell);
+      if (!hasStopped) this.observeServerBehind(sample, evidence, tell);
     }
     this.observeMemory(sample, tell);
     if (sample.phase === 'holding' && this.told.size === 0) this.observeShortfall(sample, tell);
@@ -122,6 +129,23 @@ export class WallRecogniser {
     return (sample.netstat[name] ?? 0) - (this.previous?.netstat[name] ?? 0);
   }
 
+  /** A server of the user that takes no more although connections wait: neither its queue nor its speed is the limit. */
+  private observeStopped(sample: Sample, { waiting = 0, serverFiles }: WallEvidence, tell: Tell): boolean {
+    if (!isForeign(this.plan.engine) || this.previous === undefined) return false;
+    const { server } = sample.established;
+    const isStill = waiting > 0 && server > 0 && server === this.previous.established.server;
+    this.stoppedSamples = isStill ? this.stoppedSamples + 1 : 0;
+    if (!isStill || serverFiles?.full !== undefined) return false;
+    // A busy server may stand for a second, with garbage to collect; one at its limit stays where it is.
+    if (this.stoppedSamples >= stoppedPatienceSamples) {
+      tell({
+        id: 'serverStopped',
+        text: `the server has stayed at ${formatCount(server)} connections for ${this.stoppedSamples} s while ${formatCount(waiting)} wait to be accepted`,
+      });
+    }
+    return true;
+  }
+
   private observeQueues(sample: Sample, tell: Tell): void {
     const overflows = this.growth(sample, 'TcpExt.ListenOverflows');
     const opened = this.opened(sample);
@@ -152,10 +176,11 @@ export class WallRecogniser {
     const failures = (name: string) => (sample.failed.byErrno[name] ?? 0) - (this.previous?.failed.byErrno[name] ?? 0);
     const opened = this.opened(sample);
     const isMany = (count: number) => count >= Math.max(failuresWorthTelling, opened * failureShareWorthTelling);
-    for (const name of ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'handshake']) {
+    const openings = Object.keys(sample.failed.byErrno).filter((name) => name.startsWith('opening'));
+    for (const name of ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'handshake', ...openings]) {
       const count = failures(name);
       if (!isMany(count) || this.told.has('acceptQueue')) continue;
-      const what = name === 'handshake' ? 'WebSocket handshakes were refused' : `connections failed with ${name}`;
+      const what = failureText(name);
       tell({ id: 'serverRefusing', text: `${formatCount(count)} ${what} within a second` });
     }
     const halfOpen = failures(halfOpenFailure);
@@ -196,7 +221,7 @@ export class WallRecogniser {
         text: `for ${patienceSamples} s the server has been ${formatCount(behind)} connections behind the clients, using ${sample.cpu.server.toFixed(1)} cores`,
       });
     }
-    if (this.plan.engine === 'command') this.observeUnaccepted(sample, evidence, tell);
+    if (isForeign(this.plan.engine)) this.observeUnaccepted(sample, evidence, tell);
   }
 
   /** A server of the user does not tell what it accepted, but an accepted socket is an open file and a waiting one is not. */
@@ -282,3 +307,19 @@ export class WallRecogniser {
 
 /** Walls that a key moves: when it could not be written, that is told too. */
 const movedByKey: ReadonlySet<string> = new Set<WallId>(['fileMax', 'epollWatches', 'conntrack', 'portRange', 'acceptQueue', 'synBacklog', 'tcpMemory']);
+
+function failureText(name: string): string {
+  if (name === 'handshake') return 'WebSocket handshakes were refused';
+  return name.startsWith('opening') ? `connections failed at step ${name.slice('opening '.length)} of the opening` : `connections failed with ${name}`;
+}
+
+/** Walls of the server itself: its own words and the setting behind them belong to the evidence. */
+const wallsOfServer: ReadonlySet<WallId> = new Set<WallId>(['serverRefusing', 'serverStopped', 'serverTimeout']);
+
+function withServerWords({ id, text }: Recognised, foreign: ForeignEvidence | undefined): Recognised {
+  if (!wallsOfServer.has(id)) return { id, text };
+  const said = foreign?.answers?.[0];
+  const words = said === undefined || text.includes(said.text) ? '' : `; the server said: ${said.text === '' ? 'nothing' : said.text}`;
+  const setting = id === 'serverTimeout' ? undefined : serverLimitText(foreign?.program);
+  return { id, text: `${text}${words}${setting === undefined ? '' : `. ${setting}`}` };
+}

@@ -177,6 +177,11 @@ export class StatelessClient {
     return 'sent';
   }
 
+  /** Openings need sockets: `core/specRules.ts`. */
+  opening(): boolean {
+    return true;
+  }
+
   upgraded(number: number): void {
     this.attempts.succeed(number);
     this.parts.stats.connecting--;

@@ -27,7 +27,7 @@ export async function runStatelessClient(
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
   const output = { send: (number: number, bytes: Uint8Array, length: number) => client.send(number, bytes, length) };
   const exchange: Exchange = new Exchange(output, stats, (number) => client.isWebSocket(number));
-  const webSockets = new WebSocketClient(output, (number, bytes) => exchange.receivedMessage(number, bytes));
+  const webSockets = new WebSocketClient(output, (number, _bytes, start, end) => exchange.receivedMessage(number, end - start));
   const numbering = new Numbering(plan.targets, stateless);
   const client: StatelessClient = new StatelessClient(websocketPath, randomBytes(4).readUInt32LE(), { device, numbering, stats, webSockets, exchange });
   webSockets.setOwner(client);

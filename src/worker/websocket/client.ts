@@ -1,5 +1,5 @@
 import type { Output } from '../output.js';
-import { ClientHandshake, type HandshakeRequest } from './clientHandshake.js';
+import { ClientHandshake, type HandshakeRequest, type Offered } from './clientHandshake.js';
 import { closeCodes, closePayload, frame, opcodes } from './frames.js';
 import { endOfHead, maximumHeadBytes } from './head.js';
 import { MaskSource } from './mask.js';
@@ -7,8 +7,11 @@ import { MessageReader, type MessageHandler } from './messages.js';
 
 /** What happens to a connection, told to its owner. */
 export interface WebSocketClientOwner {
-  upgraded(fd: number): void;
-  fail(fd: number, name: string): void;
+  upgraded(fd: number, hasCompression: boolean): void;
+  /** `answer`: what the server said instead. */
+  fail(fd: number, name: string, answer?: Uint8Array): void;
+  /** A message during the opening of a connection. False: the connection is gone. */
+  opening(fd: number, bytes: Uint8Array, start: number, end: number): boolean;
   lose(fd: number): void;
   closed(fd: number): void;
   isWebSocket(fd: number): boolean;
@@ -16,7 +19,7 @@ export interface WebSocketClientOwner {
 
 /** The WebSocket side of the epoll client: handshake, messages, close. One object for all connections of a worker. */
 export class WebSocketClient implements MessageHandler {
-  private readonly handshake = new ClientHandshake();
+  private readonly handshake: ClientHandshake;
   private readonly reader = new MessageReader(false, this);
   private readonly masks = new MaskSource();
   private readonly heads = new Map<number, Buffer>();
@@ -24,8 +27,12 @@ export class WebSocketClient implements MessageHandler {
 
   constructor(
     private readonly output: Pick<Output, 'send'>,
-    private readonly onMessage: (fd: number, bytes: number) => void,
-  ) {}
+    private readonly onMessage: (fd: number, bytes: Uint8Array, start: number, end: number) => void,
+    offered?: Offered,
+    private readonly onPong: (fd: number, payload: Uint8Array) => void = () => undefined,
+  ) {
+    this.handshake = new ClientHandshake(offered);
+  }
 
   setOwner(owner: WebSocketClientOwner): void {
     this.owner = owner;
@@ -53,9 +60,18 @@ export class WebSocketClient implements MessageHandler {
     if (this.heads.size !== 0) this.heads.delete(fd);
   }
 
-  message(fd: number, _opcode: number, _bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.owner?.isWebSocket(fd) !== true) return true;
-    this.onMessage(fd, end - start);
+  /** Sends one message: as text where it is ASCII, else as bytes. False: the connection is broken. */
+  send(fd: number, bytes: Uint8Array): boolean {
+    return this.transmit(fd, bytes.every((byte) => byte >= 0x09 && byte < 0x7f) ? opcodes.text : opcodes.binary, bytes);
+  }
+
+  sendPing(fd: number): boolean {
+    return this.transmit(fd, opcodes.ping, Buffer.alloc(0));
+  }
+
+  message(fd: number, _opcode: number, bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.owner?.isWebSocket(fd) !== true) return this.owner?.opening(fd, bytes, start, end) ?? true;
+    this.onMessage(fd, bytes, start, end);
     return this.owner.isWebSocket(fd);
   }
 
@@ -65,8 +81,9 @@ export class WebSocketClient implements MessageHandler {
     return false;
   }
 
-  pong(): void {
-    // We send no pings; an unsolicited pong means nothing (RFC 6455, section 5.5.3).
+  /** An unsolicited pong means nothing (RFC 6455, section 5.5.3); one to a keep-alive does. */
+  pong(fd: number, payload: Uint8Array): void {
+    this.onPong(fd, payload);
   }
 
   close(fd: number, code: number): void {
@@ -95,16 +112,16 @@ export class WebSocketClient implements MessageHandler {
     const head = before === undefined ? bytes.subarray(0, length) : Buffer.concat([before, bytes.subarray(0, length)]);
     const end = endOfHead(head, 0, Math.min(head.length, maximumHeadBytes));
     if (end === -1) {
-      if (head.length >= maximumHeadBytes) this.owner?.fail(fd, 'handshake');
+      if (head.length >= maximumHeadBytes) this.owner?.fail(fd, 'handshake', head);
       else this.heads.set(fd, before === undefined ? Buffer.from(head) : head);
       return;
     }
     if (before !== undefined) this.heads.delete(fd);
     if (!this.handshake.verify(fd, head, 0, end)) {
-      this.owner?.fail(fd, 'handshake');
+      this.owner?.fail(fd, 'handshake', head);
       return;
     }
-    this.owner?.upgraded(fd);
+    this.owner?.upgraded(fd, this.handshake.hasCompression);
     if (head.length > end) this.reader.receive(fd, head, end, head.length);
   }
 }

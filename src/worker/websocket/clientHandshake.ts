@@ -7,8 +7,17 @@ import { acceptAt, switching } from './serverHandshake.js';
 const noncesPerDraw = 256;
 const nonceBytes = 16;
 
+/** What a client offered, and so may be answered. */
+export interface Offered {
+  subprotocols: boolean;
+  compression: boolean;
+}
+
 /** The client's half of the handshake (RFC 6455, section 4.1). */
 export class ClientHandshake {
+  /** What the last right answer chose. */
+  hasCompression = false;
+
   /** Bytes of expected accept values, 28 for each descriptor that waits for its response. */
   private readonly expected = new Map<number, Uint8Array>();
   private readonly free: Uint8Array[] = [];
@@ -17,10 +26,12 @@ export class ClientHandshake {
   private nextNonce = noncesPerDraw;
   private isUpgrade = false;
   private isConnection = false;
-  private hasExtension = false;
+  private isUnasked = false;
   private accepts = 0;
   private bytes: Uint8Array = switching;
   private wanted: Uint8Array = switching;
+
+  constructor(private readonly offered: Offered = { subprotocols: false, compression: false }) {}
 
   /** Fills the request's key in for a descriptor and remembers what the answer must be. `request` is from `requestOf`. */
   prepare(fd: number, request: HandshakeRequest): Uint8Array {
@@ -42,16 +53,17 @@ export class ClientHandshake {
     const expected = this.expected.get(fd);
     this.forget(fd);
     if (expected === undefined) return false;
+    this.hasCompression = false;
     if (isOwnResponse(bytes, start, end, expected)) return true;
     if (!startsWith101(bytes, start)) return false;
     let lineEnd = start;
     while (bytes[lineEnd] !== carriageReturn) lineEnd++;
     this.begin(bytes, expected);
-    return eachHeader(bytes, lineEnd + 2, end, this.take) && this.isUpgrade && this.isConnection && this.accepts === 1 && !this.hasExtension;
+    return eachHeader(bytes, lineEnd + 2, end, this.take) && this.isUpgrade && this.isConnection && this.accepts === 1 && !this.isUnasked;
   }
 
   private begin(bytes: Uint8Array, expected: Uint8Array): void {
-    this.isUpgrade = this.isConnection = this.hasExtension = false;
+    this.isUpgrade = this.isConnection = this.isUnasked = false;
     this.accepts = 0;
     this.bytes = bytes;
     this.wanted = expected;
@@ -77,12 +89,14 @@ export class ClientHandshake {
         if (!equals(bytes, nameStart, nameEnd, 'sec-websocket-accept')) return;
         this.accepts += this.isExpected(start, end) ? 1 : 2;
         return;
-      // None was asked for, so any extension or subprotocol is a breach (section 4.1, points 5 and 6).
+      // What was not asked for is a breach (section 4.1, points 5 and 6).
       case 22:
-        if (equals(bytes, nameStart, nameEnd, 'sec-websocket-protocol')) this.hasExtension = true;
+        if (equals(bytes, nameStart, nameEnd, 'sec-websocket-protocol')) this.isUnasked ||= !this.offered.subprotocols;
         return;
       case 24:
-        if (equals(bytes, nameStart, nameEnd, 'sec-websocket-extensions')) this.hasExtension = true;
+        if (!equals(bytes, nameStart, nameEnd, 'sec-websocket-extensions')) return;
+        this.isUnasked ||= !this.offered.compression;
+        this.hasCompression = this.offered.compression;
         return;
     }
   };
@@ -118,9 +132,15 @@ export interface HandshakeRequest {
   keyAt: number;
 }
 
-/** The request for one destination. */
+/** The request for one destination, without headers and subprotocols of the user. */
 export function requestOf(address: string, port: number, path: string): HandshakeRequest {
-  const host = address.includes(':') ? `[${address}]` : address;
-  const head = `GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: `;
+  const head = `GET ${path} HTTP/1.1\r\nHost: ${hostHeader(address, port)}\r\n${upgradeHeaders}`;
   return { bytes: Buffer.from(`${head}${' '.repeat(keyLength)}\r\n\r\n`, 'latin1'), keyAt: head.length };
+}
+
+export const upgradeHeaders = 'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ';
+
+/** The Host header for an address and a port. */
+export function hostHeader(address: string, port: number): string {
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

@@ -13,6 +13,7 @@ const runSpec: RunSpec = {
   protocol: 'websocket',
   client: 'sockets',
   engine: 'epoll',
+  reconnect: 'backoff',
   holdSeconds: 60,
   stages: [],
   isolation: 'netns',
