@@ -32,7 +32,7 @@ const rooms: Record<string, Room> = {
 };
 
 /** Packages of one folder only, inside their room. */
-const folderOfPackage: Record<string, string> = { ssh2: 'src/transport/ssh/', 'ssh-config': 'src/transport/ssh/' };
+const folderOfPackage: Record<string, string> = { ssh2: 'src/transport/ssh/' };
 
 interface Source {
   /** From the root of the repository. */

@@ -12,7 +12,7 @@ export interface WallDefinition {
 export const wallCatalogue = {
   nofile: {
     title: 'Open files of one process',
-    remedy: 'Let C10M use more workers (leave --ports away), or raise the hard limit of open files (nofile) of the login.',
+    remedy: 'Let C10M use more workers (omit --ports), or raise the hard limit of open files (nofile) of the login.',
   },
   nrOpen: { title: 'Highest limit of open files', remedy: 'Raise fs.nr_open (C10M does so as root with --tuning apply).' },
   fileMax: { title: 'Open files of the machine', remedy: 'Raise fs.file-max (C10M does so as root with --tuning apply).' },
