@@ -48,7 +48,7 @@ export const wallCatalogue = {
   serverAccept: { title: 'The server accepts too slowly', remedy: 'Accept in batches or in more processes, or lower --rate.' },
   serverRefusing: {
     title: 'The server refuses or closes connections',
-    remedy: 'Raise the limit of the server, or look at what it said and printed, which is kept with the run.',
+    remedy: 'Raise the limit of the server, or look at what it said, which is kept with the run.',
   },
   serverStopped: {
     title: 'The server stopped accepting at its own limit',
