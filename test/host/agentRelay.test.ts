@@ -18,15 +18,23 @@ test('a run takes orders: fewer, more, a burst, all gone; each told with its ela
   await relay.waitFor('sample', established(1_000));
   const burst = (await relay.value((id) => ({ type: 'burst', id, messages: 3, bytes: 64 }))) as { messages: number; bytes: number; lost: number };
   assert.deepEqual([burst.messages, burst.lost], [3_000, 0]);
+  // An order that comes before the one before it is reported as done replaces it.
+  const reached = async (order: string, count: number) => {
+    await relay.waitFor('sample', established(count));
+    await relay.waitFor('order', (event) => event.order === order && event.state === 'done' && doneAfter(event.seq));
+  };
+  let seenUpTo = 0;
+  const doneAfter = (seq: number) => seq > seenUpTo && (seenUpTo = seq) > 0;
   await relay.value((id) => ({ type: 'set', id, target: 400 }));
-  await relay.waitFor('sample', established(400));
+  await reached('target', 400);
   await relay.value((id) => ({ type: 'set', id, target: 700, rate: 2_000 }));
-  await relay.waitFor('sample', established(700));
+  await reached('target', 700);
   // More than the plan, within what its workers can hold.
   await relay.value((id) => ({ type: 'set', id, target: 3_000, rate: 0 }));
-  await relay.waitFor('sample', established(3_000));
+  await reached('target', 3_000);
   await relay.value((id) => ({ type: 'removeAll', id }));
   await relay.waitFor('sample', (event) => event.target === 0 && event.established.client === 0 && event.established.server === 0);
+  await relay.waitFor('order', (event) => event.order === 'removeAll' && event.state === 'done');
   const refused = await relay.request((id) => ({ type: 'set', id, target: 1_000_000_000 }));
   assert.ok(!refused.ok && refused.error.code === 'usage', JSON.stringify(refused));
   const done = relay.events.flatMap((event) => (event.type === 'order' && event.state === 'done' ? [`${event.order} ${(event.elapsedMs ?? 0) > 0}`] : []));
