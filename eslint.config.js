@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', '.cache/', 'test-results/', '**/*.mjs', 'eslint.config.js', 'examples/'] },
+  { ignores: ['dist/', 'node_modules/', '.cache/', 'test-results/', '**/*.mjs', '**/*.cjs', 'eslint.config.js', 'examples/'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

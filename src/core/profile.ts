@@ -52,6 +52,8 @@ export const maximumProfileBytes = 1024 * 1024;
 export function parseProfile(text: string): { spec?: RunSpec; problems: ProfileProblem[] } {
   const errors: ParseError[] = [];
   // Some editors write a byte order mark; a space in its place keeps all offsets.
+  if (nestingOf(text) > maximumNesting)
+    return { problems: [{ message: 'It is nested too deep to be a profile.', offset: 0, length: text.length, severity: 'error' }] };
   const tree = parseTree(text.replace(/^\ufeff/, ' '), errors, { allowTrailingComma: true });
   const problems: ProfileProblem[] = errors.map((error) => ({
     message: `Not JSON: ${wordsOf(printParseErrorCode(error.error))}.`,
@@ -154,4 +156,18 @@ export function profileTextOf(spec: RunSpec): string {
     ([key, value]) => key === 'connections' || key === 'protocol' || key === 'host' || JSON.stringify(value) !== JSON.stringify(defaults[key]),
   );
   return `${JSON.stringify(Object.fromEntries(differing), undefined, 2)}\n`;
+}
+
+/** A profile is three levels deep; its parser goes as deep as it is told to, and would end in an overflow of the stack. */
+const maximumNesting = 64;
+
+/** The deepest that brackets can be nested in a text, whether or not they are in strings. */
+function nestingOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const character of text) {
+    if (character === '[' || character === '{') deepest = Math.max(deepest, ++depth);
+    else if ((character === ']' || character === '}') && depth > 0) depth--;
+  }
+  return deepest;
 }

@@ -9,6 +9,12 @@ import { minimumNodeMajor } from './runtime.js';
 const begin = 'C10M-BEGIN';
 const end = 'C10M-END';
 
+/** A version manager's shim may take some seconds; one that hangs, or a sudo that asks a dead server, must not hold us. */
+const stepSeconds = 10;
+/** What a Node says of itself on one line, whatever else a shim prints. A slow name service must not be asked. */
+const askNode =
+  'process.report.excludeNetwork=true,"c10m-node "+[process.version,process.arch,process.report.getReport().header.glibcVersionRuntime?"glibc":"musl",process.execPath].join(" ")';
+
 /** Free space that a payload needs, with room for the next version; KiB. */
 const neededKilobytes = 16 * 1024;
 
@@ -21,6 +27,8 @@ export interface Inspection {
   home: string;
   /** `passwordless`, `password` (may be had with one) or `none`. */
   sudo: 'passwordless' | 'password' | 'none';
+  /** Why there is none, where it is known. */
+  sudoProblem: string | undefined;
   /** The first Node that is new enough: version and path. */
   node: { version: string; path: string } | undefined;
   /** Others that are too old or do not run. */
@@ -51,14 +59,11 @@ libc=unknown
 if ls /lib/ld-musl-* >/dev/null 2>&1; then libc=musl; fi
 if getconf GNU_LIBC_VERSION >/dev/null 2>&1; then libc=glibc; fi
 echo "system=$(uname -s)"
-echo "machine=$machine"
-echo "libc=$libc"
 echo "uid=$uid"
 echo "home=$HOME"
-digest=
-case "$machine-$libc" in
-${cases.join('\n')}
-esac
+limited() {
+  if command -v timeout >/dev/null 2>&1; then timeout ${stepSeconds} "$@"; else "$@"; fi
+}
 
 ${baseFunctions}
 each_base() {
@@ -77,19 +82,24 @@ find_payload() {
   touch "$d" 2>/dev/null
   echo "payload=$d"
 }
-if [ -n "$digest" ]; then each_base find_payload; fi
-each_base find_base
-
 try_node() {
   [ -f "$1" ] && [ -x "$1" ] || return 1
-  v=$("$1" --version 2>/dev/null </dev/null)
+  # The Node that will run is asked itself: a shim shows its real program, and a program of 32 bits on a kernel of 64 its own kind.
+  said=$(limited "$1" -p ${shellQuoted(askNode)} 2>/dev/null </dev/null); rc=$?
+  if [ "$rc" = 124 ]; then echo "badnode=$1 (it does not answer within ${stepSeconds} s)"; return 1; fi
+  raw=$(printf '%s\\n' "$said" | tail -n 1)
+  said=$(printf '%s\\n' "$said" | sed -n 's/^c10m-node //p' | tail -n 1)
+  v=\${said%% *}; rest=\${said#* }; arch=\${rest%% *}; rest=\${rest#* }; nodelibc=\${rest%% *}; real=\${rest#* }
   major=\${v#v}; major=\${major%%.*}
   case "$major" in
-    ''|*[!0-9]*) echo "badnode=$1"; return 1 ;;
+    ''|*[!0-9]*) echo "badnode=$1\${raw:+ ($raw)}"; return 1 ;;
   esac
-  if [ "$major" -ge ${minimumNodeMajor} ]; then echo "node=$v $1"; return 0; fi
-  echo "badnode=$1 ($v)"
-  return 1
+  if [ "$major" -lt ${minimumNodeMajor} ]; then echo "badnode=$1 ($v)"; return 1; fi
+  [ -x "$real" ] || real=$1
+  echo "node=$v $real"
+  case "$arch" in x64) machine=x86_64 ;; arm64) machine=aarch64 ;; *) machine=$arch ;; esac
+  libc=$nodelibc
+  return 0
 }
 find_node() {
   old=$IFS; IFS=:
@@ -112,6 +122,14 @@ find_node() {
   done
 }
 find_node
+echo "machine=$machine"
+echo "libc=$libc"
+digest=
+case "$machine-$libc" in
+${cases.join('\n')}
+esac
+if [ -n "$digest" ]; then each_base find_payload; fi
+each_base find_base
 ${wantsSudo ? sudoProbe : 'echo sudo=none'}
 `);
 }
@@ -160,9 +178,13 @@ const sudoProbe = `
 if [ "$uid" = 0 ]; then echo sudo=none
 elif ! command -v sudo >/dev/null 2>&1; then echo sudo=none
 else
-  message=$(sudo -n true 2>&1 </dev/null) && echo sudo=passwordless || case "$message" in
-    *"password is required"*|*"assword"*) echo sudo=password ;;
-    *) echo sudo=none ;;
+  # What it says differs between programs and versions: whether it can be had is tried, with the password, when it is needed.
+  message=$(limited sudo -n true 2>&1 </dev/null); rc=$?
+  case "$rc-$message" in
+    0-*) echo sudo=passwordless ;;
+    124-*) echo sudo=none; echo "sudoproblem=sudo does not answer within ${stepSeconds} s" ;;
+    *"may not run"*|*"not allowed"*|*"not in the sudoers"*) echo sudo=none; echo "sudoproblem=$message" ;;
+    *) echo sudo=password ;;
   esac
 fi
 `;
@@ -182,6 +204,7 @@ export function parseInspection(stdout: string): Inspection | undefined {
     userId: Number(one('uid')),
     home: one('home'),
     sudo: sudo === 'passwordless' || sudo === 'password' ? sudo : 'none',
+    sudoProblem: all('sudoproblem')[0],
     node: node === null ? undefined : { version: node[1]!, path: node[2]! },
     unusableNodes: all('badnode'),
     payload: all('payload')[0],

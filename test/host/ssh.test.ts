@@ -354,6 +354,37 @@ const cases: Record<string, Case[]> = {
     },
     { name: 'never', host: { users: [ann({ sudo: 'passwordless' })] }, user: 'ann', sudo: 'never', expect: 'ann', asked: [] },
     {
+      name: 'required, and none there',
+      host: { users: [ann()], setup: 'rm -f /usr/bin/sudo' },
+      user: 'ann',
+      sudo: 'required',
+      expect: 'accessRefused',
+      says: /no root on .*no sudo/,
+    },
+    {
+      name: 'required, and a sudo that gives no root',
+      host: {
+        users: [ann()],
+        setup: `printf '#!/bin/sh\\nwhile case "$1" in -*) true;; *) false;; esac; do shift; done; exec "$@"\\n' > /usr/bin/sudo; chmod 755 /usr/bin/sudo`,
+      },
+      user: 'ann',
+      sudo: 'required',
+      expect: 'accessRefused',
+      says: /instead of root/,
+    },
+    {
+      name: 'a sudo of other words (sudo-rs)',
+      host: {
+        users: [ann({ sudo: 'password', password })],
+        setup: `mv /usr/bin/sudo /usr/bin/sudo-real; printf '#!/bin/sh\\n[ "$1" = -n ] && { echo "sudo: interactive authentication is required" >&2; exit 1; }\\nexec /usr/bin/sudo-real "$@"\\n' > /usr/bin/sudo; chmod 755 /usr/bin/sudo`,
+      },
+      user: 'ann',
+      person: { secrets: { sudo: [password] } },
+      expect: 'root',
+      viaSudo: true,
+      asked: ['sudo'],
+    },
+    {
       name: 'required and refused',
       host: { users: [ann({ password })] },
       user: 'ann',
@@ -495,9 +526,33 @@ const cases: Record<string, Case[]> = {
     },
     {
       name: 'an architecture without an agent',
-      host: { setup: "printf '#!/bin/sh\\ncase $1 in -s) echo Linux;; *) echo riscv64;; esac\\n' > /usr/local/bin/uname; chmod 755 /usr/local/bin/uname" },
+      host: {
+        setup: `rm -f ${machineNodes}; printf '#!/bin/sh\\ncase $1 in -s) echo Linux;; *) echo riscv64;; esac\\n' > /usr/local/bin/uname; chmod 755 /usr/local/bin/uname`,
+      },
       expect: 'unsupported',
       says: /riscv64.*has one for: x64-glibc/,
+    },
+    {
+      name: 'a kernel of another architecture than its programs',
+      host: { setup: "printf '#!/bin/sh\\ncase $1 in -s) echo Linux;; *) echo armv8l;; esac\\n' > /usr/local/bin/uname; chmod 755 /usr/local/bin/uname" },
+      expect: 'root',
+    },
+    {
+      name: 'a .bashrc that replaces the shell: named, and nothing is sent to it',
+      host: { setup: 'printf "# mine\\nexec sh\\n" > /root/.bashrc' },
+      expect: 'unsupported',
+      says: /~\/\.bashrc, line 2 \(exec sh\).*Nothing was sent/,
+      check: async (_, host) => {
+        assert.equal((await host.exec('ls -A /root/.cache/c10m 2>/dev/null; ls /root')).stdout, '');
+      },
+    },
+    {
+      name: 'a shim that talks, and shows its program',
+      host: {
+        setup: `mv /usr/bin/node /usr/bin/node-real 2>/dev/null; ${nodeAt('/opt/real/node')}; printf '#!/bin/sh\\necho shim; exec /opt/real/node "$@"\\n' > /usr/bin/node; chmod 755 /usr/bin/node`,
+      },
+      expect: 'root',
+      check: ({ report }) => assert.equal(report!.node, '/opt/real/node'),
     },
   ],
   'the way there': [

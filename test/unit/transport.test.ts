@@ -108,13 +108,13 @@ test('each kind of host gets its own native library and no source maps', async (
 
 test('the inspection runs in a plain shell, finds what is there and leaves nothing behind', () => {
   const home = put(join(directory, 'inspected'), {
-    'bin/node': '#!/bin/sh\necho v18.1.0\n',
-    '.nvm/versions/node/v21/bin/node': '#!/bin/sh\necho v21.3.0\n',
+    'bin/node': '#!/bin/sh\necho c10m-node v18.1.0 x64 glibc $0\n',
+    '.nvm/versions/node/v21/bin/node': '#!/bin/sh\necho It talks\necho c10m-node v21.3.0 x64 glibc $0\necho more\n',
     'bin/uname': '#!/bin/sh\ncase $1 in -s) echo Linux;; *) echo x86_64;; esac\n',
   });
   for (const program of ['bin/node', '.nvm/versions/node/v21/bin/node', 'bin/uname']) execFileSync('chmod', ['755', join(home, program)]);
   // Only what the script needs, so that the Node of this machine is not found on PATH.
-  for (const tool of 'id ls getconf sha256sum mkdir rmdir dirname chmod rm df awk find touch'.split(' ')) {
+  for (const tool of 'id ls getconf sha256sum mkdir rmdir dirname chmod rm df awk find touch sed tail'.split(' ')) {
     symlinkSync(execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim(), join(home, 'bin', tool));
   }
   const inspect = (digest: string) => {
@@ -132,6 +132,7 @@ test('the inspection runs in a plain shell, finds what is there and leaves nothi
       userId: 0,
       home,
       sudo: 'none',
+      sudoProblem: undefined,
       node: { version: 'v21.3.0', path: `${home}/.nvm/versions/node/v21/bin/node` },
       unusableNodes: [`${home}/bin/node (v18.1.0)`],
       payload: undefined,

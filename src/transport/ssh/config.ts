@@ -142,8 +142,8 @@ export function tokenValues(keys: Readonly<Record<string, string | readonly stri
 
 /** A path of ssh_config with `~`, `${NAME}` and `%` tokens replaced; undefined when a variable is not set. */
 export function expandPath(path: string, environment: LaptopEnvironment, tokens: TokenValues): string | undefined {
-  const variables = path.replace(/\$\{([^}]*)\}/g, (whole, name: string) => environment.variables[name] ?? whole);
-  if (/\$\{[^}]*\}/.test(variables)) return undefined;
+  const variables = path.replace(/\$\{([^}]{0,256})\}/g, (whole, name: string) => environment.variables[name] ?? whole);
+  if (/\$\{[^}]{0,256}\}/.test(variables)) return undefined;
   return expandTilde(expandTokens(variables, tokens), environment);
 }
 

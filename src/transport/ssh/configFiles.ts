@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import type { LaptopEnvironment } from '../environment.js';
 import { matchPattern } from './patterns.js';
 
@@ -14,12 +14,26 @@ export interface ConfigFileSystem {
 /** ssh_config files that are larger are not read: the largest real ones are some hundred KiB. */
 const maximumConfigBytes = 4 * 1024 * 1024;
 
+/** More names than this are no Include that somebody wrote for ssh: the rest is not looked at. */
+export const maximumGlobMatches = 2_000;
+
+function readAtMost(path: string, bytes: number): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const buffer = Buffer.alloc(bytes);
+    return buffer.toString('utf8', 0, readSync(file, buffer, 0, bytes, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
 export const realConfigFileSystem: ConfigFileSystem = {
   read: (path) => {
     try {
       // A device or a pipe could hold us for ever.
       const status = statSync(path);
-      return status.isFile() && status.size <= maximumConfigBytes ? readFileSync(path, 'utf8') : undefined;
+      // Files of /proc say that they are empty, and some have no end: no more is read than a file says it has.
+      return status.isFile() && status.size <= maximumConfigBytes ? readAtMost(path, status.size) : undefined;
     } catch {
       return undefined;
     }
@@ -66,6 +80,7 @@ export function expandGlob(pattern: string, platform: NodeJS.Platform, files: Co
   const parts = normalised.split('/');
   let found = [parts[0]!];
   for (const part of parts.slice(1)) {
+    found = found.slice(0, maximumGlobMatches);
     if (!/[*?[]/.test(part)) {
       found = found.map((directory) => `${directory}/${part}`);
       continue;
@@ -80,7 +95,7 @@ export function expandGlob(pattern: string, platform: NodeJS.Platform, files: Co
         .map((name) => `${directory}/${name}`),
     );
   }
-  return found.filter((path) => files.exists(path));
+  return found.slice(0, maximumGlobMatches).filter((path) => files.exists(path));
 }
 
 function globPart(part: string): (name: string) => boolean {

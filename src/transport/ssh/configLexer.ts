@@ -25,7 +25,10 @@ export function nextWord(text: string): { word: string; rest: string } | undefin
 
 /** A line as its lower-case keyword and the text after it; undefined for an empty line or a comment. */
 export function splitLine(line: string): { keyword: string; rest: string } | undefined {
-  let next = nextWord(line.replace(/[ \t\r\n\f]+$/, ''));
+  let end = line.length;
+  // Not by a regular expression: over a long run of blanks inside the line it takes quadratic time.
+  while (end > 0 && ' \t\r\n\f'.includes(line.charAt(end - 1))) end--;
+  let next = nextWord(line.slice(0, end));
   if (next?.word === '') next = nextWord(next.rest);
   if (next === undefined || next.word === '' || next.word.startsWith('#')) return undefined;
   return { keyword: next.word.toLowerCase(), rest: skip(next.rest, 0, whitespace) };

@@ -202,7 +202,8 @@ export const optionDefaults: Readonly<Record<string, string | readonly string[]>
 
 /** Seconds of `90`, `1m30s`, `2h`, as OpenSSH's `convtime`; undefined for anything else. */
 export function parseTime(text: string): number | undefined {
-  if (!/^(\d+[smhdwSMHDW]?)+$/.test(text)) return undefined;
+  // Each digit belongs to one number in one way only: a text of thousands of them is judged at once.
+  if (text === '' || !/^(?:\d+[smhdw])*\d*$/i.test(text)) return undefined;
   const seconds: Record<string, number> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
   let total = 0;
   for (const [, count, unit] of text.matchAll(/(\d+)([smhdw]?)/gi)) total += Number(count) * seconds[unit!.toLowerCase()]!;

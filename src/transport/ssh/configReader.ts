@@ -1,5 +1,5 @@
 import type { LaptopEnvironment } from '../environment.js';
-import { expandGlob, expandTilde, isAbsolutePath, type ConfigFileSystem } from './configFiles.js';
+import { expandGlob, expandTilde, isAbsolutePath, maximumGlobMatches, type ConfigFileSystem } from './configFiles.js';
 import { nextWord, splitArguments, splitLine } from './configLexer.js';
 import { ignoredKeywords, keywordAliases, options, parseTime, type OptionKind } from './configOptions.js';
 import { matchHostList, matchPattern, matchPatternList } from './patterns.js';
@@ -105,7 +105,9 @@ export class ConfigReader {
     for (const pattern of patterns) {
       const expanded = expandTilde(pattern, environment);
       const absolute = isAbsolutePath(expanded, environment.platform) ? expanded : `${includeDirectory}/${expanded}`;
-      for (const path of expandGlob(absolute, environment.platform, files)) {
+      const paths = expandGlob(absolute, environment.platform, files);
+      if (paths.length >= maximumGlobMatches) this.problems.push({ file: '', line: 0, text: `Include ${pattern} names more files than are read` });
+      for (const path of paths) {
         // Host and Match of the included file end with it.
         this.readOne(path, includeDirectory, { active: state.active }, neverMatch || !state.active, depth + 1);
       }

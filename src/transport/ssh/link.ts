@@ -224,6 +224,12 @@ class Handshake {
         return unreachable(`${where} did not answer.`, 'Check the name, the port, and firewalls on the way.');
       default:
     }
+    if (error?.message === 'Bad packet length') {
+      return unreachable(
+        `${where} sent more in one packet than SSH has clients take (35,000 bytes), such as a very long banner.`,
+        'Shorten its Banner or what its login prints; ssh shows it.',
+      );
+    }
     if (error?.message.includes('no matching') === true) {
       return unreachable(
         `${where} and C10M have no common algorithm (${boundedLine(error.message, 300)}).`,

@@ -29,7 +29,7 @@ export class PrivilegeRefused extends Error {}
  */
 export async function startRelay(link: Link, node: string, agent: string, privilege: Privilege, askSudo: AskSudo, signal: AbortSignal): Promise<RelayStreams> {
   // The inner shell says that it runs, which tells a banner or sudo's lecture from the relay.
-  const inner = `echo ${readyMark}; exec ${shellQuoted(node)} ${shellQuoted(agent)} relay`;
+  const inner = `echo ${readyMark}-$(id -u); exec ${shellQuoted(node)} ${shellQuoted(agent)} relay`;
   const sudo = privilege === 'passwordless' ? 'sudo -n --' : `sudo -k -S -p ${shellQuoted(sudoPrompt)} --`;
   const command = privilege === 'none' ? inner : `exec ${sudo} sh -c ${shellQuoted(inner)}`;
   const exec = await openChannel(link, loginShellCommand(command), signal);
@@ -89,7 +89,12 @@ class RelayStart {
         (line) => {
           // Up to the mark, lines of the host itself; from there on they are the relay's.
           if (this.ready) this.output.write(`${line}\n`);
-          else if (line === readyMark) {
+          else if (line.startsWith(`${readyMark}-`)) {
+            // Proven, not believed: what a program called sudo does is its own affair.
+            if (this.privilege !== 'none' && line !== `${readyMark}-0`) {
+              fail(new PrivilegeRefused(`it gave user ${boundedLine(line.slice(readyMark.length + 1), 20)} instead of root`));
+              return;
+            }
             this.ready = true;
             settle(() => resolve({ input: channel, output: this.output, errors: this.errors, ended, end: () => endChannel(channel) }));
           } else if (this.said.length < 20) this.said.push(boundedLine(line, 500));

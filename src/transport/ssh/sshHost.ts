@@ -112,6 +112,12 @@ class SshHost implements HostConnection {
     options.progress(`Looking at ${name}`);
     const wantsSudo = options.sudo !== 'never';
     const found = await inspectHost(shell, this.payloads, Object.values(provisionedNodes).map(provisionedDirectory), wantsSudo, this.deployOptions);
+    if (options.sudo === 'required' && found.userId !== 0 && found.sudo === 'none') {
+      throw new HumanError(`There is no root on ${name} for user ${found.userId}: ${found.sudoProblem ?? 'it has no sudo'}. Nothing was changed there.`, {
+        code: 'accessRefused',
+        remedy: 'Use an account that may use sudo, or root.',
+      });
+    }
     const kind = kindOfHost(found, name, this.payloads);
     const node = found.node?.path ?? (await this.provision(shell, found, kind));
     let directory = found.payload;

@@ -8,9 +8,13 @@ import { cancelledError, throwIfCancelled } from '../cancellation.js';
 import type { HostShell, ShellResult, Upload } from '../hostShell.js';
 import { loginShellCommand, shellQuoted } from '../quote.js';
 import type { Link } from './link.js';
+import { provenCommand } from './proof.js';
+import { startUpFileError } from './startUpFiles.js';
 
 /** A script that takes longer is hanging: the slowest, which unpacks Node on a slow disk, takes some ten seconds. */
 const scriptTimeoutMs = 120_000;
+/** A shell says that it runs within a second; start-up files of some seconds are known. */
+const proofTimeoutMs = 15_000;
 /** A server that answers at all opens SFTP within a round trip; a chatty .bashrc makes it hang instead. */
 const sftpTimeoutMs = 15_000;
 /** What one script may print: bounds our memory against a host that prints without end. */
@@ -32,9 +36,11 @@ export class SshShell implements HostShell {
   ) {}
 
   async run(script: string): Promise<ShellResult> {
-    const exec = await openChannel(this.link, 'sh', this.signal);
-    exec.channel.end(script);
-    return this.collect(exec);
+    const { begin, mark } = provenCommand('exec sh');
+    const exec = await openChannel(this.link, loginShellCommand(begin), this.signal);
+    const result = this.collect(exec, mark);
+    void result.proven.then((isProven) => isProven && exec.channel.end(script));
+    return result.whole;
   }
 
   async upload(files: readonly Upload[], onProgress: (bytes: number) => void): Promise<void> {
@@ -77,14 +83,17 @@ export class SshShell implements HostShell {
   }
 
   private async uploadByShell(file: Upload, onProgress: (bytes: number) => void): Promise<void> {
-    const exec = await openChannel(this.link, loginShellCommand(`cat > ${shellQuoted(file.to)}`), this.signal);
-    const source = createReadStream(file.from);
-    let sent = 0;
-    source.on('data', (chunk) => onProgress((sent += chunk.length)));
-    const result = this.collect(exec);
-    await Promise.race([pipeline(source, exec.channel), result.catch(() => undefined)]).catch(() => undefined);
-    source.destroy();
-    const { code, stderr } = await result;
+    const { begin, mark } = provenCommand(`exec cat > ${shellQuoted(file.to)}`);
+    const exec = await openChannel(this.link, loginShellCommand(begin), this.signal);
+    const { proven, whole } = this.collect(exec, mark);
+    if (await proven) {
+      const source = createReadStream(file.from);
+      let sent = 0;
+      source.on('data', (chunk) => onProgress((sent += chunk.length)));
+      await Promise.race([pipeline(source, exec.channel), whole.catch(() => undefined)]).catch(() => undefined);
+      source.destroy();
+    }
+    const { code, stderr } = await whole;
     if (code !== 0) {
       throw new HumanError(`The file ${file.to} could not be written on the host: ${boundedLine(stderr.trim(), 300) || `code ${code}`}.`, {
         code: 'unsupported',
@@ -134,8 +143,24 @@ export class SshShell implements HostShell {
     });
   }
 
-  private collect(exec: ExecChannel): Promise<ShellResult> {
+  /**
+   * What a program prints, and whether it printed its mark: that it reads what is sent is not to be taken for granted, since a start-up file may
+   * have put another program in its place. Without the mark nothing is sent.
+   */
+  private collect(exec: ExecChannel, mark: string): { proven: Promise<boolean>; whole: Promise<ShellResult> } {
+    let prove: (isProven: boolean) => void = () => undefined;
+    const proven = new Promise<boolean>((resolve) => (prove = resolve));
+    const whole = this.collectWhole(exec, mark, prove);
+    whole.then(
+      () => prove(false),
+      () => prove(false),
+    );
+    return { proven, whole };
+  }
+
+  private collectWhole(exec: ExecChannel, mark: string, prove: (isProven: boolean) => void): Promise<ShellResult> {
     const { channel } = exec;
+    let beginning = '';
     return new Promise((resolve, reject) => {
       const stdout: Buffer[] = [];
       const stderr: Buffer[] = [];
@@ -145,12 +170,22 @@ export class SshShell implements HostShell {
         finish(() => reject(error));
       };
       const onAbort = () => stop(cancelledError());
+      const unprovenTimer = setTimeout(() => void startUpFileError(this.link, proofTimeoutMs).then(stop), proofTimeoutMs);
+      channel.on('data', function look(chunk: Buffer) {
+        // The mark is the first thing that is printed but for what start-up files say.
+        beginning = (beginning + chunk.toString('latin1')).slice(-65_536);
+        if (!beginning.includes(`${mark}\n`) && !beginning.includes(`${mark}\r\n`)) return;
+        channel.off('data', look);
+        clearTimeout(unprovenTimer);
+        prove(true);
+      });
       const timer = setTimeout(
         () => stop(new HumanError(`The host did not finish a step within ${scriptTimeoutMs / 1_000} s.`, { code: 'unreachable' })),
         scriptTimeoutMs,
       );
       const finish = (act: () => void) => {
         clearTimeout(timer);
+        clearTimeout(unprovenTimer);
         this.signal.removeEventListener('abort', onAbort);
         act();
       };
