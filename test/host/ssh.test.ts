@@ -539,7 +539,8 @@ const cases: Record<string, Case[]> = {
     },
     {
       name: 'a .bashrc that replaces the shell: named, and nothing is sent to it',
-      host: { setup: 'printf "# mine\\nexec sh\\n" > /root/.bashrc' },
+      // A server of SFTP that is a program of its own is started by the same shell, and is gone as well.
+      host: { sshdConfig: ['Subsystem sftp internal-sftp'], setup: 'printf "# mine\\nexec sh\\n" > /root/.bashrc' },
       expect: 'unsupported',
       says: /~\/\.bashrc, line 2 \(exec sh\).*Nothing was sent/,
       check: async (_, host) => {
@@ -549,7 +550,7 @@ const cases: Record<string, Case[]> = {
     {
       name: 'a shim that talks, and shows its program',
       host: {
-        setup: `mv /usr/bin/node /usr/bin/node-real 2>/dev/null; ${nodeAt('/opt/real/node')}; printf '#!/bin/sh\\necho shim; exec /opt/real/node "$@"\\n' > /usr/bin/node; chmod 755 /usr/bin/node`,
+        setup: `${nodeAt('/opt/real/node')}; printf '#!/bin/sh\\necho shim; exec /opt/real/node "$@"\\n' > /usr/bin/node; chmod 755 /usr/bin/node`,
       },
       expect: 'root',
       check: ({ report }) => assert.equal(report!.node, '/opt/real/node'),

@@ -81,7 +81,10 @@ const subjects: [name: string, inputs: fc.Arbitrary<string>, read: (text: string
     'NDJSON',
     fc.oneof(mutated(event), texts(['{', '}', '[', ']', '"', event, '\n', '\\u001b', '"__proto__"', ':', 'null', '1e999'])),
     (text) => {
-      const splitter = new LineSplitter((line) => v.safeParse(runEventSchema, parseForeign(line)));
+      const splitter = new LineSplitter((line) => {
+        // As the reader of a relay passes over them.
+        if (line !== '') v.safeParse(runEventSchema, parseForeign(line));
+      });
       splitter.write(Buffer.from(text));
       splitter.end();
     },
@@ -118,16 +121,26 @@ const subjects: [name: string, inputs: fc.Arbitrary<string>, read: (text: string
   ],
 ];
 
+function cpuMs(act: () => unknown): number {
+  const before = process.cpuUsage();
+  act();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000;
+}
+
 describe(`${runs} inputs of each kind are read without an error of ours, none in more than ${slowestMs} ms`, () => {
   for (const [name, inputs, read] of subjects) {
     it(name, (context) => {
       let slowest = { ms: 0, text: '' };
       fc.assert(
         fc.property(inputs, (text) => {
-          const cpu = process.cpuUsage();
-          read(text);
-          const { user, system } = process.cpuUsage(cpu);
-          const ms = (user + system) / 1_000;
+          let ms = cpuMs(() => read(text));
+          // What took long once may have paid for a collection of garbage: what is slow is slow each time.
+          for (let again = 0; again < 3 && ms > slowest.ms; again++)
+            ms = Math.min(
+              ms,
+              cpuMs(() => read(text)),
+            );
           if (ms > slowest.ms) slowest = { ms, text };
         }),
         { numRuns: runs, seed: 12, endOnFailure: true },

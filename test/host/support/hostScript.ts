@@ -97,7 +97,7 @@ function openSsh(variants: HostVariants, port: number): string {
     'KbdInteractiveAuthentication no',
     'UseDNS no',
     'PrintMotd no',
-    'Subsystem sftp /usr/lib/openssh/sftp-server',
+    ...((variants.sshdConfig ?? []).some((line) => line.startsWith('Subsystem')) ? [] : ['Subsystem sftp /usr/lib/openssh/sftp-server']),
     // What follows a Match belongs to it.
     ...(variants.sshdConfig ?? []).filter((line) => line.startsWith('Match')),
   ];
