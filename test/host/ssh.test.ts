@@ -550,7 +550,7 @@ const cases: Record<string, Case[]> = {
     {
       name: 'a shim that talks, and shows its program',
       host: {
-        setup: `${nodeAt('/opt/real/node')}; printf '#!/bin/sh\\necho shim; exec /opt/real/node "$@"\\n' > /usr/bin/node; chmod 755 /usr/bin/node`,
+        setup: `mkdir -p /opt/real; touch /opt/real/node; mount --bind ${process.execPath} /opt/real/node; printf '#!/bin/sh\\necho shim; exec /opt/real/node "$@"\\n' > /usr/local/sbin/node; chmod 755 /usr/local/sbin/node`,
       },
       expect: 'root',
       check: ({ report }) => assert.equal(report!.node, '/opt/real/node'),
