@@ -145,6 +145,7 @@ export class StreamRelayChannel implements RelayChannel {
   }
 
   private receive(line: string): void {
+    this.intake.addLine();
     if (line === '' || this.closedReason !== undefined) return;
     if (line.length > maximumShortLine && !longType.test(line.slice(0, typeWithin))) {
       this.noise(line);
@@ -161,7 +162,6 @@ export class StreamRelayChannel implements RelayChannel {
       this.noise(line);
       return;
     }
-    this.intake.addEvent();
     for (const listener of [...this.eventListeners]) listener(event.output);
   }
 
@@ -174,6 +174,7 @@ export class StreamRelayChannel implements RelayChannel {
   }
 
   private receiveError(line: string): void {
+    this.intake.addLine();
     if (line === '') return;
     this.errorLines.push(boundedLine(line, 500));
     if (this.errorLines.length > keptErrorLines) this.errorLines.shift();
