@@ -28,7 +28,7 @@ async function main(channel: WorkerChannel): Promise<void> {
   if (first.role === 'client' && first.plan.stateless !== undefined) {
     run = await (await import('./worker/stateless/statelessWorker.js')).runStatelessClient(first, first.plan.stateless, channel, reader);
   } else if (first.role === 'client') run = await runClient(first, channel, reader);
-  else if (first.engine === 'epoll') run = runEpollServer(first, channel, reader);
+  else if (first.engine === 'epoll') run = await runEpollServer(first, channel, reader);
   else run = await (await import('./worker/otherEngines.js')).runOtherEngine(first, channel, reader);
   for (const command of early) run.onCommand(command);
 }

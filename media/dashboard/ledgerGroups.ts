@@ -7,8 +7,8 @@ const members = {
   kernelSockets: ['tcpSock', 'socketInode', 'dentry', 'file', 'epoll', 'security', 'ports', 'smallObjects'],
   socketBuffers: ['socketBuffers'],
   tables: ['fdTable', 'pageTables', 'kernelStacks', 'programFiles'],
-  server: ['serverProcesses'],
-  client: ['clientProcesses'],
+  server: ['serverProcesses', 'serverTls'],
+  client: ['clientProcesses', 'clientTls'],
 } as const;
 type GroupId = keyof typeof members | 'other';
 

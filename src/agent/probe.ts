@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { diffieHellman, generateKeyPairSync, sign, verify } from 'node:crypto';
 import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { arch, availableParallelism, hostname, loadavg, machine, networkInterfaces, release } from 'node:os';
@@ -7,6 +8,8 @@ import { HumanError } from '../core/errors.js';
 import { probedKeys } from '../core/plan/sysctls.js';
 import { hostFactsSchema, type HostFacts, type SysctlFact } from '../protocol/facts.js';
 import { couldSetNofile, readNofile } from '../linux/hostCalls.js';
+import { probeOpenSsl } from '../linux/openssl.js';
+import { threadCpuMicroseconds } from '../linux/threadClock.js';
 import { bringLoopbackUp, unshareCommand } from '../linux/netns.js';
 import { tunObstacle } from '../linux/tun.js';
 import { parseMeminfo, parseSockstat, readCgroupLimits, readConntrack, readFileNumbers, readPageSize, readText } from '../linux/procfs.js';
@@ -47,6 +50,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
     namespace: outer.namespace,
     ...(isolated ? { tun: probeTun() } : {}),
     slabReadable: readText('/proc/slabinfo') !== undefined,
+    tls: probeTls(),
     conntrack: conntrack === undefined ? null : { count: conntrack.used, maximum: conntrack.limit },
     sysctls: Object.fromEntries(probedKeys.map((key) => [key, probeSysctl(sysctls, key, outer)])),
     listeningPorts: readListeningPorts(),
@@ -82,6 +86,38 @@ async function isTracked(): Promise<boolean> {
 function probeTun(): NonNullable<HostFacts['tun']> {
   const reason = tunObstacle();
   return reason === undefined ? { available: true } : { available: false, reason };
+}
+
+/** Batches of a few milliseconds; the fastest counts, since others may have run in the meantime. */
+const arithmeticBatches = 4;
+const arithmeticRounds = 8;
+let knownTls: HostFacts['tls'];
+
+/** Asked once by a process: neither its Node nor its processor changes. */
+function probeTls(): HostFacts['tls'] {
+  const { version, missing } = probeOpenSsl();
+  knownTls ??= { openSsl: version, missing, arithmeticMicroseconds: measureArithmetic() };
+  return knownTls;
+}
+
+/** CPU microseconds for what both sides of one handshake of TLS 1.3 compute: two key pairs, two shared secrets, a signature and its verification. */
+function measureArithmetic(): number {
+  const signing = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const text = Buffer.alloc(64);
+  const handshake = () => {
+    const [client, server] = [generateKeyPairSync('x25519'), generateKeyPairSync('x25519')];
+    diffieHellman({ privateKey: client.privateKey, publicKey: server.publicKey });
+    diffieHellman({ privateKey: server.privateKey, publicKey: client.publicKey });
+    verify('sha256', text, signing.publicKey, sign('sha256', text, signing.privateKey));
+  };
+  handshake();
+  let least = Number.POSITIVE_INFINITY;
+  for (let batch = 0; batch < arithmeticBatches; batch++) {
+    const before = threadCpuMicroseconds();
+    for (let round = 0; round < arithmeticRounds; round++) handshake();
+    least = Math.min(least, (threadCpuMicroseconds() - before) / arithmeticRounds);
+  }
+  return Math.round(least);
 }
 
 function probeSysctl(sysctls: SysctlFiles, key: string, outer: OuterFacts): SysctlFact {

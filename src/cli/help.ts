@@ -11,6 +11,7 @@ export const groupTitles: Record<SpecGroup, string> = {
   connections: 'Connections',
   load: 'Load over time',
   server: 'Server',
+  tls: 'TLS',
   host: 'Hosts',
   verdict: 'Verdict',
 };

@@ -9,7 +9,7 @@ import type { SpecInput } from '../core/specInput.js';
 import { idleFields, idleText } from '../core/specRules.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { type CommandAbout, commandList, type CommandName, type CommandValues, type OptionAbout } from './commandList.js';
-import { specOptions } from './specOptions.js';
+import { type SpecOption, specOptions } from './specOptions.js';
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
@@ -39,11 +39,23 @@ export function parseCommand<C extends CommandName>(command: C, args: string[]):
   const given: SpecInput = {};
   for (const [name, value] of Object.entries(values)) {
     const own: OptionAbout | undefined = (commandList[command].options as Readonly<Record<string, OptionAbout>>)[name];
-    if (own === undefined) given[specOptions[name]!.field] = value;
+    if (own === undefined) setField(given, specOptions[name]!, value);
     else if (own.choices !== undefined && !own.choices.includes(String(value)))
       throw new HumanError(`--${name} is "${String(value)}", but must be one of: ${own.choices.join(', ')}.`, { code: 'usage' });
   }
   return { values: values as CommandValues<C>, given, positionals };
+}
+
+/** An option of a member makes the object, or adds to it: `--tls-ca FILE` is TLS with that authority. */
+function setField(given: SpecInput, { field, member }: SpecOption, value: unknown): void {
+  const before = given[field];
+  const object = isObject(before) ? before : {};
+  if (member !== undefined) given[field] = { ...object, [member]: value };
+  else if (!isObject(before)) given[field] = value;
+}
+
+function isObject(value: unknown): value is SpecInput {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** parseArgs, with its complaints as one sentence. */
@@ -79,7 +91,8 @@ export function specFrom(given: SpecInput, profilePath: string | undefined): Run
   const isLocal = (given['host'] ?? fromProfile['host'] ?? 'local') === 'local';
   const { workingDirectory } = given;
   const absolute = isLocal && typeof workingDirectory === 'string' ? { workingDirectory: resolve(workingDirectory) } : {};
-  const spec = specFromInput(withFiles({ ...fromProfile, ...given, ...absolute }, given, profilePath));
+  const tls = mergedTls(fromProfile, given, isLocal && given['clientHosts'] === undefined);
+  const spec = specFromInput(withFiles({ ...fromProfile, ...given, ...absolute, ...tls }, given, profilePath));
   const [idle] = idleFields(given, spec);
   if (idle !== undefined) {
     throw new HumanError(idleText(idle, `--${flagOf(idle.field)}`), {
@@ -134,6 +147,16 @@ function readTextFile(path: string, what: string): string {
   } catch (error) {
     throw new HumanError(`${path} of ${what} cannot be read: ${messageOf(error)}.`, { code: 'usage', cause: error });
   }
+}
+
+const tlsFiles = ['ca', 'clientCertificate', 'clientKey'];
+
+/** What the options say of TLS, beside what the profile says. Files of this machine may be named from the current directory. */
+function mergedTls(fromProfile: SpecInput, given: SpecInput, isLocal: boolean): SpecInput {
+  if (given['tls'] === undefined) return {};
+  const own = isObject(given['tls']) ? given['tls'] : {};
+  const absolute = isLocal ? Object.fromEntries(tlsFiles.filter((key) => typeof own[key] === 'string').map((key) => [key, resolve(own[key] as string)])) : {};
+  return { tls: { ...(isObject(fromProfile['tls']) ? fromProfile['tls'] : {}), ...own, ...absolute } };
 }
 
 function flagOf(field: string): string {

@@ -32,7 +32,9 @@ export async function runs(args: string[]): Promise<number> {
     case 'show': {
       const id = store.resolve(one());
       const run = store.read(id);
-      print(values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, spec: run.spec, runId: id }, store.pathOf(id)));
+      print(
+        values.json === true ? `${JSON.stringify(run)}\n` : summaryText({ summary: run.summary, spec: run.spec, runId: id, plan: run.plan }, store.pathOf(id)),
+      );
       const { unreadableLines } = await store.eachEvent(id, () => undefined);
       if (unreadableLines > 0) reportNotes([unreadableText(unreadableLines)]);
       break;

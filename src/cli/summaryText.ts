@@ -9,17 +9,19 @@ import {
   messagesText,
   protocolPartText,
   protocolTitle,
+  tlsText,
   wallText,
 } from '../core/figures/resultTexts.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
 import { formatBytes, formatCount, formatCountOf, formatKilobytesPerEnd } from '../core/units.js';
 import type { Summary } from '../protocol/events.js';
+import type { Plan } from '../protocol/plan.js';
 import type { RunModel } from '../core/run/model.js';
 import { judgeRun, verdictWord } from '../core/verdict.js';
 import { table } from './table.js';
 
 /** The table that ends a run in the terminal, and `c10m runs show`. */
-export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'>, directory: string): string {
+export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'> & { plan?: Pick<Plan, 'tls'> | undefined }, directory: string): string {
   const { summary, spec } = state;
   if (summary === undefined)
     return `The run ${state.runId} has no summary: its end was not seen. If its host still keeps it, fetch it with: c10m runs follow ${state.runId}\n${directory}\n`;
@@ -38,6 +40,8 @@ export function summaryText(state: Pick<RunModel, 'summary' | 'spec' | 'runId'>,
   if (summary.bytesPerPair !== null) rows.push(['bytes per pair', formatKilobytesPerEnd(summary.bytesPerPair)]);
   if (spec.client === 'stateless') rows.push(['client', 'without sockets']);
   if (spec.protocol === 'both') for (const [protocol, part] of Object.entries(summary.byProtocol)) rows.push([protocolTitle(protocol), protocolPartText(part)]);
+  const tls = tlsText(summary, state.plan);
+  if (tls !== undefined) rows.push(['TLS', tls]);
   if (summary.lost > 0) rows.push(['lost', `${formatCount(summary.lost)} connections ended by themselves`]);
   if (summary.latency !== undefined) rows.push(['latency', latencyText(summary.latency)]);
   if (summary.messages !== undefined) rows.push(['messages', messagesText(summary.messages)]);

@@ -52,7 +52,7 @@ function withMembers(own: JsonSchema, members: Readonly<Record<string, SpecMembe
   const properties: JsonSchema = {};
   for (const [name, schema] of Object.entries(own['properties'] as Record<string, JsonSchema>)) {
     const member = members[name] ?? {};
-    const accepted = withNotations(schema, member);
+    const accepted = { ...withNotations(schema, member), ...(member.description === undefined ? {} : { description: member.description }) };
     if (member.key !== undefined) properties[member.key] = accepted;
     properties[name] = accepted;
   }

@@ -71,6 +71,38 @@ const rules: ((spec: RunSpec) => FieldProblem[])[] = [
           },
         ]
       : [],
+  ({ tls }) =>
+    tls === undefined || tls.minimumVersion <= tls.maximumVersion
+      ? []
+      : [{ path: ['tls', 'minimumVersion'], message: `The oldest version of TLS, ${tls.minimumVersion}, is above the newest, ${tls.maximumVersion}.` }],
+  ({ tls }) =>
+    tls?.insecure === true && tls.ca !== undefined
+      ? [
+          {
+            path: ['tls', 'ca'],
+            message: 'A certificate authority has no effect where no certificate is verified.',
+            remedy: 'Omit one of tls.ca and tls.insecure.',
+          },
+        ]
+      : [],
+  ({ tls }) =>
+    (tls?.clientCertificate === undefined) === (tls?.clientKey === undefined)
+      ? []
+      : [
+          {
+            path: ['tls', tls?.clientKey === undefined ? 'clientCertificate' : 'clientKey'],
+            message: 'A client certificate and its key belong together.',
+            remedy: 'Give both tls.clientCertificate and tls.clientKey.',
+          },
+        ],
+  ({ tls, traffic }) =>
+    tls?.park === true && traffic !== undefined
+      ? [{ path: ['tls', 'park'], message: 'A connection whose TLS session was freed can carry no traffic.', remedy: 'Omit tls.park or the traffic.' }]
+      : [],
+  ({ tls, client }) =>
+    tls !== undefined && client === 'stateless'
+      ? [{ path: ['tls'], message: 'A client without sockets does not speak TLS.', remedy: 'Use the client "sockets".' }]
+      : [],
   ({ thresholds }) => thresholds.flatMap((text, index) => problemOf(() => parseThreshold(text), ['thresholds', index])),
 ];
 

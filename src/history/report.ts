@@ -12,6 +12,7 @@ import {
   messagesText,
   protocolPartText,
   protocolTitle,
+  tlsText,
   wallText,
 } from '../core/figures/resultTexts.js';
 import { judgeRun, verdictWord } from '../core/verdict.js';
@@ -100,6 +101,8 @@ export function resultRows({ run, unreadableLines }: ReportedRun): [name: string
       : []),
     ['Explained', summary.explainedRatio === null ? 'too little grew to say' : `${(summary.explainedRatio * 100).toFixed(1)} % of the growth of memory`],
   );
+  const tls = tlsText(summary, run.plan);
+  if (tls !== undefined) rows.push(['TLS', tls]);
   if (summary.messages !== undefined) rows.push(['Messages', messagesText(summary.messages)]);
   if (latency !== undefined) rows.push(['Latency', latencyText(latency)]);
   for (const wall of summary.walls) rows.push(['Wall', wallText(wall)]);

@@ -10,7 +10,7 @@ const operationDelete = 2;
 const operationModify = 3;
 
 /** Events taken by one wait: 12 KiB, and enough to share the cost of the wait among a thousand sockets. */
-const eventsPerWait = 1024;
+const largestEventsPerWait = 1024;
 
 /** struct epoll_event is packed on x86-64 only: {u32 events; u64 data} there, with 4 bytes of padding between them elsewhere. */
 const wordsPerEvent = process.arch === 'x64' ? 3 : 4;
@@ -20,19 +20,20 @@ const dataWord = process.arch === 'x64' ? 1 : 2;
 export class Epoll {
   private readonly calls = libc();
   private readonly fd: number;
-  private readonly words = new Int32Array(eventsPerWait * wordsPerEvent);
+  private readonly words = new Int32Array(largestEventsPerWait * wordsPerEvent);
   private readonly bytes = new Uint8Array(this.words.buffer);
   private readonly change = new Int32Array(wordsPerEvent);
   private readonly changeBytes = new Uint8Array(this.change.buffer);
 
-  constructor() {
+  /** `eventsPerWait`: events taken by one wait at most. */
+  constructor(private readonly eventsPerWait: number = largestEventsPerWait) {
     this.fd = this.calls.epollCreate(closeOnExec);
     if (this.fd < 0) throw new Error(`epoll_create1: ${errnoName(lastErrno())}`);
   }
 
   /** Waits at most `timeoutMs` (0: not at all) and returns the number of events, 0 when a signal came between. */
   wait(timeoutMs: number): number {
-    const count = this.calls.epollWait(this.fd, this.bytes, eventsPerWait, timeoutMs);
+    const count = this.calls.epollWait(this.fd, this.bytes, this.eventsPerWait, timeoutMs);
     if (count >= 0) return count;
     const errno = lastErrno();
     if (errno === errnos.EINTR) return 0;

@@ -16,6 +16,7 @@ export const errnos = {
   ENOSPC: constants.errno.ENOSPC,
   ENOENT: constants.errno.ENOENT,
   EPIPE: constants.errno.EPIPE,
+  EPROTO: constants.errno.EPROTO,
   ECONNABORTED: constants.errno.ECONNABORTED,
   ECONNRESET: constants.errno.ECONNRESET,
   EADDRNOTAVAIL: constants.errno.EADDRNOTAVAIL,

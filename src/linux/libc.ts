@@ -50,6 +50,7 @@ function load() {
     write: declare('intptr_t write(int fd, void *buffer, uintptr_t length)') as (fd: number, buffer: Uint8Array, length: number) => number,
     ioctl: declare('int ioctl(int fd, unsigned long request, void *argument)') as (fd: number, request: number, argument: Uint8Array) => number,
     shutdown: declare('int shutdown(int fd, int how)') as (fd: number, how: number) => number,
+    fcntl: declare('int fcntl(int fd, int command, long argument)') as (fd: number, command: number, argument: number) => number,
     close: declare('int close(int fd)') as (fd: number) => number,
     setsockopt: declare('int setsockopt(int fd, int level, int name, void *value, uint32_t length)') as (
       fd: number,

@@ -8,6 +8,7 @@ export interface FileLimit {
 }
 
 const resourceNofile = 7;
+const resourceCore = 4;
 const prSetPdeathsig = 1;
 
 /** RLIMIT_NOFILE of this process. */
@@ -33,6 +34,11 @@ export function setNofile(wanted: number): number {
 function set(soft: number, hard: number): boolean {
   const limits = new BigUint64Array([BigInt(soft), BigInt(hard)]);
   return libc().setrlimit(resourceNofile, new Uint8Array(limits.buffer)) === 0;
+}
+
+/** No core file of this process is ever written: its memory holds keys. */
+export function forbidCoreDumps(): void {
+  libc().setrlimit(resourceCore, new Uint8Array(16));
 }
 
 /** Makes the kernel send this signal when the parent ends, however it ends. The caller must then check that its parent still lives. */

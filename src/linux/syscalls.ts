@@ -24,3 +24,11 @@ const shutWrite = 1;
 export function finishSending(fd: number): void {
   libc().shutdown(fd, shutWrite);
 }
+
+const setStatusFlags = 4;
+const nonBlockingFlag = 0o4000;
+
+/** Only for code that reads and writes by itself, as OpenSSL does: our own calls never wait. */
+export function setNonBlocking(fd: number): void {
+  libc().fcntl(fd, setStatusFlags, nonBlockingFlag);
+}

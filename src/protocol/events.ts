@@ -108,6 +108,21 @@ export const latencySchema = v.object({
 export const blockedSchema = v.object({ worker: v.string(), role: v.picklist(['server', 'client']), ...blockFields });
 export type Blocked = v.InferOutput<typeof blockedSchema>;
 
+/** TLS of a run: handshakes since it began, counted on each side where it knows. */
+export const tlsSampleSchema = v.object({
+  handshakes: v.object({ server: natural, client: natural }),
+  resumed: natural,
+  /** Handshakes per second since the last sample, counted on the client. */
+  rate: v.number(),
+  /** CPU microseconds of one handshake by side, on average over the run; null where the engine does not know. */
+  cpuMicroseconds: v.object({ server: v.nullable(v.number()), client: v.nullable(v.number()) }),
+  /** Milliseconds from the established TCP connection to the end of the handshake. */
+  latency: v.optional(latencySchema),
+  /** Version and cipher, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`. */
+  negotiated: v.optional(v.string()),
+});
+export type TlsSample = v.InferOutput<typeof tlsSampleSchema>;
+
 export const evidenceSchema = v.object({
   blocked: v.array(blockedSchema),
   /** What made the guard stop the ramp; absent while it has not. */
@@ -159,6 +174,8 @@ export const sampleSchema = v.object({
   limits: v.record(v.string(), v.object({ used: v.number(), limit: v.number() })),
   /** Since the run began; absent without messages. */
   latency: v.optional(latencySchema),
+  /** Only with TLS. */
+  tls: v.optional(tlsSampleSchema),
   /** A run over several hosts: what each of them holds, by its name. */
   hosts: v.optional(v.record(v.string(), v.object({ server: natural, client: natural, availableBytes: v.number() }))),
   /** What walls are recognised by beside the counts, so that a saved run can be judged again; absent while there is nothing to tell. */
@@ -219,6 +236,8 @@ export const summarySchema = v.object({
   ledger: v.nullable(ledgerSchema),
   explainedRatio: v.nullable(v.number()),
   latency: v.optional(latencySchema),
+  /** Of the last sample; only with TLS. */
+  tls: v.optional(tlsSampleSchema),
   /** Without `planned` and `unanswered` in runs of earlier versions, which did not count them. */
   messages: v.optional(v.object({ ...v.partial(messageCountsSchema, ['planned', 'unanswered']).entries, perSecondMaximum: v.number() })),
   /** What the user's own server said and did, as of the end. */

@@ -62,6 +62,11 @@ export const hostFactsSchema = v.object({
   slabReadable: v.boolean(),
   /** Whether a TUN device can be made in the namespace of the run (tried); absent where it was not asked. */
   tun: v.optional(v.object({ available: v.boolean(), reason: v.optional(v.string()) })),
+  /**
+   * OpenSSL as the workers find it (null: this Node exports none, `missing` says what), and how long this machine takes for the arithmetic of one
+   * handshake. Absent: an older agent.
+   */
+  tls: v.optional(v.object({ openSsl: v.nullable(v.string()), missing: v.array(v.string()), arithmeticMicroseconds: v.number() })),
   conntrack: v.nullable(v.object({ count: v.number(), maximum: v.number() })),
   sysctls: v.record(v.string(), sysctlFactSchema),
   /** TCP ports that something listens on in the namespace of the run (all of them when the isolation is `host`). */

@@ -80,6 +80,13 @@ export const json: Notation = {
 };
 export const bytes: Notation = { read: ofText(readBytes), written: bytesText, form: 'BYTES' };
 
+/** An object whose members all have defaults, written as `true`; `false` is as good as nothing. */
+export const switched: Notation = {
+  read: (written) => (written === true ? {} : written === false ? undefined : written),
+  written: { type: 'boolean' },
+  form: '',
+};
+
 /**
  * An object written as one string, such as `64/10s`. `pattern` has a named group for each member that it may hold; the
  * members are read by their own notations afterwards.

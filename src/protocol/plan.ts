@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { engineSchema, protocolSchema } from './specValues.js';
+import { tlsPlanSchema } from './tls.js';
 
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0));
 
@@ -101,6 +102,8 @@ export const planSchema = v.object({
   predicted: v.object({ bytesPerEnd: v.number(), bytesPerPair: v.number(), totalBytes: v.number() }),
   /** The ramp stops by itself when MemAvailable falls below this. */
   guardBytes: v.number(),
+  /** Absent without TLS. */
+  tls: v.optional(tlsPlanSchema),
   /** What the user should know: limits that could not be raised, privileges that are missing, what that costs. */
   notes: v.array(v.string()),
 });

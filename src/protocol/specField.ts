@@ -3,15 +3,19 @@ import type { Notation } from './notation.js';
 
 /** A value inside a spec: how people write its key and the value. */
 export interface SpecMember {
+  /** Absent: only profiles have it. */
+  flag?: SpecFlag;
   /** Its short name for people, such as `hold` for `holdSeconds`; both are accepted. */
   key?: string;
   notation?: Notation;
-  /** Of an object, or of the objects of a list: those members that are written in another way than they are sent. */
+  /** One sentence, for members of an object; those of a list are described together. */
+  description?: string;
+  /** Of an object, or of the objects of a list: those members that are written in another way than they are sent, or have a flag of their own. */
   members?: Readonly<Record<string, SpecMember>>;
 }
 
 /** Headings under which help and manual list the fields. */
-export type SpecGroup = 'host' | 'connections' | 'server' | 'load' | 'verdict';
+export type SpecGroup = 'host' | 'connections' | 'server' | 'tls' | 'load' | 'verdict';
 
 /** What completes a value in a shell. */
 export type Completion = 'host' | 'run' | 'file' | 'directory' | 'profile' | 'command';
@@ -21,6 +25,8 @@ export interface SpecFlag {
   /** Without the dashes. */
   name: string;
   short?: string;
+  /** It stands alone, although the field is no boolean: it switches an object on. */
+  isSwitch?: true;
   /** Placeholder of its value in the help; absent: the form of the notation, the choices, or none for a boolean. */
   value?: string;
   completes?: Completion;
@@ -44,8 +50,6 @@ export interface SpecField<S extends GenericSchema = GenericSchema> extends Spec
   whenOmitted?: unknown;
   /** The field has an effect only with these values of another one; without `values` only when that one is set. */
   only?: { field: string; values?: readonly string[] };
-  /** Absent: only profiles have it. */
-  flag?: SpecFlag;
   /** The start dialog asks for it; its texts are translated. */
   inDialog?: true;
 }

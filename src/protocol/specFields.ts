@@ -15,6 +15,8 @@ import {
   stageSchema,
   trafficSchema,
 } from './specValues.js';
+import { tlsAbout } from './tlsFields.js';
+import { tlsSpecSchema } from './tls.js';
 
 const stageNotation = compact({
   form: 'TO[@RATE][:HOLD]',
@@ -265,6 +267,7 @@ export const specFields = {
     members: { intervalSeconds: { key: 'every', notation: duration }, bytes: { notation: bytes } },
     flag: { name: 'traffic' },
   }),
+  tls: field(v.optional(tlsSpecSchema), tlsAbout),
   workerNofile: field(v.optional(v.pipe(v.number(), v.integer(), v.minValue(600), v.maxValue(100_000_000))), {
     group: 'host',
     title: 'open files per worker',

@@ -3,6 +3,7 @@ import { clientWorkerPlanSchema, serverWorkerPlanSchema } from './plan.js';
 import { listeningServerSchema } from './facts.js';
 import { openingSchema } from './opening.js';
 import { engineSchema, reconnectSchema, websocketOptionsSchema } from './specValues.js';
+import { clientTlsSchema, serverTlsSchema, tlsStatsSchema } from './tls.js';
 
 /**
  * Between the supervisor and one worker: NDJSON on the worker's standard input and output. The first line is `configure`.
@@ -54,6 +55,7 @@ export const workerCommandSchema = v.variant('type', [
     startTimeoutSeconds: v.optional(v.number()),
     /** Directory for the command's stdout and stderr (bounded). */
     outputDirectory: v.optional(v.string()),
+    tls: v.optional(serverTlsSchema),
   }),
   v.object({
     type: v.literal('configure'),
@@ -69,6 +71,7 @@ export const workerCommandSchema = v.variant('type', [
     firstConnection: v.optional(natural),
     reconnect: v.optional(reconnectSchema),
     websocket: v.optional(websocketOptionsSchema),
+    tls: v.optional(clientTlsSchema),
   }),
   /** Client: go to this many open connections (up or down); `rate` in connections per second for this worker, 0: as fast as possible. */
   v.object({ type: v.literal('target'), connections: natural, rate: v.number() }),
@@ -145,6 +148,7 @@ export const workerStatsSchema = v.object({
   notEchoed: v.optional(natural),
   /** Server of the user: sockets that it holds beside those of the clients, such as a proxy's towards its upstream servers. */
   upstream: v.optional(natural),
+  tls: v.optional(tlsStatsSchema),
 });
 export type WorkerStats = v.InferOutput<typeof workerStatsSchema>;
 

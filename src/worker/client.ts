@@ -2,8 +2,9 @@ import { epollIn, epollOut } from '../linux/epoll.js';
 import { errnoName, errnos, explainErrno, isHardLimit } from '../linux/errno.js';
 import { lastErrno } from '../linux/libc.js';
 import { bindSource, connectSocket, openSocket, resetOnClose, setSendTimeout, socketError, timeValue } from '../linux/sockets.js';
-import { closeDescriptor } from '../linux/syscalls.js';
+import { closeDescriptor, setNonBlocking } from '../linux/syscalls.js';
 import type { ClientWorkerPlan } from '../protocol/plan.js';
+import { looksLikeTls } from '../core/walls/tlsFailures.js';
 import { halfOpenFailure, type ReconnectPolicy } from '../protocol/worker.js';
 import { ConnectionBook } from './connectionBook.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
@@ -19,6 +20,8 @@ import { Proof } from './proof.js';
 import { Backoff, TokenBucket } from './ramp.js';
 import { Refusals } from './refusals.js';
 import type { Stats } from './stats.js';
+import type { HandshakeStep } from './tls/tlsWire.js';
+import type { ClientTlsParts } from './tls/workerTls.js';
 import type { WebSocketClient } from './websocket/client.js';
 import { hostHeader } from './websocket/clientHandshake.js';
 import type { UpgradeRequests } from './websocket/request.js';
@@ -34,6 +37,8 @@ const windowSize = 256;
 const connectTimeoutMs = 250;
 /** Until a connection must be established, the answer to the WebSocket handshake included. */
 const patienceMs = 30_000;
+/** Until a TLS handshake must be done, since TCP is connected: shorter than the time after which a ramp that stands still ends. */
+const tlsPatienceMs = 10_000;
 /** Until a server must have answered our close frame. */
 const closingPatienceMs = 2_000;
 const sweepPeriodMs = 500;
@@ -41,13 +46,15 @@ const readBytes = 64 * 1024;
 /** Between attempts while the server refuses: its answers to those before are seen first. */
 const rowPauseMs = 10;
 
-const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, closing: 5, opening: 7, openingWebSocket: 8 } as const;
+const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, closing: 5, securing: 6, opening: 7, openingWebSocket: 8 } as const;
 
 /** What the client needs from its other halves; made by `clientWorker.ts`. */
 export interface ClientParts {
   loop: Loop;
   stats: Stats;
   wire: Wire;
+  /** With TLS: what comes between the connection and its first byte. */
+  tls?: ClientTlsParts | undefined;
   output: Output;
   webSockets: WebSocketClient;
   exchange: Exchange;
@@ -145,7 +152,15 @@ export class EpollClient implements OpeningHost {
       case states.connecting:
         this.onConnected(fd);
         return;
+      case states.securing:
+        this.secured(fd, this.parts.tls!.wire.handshake(fd));
+        return;
     }
+  }
+
+  /** The number of the destination of a connection. */
+  destinationOf(fd: number): number {
+    return this.destinations.of(fd).index;
   }
 
   /** Opens or closes some. Returns the milliseconds until it has something to do without an event. */
@@ -258,12 +273,15 @@ export class EpollClient implements OpeningHost {
   }
 
   /** An established connection was ended by the other side, by a broken protocol or by an error. */
-  lose(fd: number, isReset = false): void {
+  lose(fd: number, isReset = false, failure?: string): void {
     const { stats } = this.parts;
     // A reset that answers a probe: the server never had this connection.
     if (isReset && this.proof.isUnderWay) {
       stats.fail(halfOpenFailure);
       this.bucket.setRate(this.proof.reopeningRate(this.rate), performance.now());
+    } else if (failure !== undefined) {
+      // The peer's refusal came after our half of the handshake was done, as it does in TLS 1.3.
+      stats.fail(failure);
     } else {
       stats.lost++;
       const said = this.book.takeWords(fd);
@@ -307,6 +325,10 @@ export class EpollClient implements OpeningHost {
       return this.watch(fd, epollOut, states.connecting, destination, now) && !destination.isLoopback;
     }
     this.backoff.succeed();
+    if (this.parts.tls !== undefined) {
+      if (this.watch(fd, epollIn, states.securing, destination, now)) this.secure(fd);
+      return true;
+    }
     if (!this.watch(fd, epollIn, destination.isWebSocket ? states.handshake : this.desk === undefined ? states.tcp : states.opening, destination, now))
       return false;
     this.begin(fd, destination);
@@ -361,7 +383,21 @@ export class EpollClient implements OpeningHost {
     }
     this.backoff.succeed();
     loop.epoll.modify(fd, epollIn);
-    this.usable(fd);
+    if (this.parts.tls === undefined) this.usable(fd);
+    else this.secure(fd);
+  }
+
+  /** Begins the TLS handshake of a connection that was watched as connecting. */
+  private secure(fd: number): void {
+    this.table.set(fd, states.securing);
+    this.deadlines.set(fd, performance.now() + tlsPatienceMs);
+    if (this.destinations.of(fd).isLoopback) setNonBlocking(fd);
+    this.secured(fd, this.parts.tls!.sessions.begin(fd));
+  }
+
+  private secured(fd: number, step: HandshakeStep): void {
+    if (step === 'done') this.usable(fd);
+    else if (step === 'failed') this.fail(fd, this.parts.tls!.failureName());
   }
 
   /** A connection that was under way can carry bytes now. */
@@ -369,6 +405,7 @@ export class EpollClient implements OpeningHost {
     const destination = this.destinations.of(fd);
     if (destination.isWebSocket) {
       this.table.set(fd, states.handshake);
+      this.deadlines.set(fd, performance.now() + patienceMs);
     } else if (this.desk !== undefined) {
       this.table.set(fd, states.opening);
     } else {
@@ -401,13 +438,15 @@ export class EpollClient implements OpeningHost {
     const { wire } = this.parts;
     const count = wire.receive(fd, this.buffer);
     if (count > 0) {
-      this.receivedTcp(fd, count);
+      if (this.parts.tls === undefined && looksLikeTls(this.buffer, count)) this.broken(fd, 'tls.needed');
+      else this.receivedTcp(fd, count);
       return;
     }
     const errno = count === 0 ? 0 : wire.errno();
-    if (errno === errnos.EAGAIN) return;
-    if (this.table.get(fd) === states.opening) this.broken(fd);
-    else this.lose(fd, errno === errnos.ECONNRESET);
+    const failure = count < 0 ? wire.failure() : undefined;
+    if (errno === errnos.EAGAIN) this.parts.tls?.sessions.afterTickets(fd, this.table.get(fd) === states.tcp);
+    else if (this.table.get(fd) === states.opening) this.broken(fd, failure);
+    else this.lose(fd, errno === errnos.ECONNRESET, failure);
   }
 
   private receivedTcp(fd: number, count: number): void {
@@ -427,19 +466,24 @@ export class EpollClient implements OpeningHost {
         webSockets.received(fd, this.buffer, count, this.table.get(fd) === states.handshake);
         return;
       }
-      if (count < 0 && wire.errno() === errnos.EAGAIN) return;
+      if (count < 0 && wire.errno() === errnos.EAGAIN) {
+        this.parts.tls?.sessions.afterTickets(fd, this.isWebSocket(fd));
+        return;
+      }
+      this.broken(fd, count < 0 ? wire.failure() : undefined);
+      return;
     }
     this.broken(fd);
   }
 
   /** A WebSocket connection came to its end, in whatever state it was. */
-  private broken(fd: number): void {
+  private broken(fd: number, failure?: string): void {
     const state = this.table.get(fd);
-    if (state === states.handshake || state === states.connecting) this.fail(fd, state === states.connecting ? 'ETIMEDOUT' : 'handshake');
-    else if (state === states.opening || state === states.openingWebSocket)
-      this.failed(fd, this.desk!.opener.standing(fd).step, this.desk!.opener.standing(fd).answer);
-    else if (state === states.tcp) this.lose(fd);
-    else if (state === states.webSocket) this.lose(fd);
+    if (state === states.handshake || state === states.connecting) this.fail(fd, failure ?? (state === states.connecting ? 'ETIMEDOUT' : 'handshake'));
+    else if (state === states.opening || state === states.openingWebSocket) {
+      if (failure !== undefined) this.fail(fd, failure);
+      else this.failed(fd, this.desk!.opener.standing(fd).step, this.desk!.opener.standing(fd).answer);
+    } else if (state === states.tcp || state === states.webSocket) this.lose(fd, false, failure);
     else this.closed(fd);
   }
 
@@ -448,6 +492,7 @@ export class EpollClient implements OpeningHost {
     this.open.add(fd);
     this.parts.exchange.opened(fd);
     this.desk?.established(fd);
+    this.parts.tls?.sessions.settle(fd);
   }
 
   private leaveOpen(fd: number, isLost: boolean): void {
@@ -478,7 +523,8 @@ export class EpollClient implements OpeningHost {
       this.nextSweepAt = now + sweepPeriodMs;
       for (const [fd, deadline] of this.deadlines) {
         if (now < deadline) continue;
-        if (this.table.get(fd) === states.handshake) this.fail(fd, 'ETIMEDOUT');
+        const state = this.table.get(fd);
+        if (state === states.handshake || state === states.securing) this.fail(fd, state === states.handshake ? 'ETIMEDOUT' : 'tls.timeout');
         else this.broken(fd);
       }
     }

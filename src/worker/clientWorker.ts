@@ -19,14 +19,18 @@ export type ClientConfiguration = Extract<WorkerCommand, { type: 'configure'; ro
 
 /** Runs a client until it is told to stop or its supervisor is gone. */
 export async function runClient(configuration: ClientConfiguration, channel: WorkerChannel, reader: CommandReader): Promise<WorkerRun> {
-  const { plan, websocketPath, websocket = {}, opening, secrets = {}, reconnect = 'backoff', firstConnection = 0 } = configuration;
+  const { plan, websocketPath, tls, websocket = {}, opening, secrets = {}, reconnect = 'backoff', firstConnection = 0 } = configuration;
   const subprotocols = [...(websocket.subprotocols ?? []), ...(opening?.subprotocols ?? [])];
   const requests = new UpgradeRequests(websocketPath, { ...websocket, subprotocols }, secrets);
   const offered = { subprotocols: subprotocols.length > 0, compression: websocket.compression === true };
   const nofile = setNofile(plan.nofile);
-  const loop = new Loop();
+  const security = tls === undefined ? undefined : await import('./tls/workerTls.js');
+  const loop = new Loop(security?.tlsEventsPerWait);
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
-  const output = new Output(loop.epoll, plainWire, epollIn | epollOut);
+  const secure = tls && security?.clientTlsParts(tls, loop.epoll, plan.connections + 64, plan.targets.length, (fd) => client.destinationOf(fd));
+  stats.tls = secure?.wire.figures;
+  const wire = secure?.wire ?? plainWire;
+  const output = new Output(loop.epoll, wire, epollIn | epollOut);
   const exchange: Exchange = new Exchange(output, stats, (fd) => client.isWebSocket(fd));
   const webSockets = new WebSocketClient(
     output,
@@ -35,7 +39,7 @@ export async function runClient(configuration: ClientConfiguration, channel: Wor
     (fd, payload) => client.incoming.other(fd, payload, 0, payload.length),
   );
   const makeOpening = (host: OpeningHost) => (opening === undefined ? undefined : new OpeningDesk(opening, secrets, host));
-  const parts = { loop, stats, wire: plainWire, output, webSockets, exchange, requests, reconnect, firstConnection, makeOpening };
+  const parts = { loop, stats, wire, tls: secure, output, webSockets, exchange, requests, reconnect, firstConnection, makeOpening };
   const client: EpollClient = new EpollClient(plan, parts);
   webSockets.setOwner(client);
   const { open } = client;

@@ -21,6 +21,7 @@ import { OwnedProcesses } from './command/ownedProcesses.js';
 import type { ServerProcesses } from './command/serverProcesses.js';
 import { listenersText, waitUntilListening } from './command/readiness.js';
 import { OutputFile } from './outputFile.js';
+import { KeyFiles } from './tls/keyFiles.js';
 import type { ServerConfiguration, WorkerRun } from './serverWorker.js';
 import { Stats, type Counters } from './stats.js';
 
@@ -63,6 +64,7 @@ class CommandServer {
   private foreign: number[] = [];
   private pids: number[] = [];
   private connections: AcceptedConnections | undefined;
+  private readonly keyFiles: KeyFiles | undefined;
   private isEnding = false;
   private cpuMicroseconds = 0;
   private filesBefore = 0;
@@ -82,10 +84,14 @@ class CommandServer {
     this.stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
     const fileOf = (stream: string) => new OutputFile(outputDirectory === undefined ? undefined : join(outputDirectory, `${plan.id}.${stream}.log`));
     this.output = { stdout: fileOf('stdout'), stderr: fileOf('stderr') };
+    this.keyFiles =
+      configuration.tls === undefined || outputDirectory === undefined || configuration.attached !== undefined
+        ? undefined
+        : new KeyFiles(outputDirectory, configuration.tls);
     this.processes =
       configuration.attached === undefined
         ? new OwnedProcesses({
-            ...startOf(configuration),
+            ...startOf(configuration, this.keyFiles),
             onOutput: (stream, bytes) => this.output[stream].push(bytes),
             onEnd: (how) => this.fail(new HumanError(`The command ${how}.${this.words()}`)),
           })
@@ -258,6 +264,7 @@ class CommandServer {
   }
 
   private closeOutput(): void {
+    this.keyFiles?.remove();
     this.output.stdout.close();
     this.output.stderr.close();
   }
@@ -269,7 +276,7 @@ class CommandServer {
   }
 }
 
-function startOf(configuration: ServerConfiguration): { shellText: string; directory: string; environment: NodeJS.ProcessEnv } {
+function startOf(configuration: ServerConfiguration, keyFiles: KeyFiles | undefined): { shellText: string; directory: string; environment: NodeJS.ProcessEnv } {
   const { plan, command, workingDirectory, websocketPath, configTemplate, outputDirectory } = configuration;
   if (command === undefined) throw new HumanError('The engine command needs a command.', { code: 'usage', remedy: 'Name your server with --command.' });
   if (workingDirectory !== undefined && !existsSync(workingDirectory))
@@ -282,7 +289,7 @@ function startOf(configuration: ServerConfiguration): { shellText: string; direc
   return {
     shellText: fillNames(command, names),
     directory: workingDirectory ?? ownHome() ?? '/',
-    environment: { ...process.env, ...commandEnvironment(plan, websocketPath, names) },
+    environment: { ...process.env, ...commandEnvironment(plan, websocketPath, names), ...keyFiles?.environment },
   };
 }
 

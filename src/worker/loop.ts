@@ -23,10 +23,15 @@ export interface LoopWork {
  * Standard input is read here, because a command must wake the wait.
  */
 export class Loop {
-  readonly epoll = new Epoll();
+  readonly epoll: Epoll;
   private readonly input = Buffer.alloc(inputBytes);
   private isEnded = false;
   private waitMs = 0;
+
+  /** `eventsPerWait`: fewer where an event is much work, so that a slice stays short; absent: as many as there are. */
+  constructor(eventsPerWait?: number) {
+    this.epoll = new Epoll(eventsPerWait);
+  }
 
   start(work: LoopWork): void {
     this.epoll.add(standardInput, epollIn);

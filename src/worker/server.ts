@@ -9,6 +9,7 @@ import type { Loop } from './loop.js';
 import { Output } from './output.js';
 import type { Stats } from './stats.js';
 import { WebSocketServer } from './websocket/server.js';
+import type { Handshakes } from './tls/handshakes.js';
 import type { Wire } from './wire.js';
 
 /** Accepts in one turn of the loop: a flood of connections must not keep the open ones waiting for more than about 50 ms. */
@@ -18,7 +19,7 @@ const readBytes = 64 * 1024;
 /** After a hard limit was hit, accept is tried again this often: the limit may have been raised or connections closed. */
 const acceptPauseMs = 1_000;
 
-const states = { none: 0, tcpListener: 1, webSocketListener: 2, tcp: 3, webSocket: 4 } as const;
+const states = { none: 0, tcpListener: 1, webSocketListener: 2, tcp: 3, webSocket: 4, tcpSecuring: 5, webSocketSecuring: 6 } as const;
 
 /** The epoll echo server: TCP echoes bytes, WebSocket echoes messages. */
 export class EpollServer {
@@ -29,6 +30,8 @@ export class EpollServer {
   private readonly listeners: number[] = [];
   private readonly allowed: ReadonlySet<string> | undefined;
   private pausedUntil = 0;
+  /** So many handshakes are under way that nobody is accepted. */
+  private isFull = false;
 
   constructor(
     private readonly plan: ServerWorkerPlan,
@@ -36,6 +39,8 @@ export class EpollServer {
     private readonly loop: Loop,
     private readonly stats: Stats,
     private readonly wire: Wire,
+    /** With TLS: what a connection must do first. */
+    private readonly handshakes?: Handshakes,
   ) {
     this.table = new ConnectionTable(plan.connections + plan.ports.length + 64);
     this.output = new Output(loop.epoll, wire);
@@ -66,6 +71,10 @@ export class EpollServer {
       case states.webSocketListener:
         this.accept(fd, state === states.tcpListener);
         return;
+      case states.tcpSecuring:
+      case states.webSocketSecuring:
+        this.secure(fd, state === states.tcpSecuring);
+        return;
     }
   }
 
@@ -74,14 +83,22 @@ export class EpollServer {
     if (this.pausedUntil !== 0) {
       if (now < this.pausedUntil) return this.pausedUntil - now;
       this.pausedUntil = 0;
-      for (const listener of this.listeners) this.loop.epoll.modify(listener, epollIn);
+      this.listenAgain();
     }
-    return this.webSockets.onTurn(now);
+    const dueIn = this.webSockets.onTurn(now);
+    if (this.handshakes === undefined) return dueIn;
+    if (this.isFull && this.handshakes.hasRoom) this.listenAgain();
+    return Math.min(dueIn, this.handshakes.onTurn(now));
   }
 
   private accept(listener: number, isTcp: boolean): void {
-    const { stats, table, loop, allowed } = this;
+    const { stats, table, loop, allowed, handshakes } = this;
     for (let turn = 0; turn < acceptsPerTurn; turn++) {
+      if (handshakes?.hasRoom === false) {
+        this.isFull = true;
+        for (const each of this.listeners) loop.epoll.modify(each, 0);
+        return;
+      }
       const fd = allowed === undefined ? acceptConnection(listener) : acceptWithPeer(listener);
       if (fd < 0) {
         const errno = lastErrno();
@@ -101,7 +118,7 @@ export class EpollServer {
         continue;
       }
       // The request of a WebSocket client mostly is there already: reading it before the socket is watched spares an event.
-      const count = isTcp ? 0 : this.wire.receive(fd, this.buffer);
+      const count = isTcp || handshakes !== undefined ? 0 : this.wire.receive(fd, this.buffer);
       if (!loop.epoll.add(fd, epollIn)) {
         const errno = lastErrno();
         closeDescriptor(fd);
@@ -109,16 +126,42 @@ export class EpollServer {
         this.block('epoll_ctl', errno);
         return;
       }
-      if (isTcp) {
-        table.set(fd, states.tcp);
-        stats.opened(stats.tcp);
+      if (handshakes !== undefined) {
+        table.set(fd, isTcp ? states.tcpSecuring : states.webSocketSecuring);
+        stats.connecting++;
+        handshakes.expect(fd);
       } else {
-        table.set(fd, states.webSocket);
-        this.webSockets.accepted(fd);
+        this.usable(fd, isTcp);
         // The end of the stream and errors are reported by the next event.
         if (count > 0) this.webSockets.received(fd, this.buffer, count);
       }
     }
+  }
+
+  /** The connection can carry bytes: TCP is served, WebSocket expects a request. */
+  private usable(fd: number, isTcp: boolean): void {
+    const { stats, table } = this;
+    table.set(fd, isTcp ? states.tcp : states.webSocket);
+    if (isTcp) stats.opened(stats.tcp);
+    else this.webSockets.accepted(fd);
+  }
+
+  private secure(fd: number, isTcp: boolean): void {
+    if (this.handshakes?.advance(fd) !== 'done') return;
+    this.stats.connecting--;
+    this.usable(fd, isTcp);
+  }
+
+  /** A handshake failed or took too long. */
+  refuse(fd: number, failure: string): void {
+    this.stats.connecting--;
+    this.stats.fail(failure);
+    this.close(fd);
+  }
+
+  private listenAgain(): void {
+    this.isFull = false;
+    for (const listener of this.listeners) this.loop.epoll.modify(listener, epollIn);
   }
 
   /** Stops accepting for a while: a listener that cannot be served would otherwise report itself without end. */

@@ -11,12 +11,16 @@ import { plainWire } from './wire.js';
 export type ServerConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'server' }>;
 
 /** Runs the engine `epoll` until it is told to stop or its supervisor is gone. */
-export function runEpollServer(configuration: ServerConfiguration, channel: WorkerChannel, reader: CommandReader): WorkerRun {
-  const { plan, websocketPath } = configuration;
+export async function runEpollServer(configuration: ServerConfiguration, channel: WorkerChannel, reader: CommandReader): Promise<WorkerRun> {
+  const { plan, websocketPath, tls } = configuration;
   const nofile = setNofile(plan.nofile);
-  const loop = new Loop();
+  // Loaded only with TLS: an idle experiment should not pay for it.
+  const security = tls === undefined ? undefined : await import('./tls/workerTls.js');
+  const loop = new Loop(security?.tlsEventsPerWait);
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
-  const server = new EpollServer(plan, websocketPath, loop, stats, plainWire);
+  const parts = tls && security?.serverTlsParts(tls, loop.epoll, plan.connections + 64, (fd, failure) => server.refuse(fd, failure));
+  stats.tls = parts?.wire.figures;
+  const server: EpollServer = new EpollServer(plan, websocketPath, loop, stats, parts?.wire ?? plainWire, parts?.handshakes);
   listen(server, channel);
   let openBefore = 0;
   const report = () => channel.send(stats.message(performance.now(), ownCpuMicroseconds()));

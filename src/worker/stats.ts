@@ -1,5 +1,6 @@
 import { hostClockMs } from '../linux/clock.js';
 import type { Answer, WorkerStats } from '../protocol/worker.js';
+import type { TlsStats } from '../protocol/tls.js';
 
 /** While counts move, and otherwise. */
 const movingPeriodMs = 250;
@@ -43,6 +44,8 @@ export class Stats {
   lifetimes: Readonly<Record<string, number>> = {};
   keepAlive: WorkerStats['keepAlive'];
   notEchoed = 0;
+  /** With TLS: its own counters. */
+  tls: { message(): TlsStats } | undefined;
   private lastSentAt = Number.NEGATIVE_INFINITY;
   private lastSum = -1;
   private readonly marks: number[] = [];
@@ -120,6 +123,7 @@ export class Stats {
       ...(Object.keys(this.lifetimes).length === 0 ? {} : { lifetimes: { ...this.lifetimes } }),
       ...(this.keepAlive === undefined ? {} : { keepAlive: { ...this.keepAlive } }),
       ...(this.notEchoed === 0 ? {} : { notEchoed: this.notEchoed }),
+      ...(this.tls === undefined ? {} : { tls: this.tls.message() }),
     };
   }
 

@@ -12,6 +12,8 @@ export interface Wire {
   send(fd: number, bytes: Uint8Array, length: number): number;
   /** Why `receive` or `send` returned −1, valid right after it. EAGAIN: nothing is wrong, try again when epoll says so. */
   errno(): number;
+  /** The name of what is behind an errno that is not the kernel's (EPROTO), among those of `core/walls/tlsFailures.ts`; undefined: the errno says it all. */
+  failure(): string | undefined;
   /** The peer sees the end of our stream; we keep reading. */
   finishSending(fd: number): void;
   /** Closes the descriptor and forgets what is kept for it. */
@@ -19,4 +21,4 @@ export interface Wire {
 }
 
 /** TCP as it is. */
-export const plainWire: Wire = { receive, send, errno: lastErrno, finishSending, close: closeDescriptor };
+export const plainWire: Wire = { receive, send, errno: lastErrno, failure: () => undefined, finishSending, close: closeDescriptor };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { completionText } from '../../src/cli/completion.js';
 import { commandList } from '../../src/cli/commandList.js';
@@ -50,10 +51,30 @@ test('options become fields by their notations', () => {
   );
 });
 
+test('options of TLS switch it on and add up', () => {
+  const of = (...line: string[]) => specFrom(parseCommand('run', line).given, undefined).tls;
+  const usual = { minimumVersion: '1.2', maximumVersion: '1.3', serverName: 'localhost', alpn: [], keyType: 'ecdsa', insecure: false, resume: false };
+  assert.equal(of(), undefined);
+  assert.deepEqual(of('--tls'), usual);
+  assert.deepEqual(of('--tls-min', '1.3', '--tls', '--tls-alpn', 'h2', '--tls-alpn', 'http/1.1'), {
+    ...usual,
+    minimumVersion: '1.3',
+    alpn: ['h2', 'http/1.1'],
+  });
+  assert.deepEqual(of('--tls-park', '--tls-resume', '--tls-key-type', 'rsa2048'), { ...usual, park: true, resume: true, keyType: 'rsa2048' });
+  assert.deepEqual(of('--tls-ca', 'ca.pem'), { ...usual, ca: join(process.cwd(), 'ca.pem') }, 'a file of this machine is found from the current directory');
+});
+
 const refused: [name: string, args: string[], message: RegExp, remedy: RegExp][] = [
   ['a misspelt option', ['--conections', '5'], /"--conections" is not an option of c10m run/, /Did you mean --connections\?/],
   ['a value that begins with a dash', ['-c', '-5'], /--connections needs a value/, /c10m run --help/],
   ['a wrong choice', ['--sudo', 'maybe'], /--sudo is "maybe", but must be one of: auto, never, required/, /^$/],
+  ['an oldest version of TLS above the newest', ['--tls-min', '1.3', '--tls-max', '1.2'], /oldest version of TLS, 1\.3, is above the newest, 1\.2/, /^$/],
+  ['a version of TLS that is none', ['--tls-min', '1.1'], /tls\.minimumVersion is "1\.1", but must be one of: 1\.2, 1\.3/, /^$/],
+  ['a client certificate without its key', ['--tls-client-cert', '/c.pem'], /belong together/, /tls\.clientKey/],
+  ['an authority for nothing', ['--tls-ca', '/c.pem', '--tls-insecure'], /no certificate is verified/, /Omit one/],
+  ['traffic over parked connections', ['--tls-park', '--traffic', '64/10s'], /can carry no traffic/, /Omit/],
+  ['TLS without sockets', ['--tls', '--client', 'stateless'], /does not speak TLS/, /sockets/],
   ['a stage that is none', ['--stage', ':5s'], /":5s" is not a valid stage/, /50k@10k:30s/],
   ['traffic that is none', ['--traffic', '64'], /"64" is not a valid traffic setting/, /64\/10s/],
   [

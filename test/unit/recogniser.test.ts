@@ -195,6 +195,14 @@ const stories: [string, Story, string[]][] = [
     ['orphans'],
   ],
   ['refused', { samples: [{}, { failed: { total: 900, byErrno: { ECONNREFUSED: 900 } } }] }, ['serverRefusing']],
+  ['TLS handshakes refused', { samples: [{}, { failed: { total: 900, byErrno: { 'tls.certificate.expired': 900 } } }] }, ['tlsHandshake']],
+  ['TLS handshakes refused for two reasons', { samples: [{}, { failed: { total: 22, byErrno: { 'tls.timeout': 11, 'tls.closed': 11 } } }] }, ['tlsHandshake']],
+  [
+    'few TLS handshakes, but all that were tried',
+    { samples: [{ phase: 'holding', ...counts(0), target: 10, failed: { total: 4, byErrno: { 'tls.plain': 4 } } }] },
+    ['tlsHandshake'],
+  ],
+  ['one TLS timeout among thousands', { samples: [counts(10_000), { ...counts(40_000), failed: { total: 1, byErrno: { 'tls.timeout': 1 } } }] }, []],
   ['handshakes refused', { samples: [{}, { failed: { total: 900, byErrno: { handshake: 900 } } }] }, ['serverRefusing']],
   [
     'closed by the server',

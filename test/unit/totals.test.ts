@@ -32,7 +32,7 @@ const counters = (opened: number, open: number) => ({ opened, open, closed: open
 
 /** The totals without what stands at nothing; of a protocol: server, client, opened, messages, bytes. */
 function counted(...workers: CountedWorker[]): Record<string, unknown> {
-  const { tcp, websocket, established, failed, cpuMicroseconds, ...sums } = totalsOf(workers);
+  const { tcp, websocket, established, failed, cpuMicroseconds, tls, ...sums } = totalsOf(workers);
   const shown: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(sums)) if (value > 0) shown[name] = value;
   for (const [name, { server, client, opened, messages, bytes, planned, lostMessages }] of Object.entries({ tcp, websocket })) {
@@ -43,6 +43,7 @@ function counted(...workers: CountedWorker[]): Record<string, unknown> {
   if (established.server + established.client > 0) shown['established'] = `${established.server} ${established.client}`;
   if (failed.total > 0) shown['failed'] = { ...failed.byErrno, total: failed.total };
   if (cpuMicroseconds.server + cpuMicroseconds.client > 0) shown['cpu'] = `${cpuMicroseconds.server} ${cpuMicroseconds.client}`;
+  if (tls !== undefined) shown['tls'] = tls;
   return shown;
 }
 

@@ -65,6 +65,11 @@ export class Orders {
   }
 
   async burst(messages: number, bytes: number): Promise<Burst> {
+    if (this.pool.isParked)
+      throw new HumanError('The clients of this run have freed their TLS sessions and can send nothing.', {
+        code: 'usage',
+        remedy: 'Start a run without --tls-park, with fewer connections if need be.',
+      });
     const text = `${messages === 1 ? '1 message' : `${formatCount(messages)} messages`} of ${formatCount(bytes)} bytes over each connection`;
     this.emit({ type: 'order', order: 'burst', text, state: 'accepted' });
     const result = await this.pool.burst(messages, bytes);

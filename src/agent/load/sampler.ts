@@ -20,6 +20,7 @@ import { mergedLatency } from './mergedLatency.js';
 import { ProcessShares } from './processShares.js';
 import { RateReadings } from './rateReadings.js';
 import { RampMeter } from './rampMeter.js';
+import { tlsSample } from './tlsSample.js';
 import { type Totals, totalsOf } from './totals.js';
 import { type CountsByWorker, countsOf, ratePerSecond, type WorkerCounts } from './workerRates.js';
 import type { WorkerPool } from './workerPool.js';
@@ -168,6 +169,7 @@ export class Sampler {
       netstat: this.netstatGrowth(),
       limits: readLimits(this.options.isTracked),
       ...(latency === undefined ? {} : { latency }),
+      ...(totals.tls === undefined ? {} : { tls: tlsSample(totals.tls, previous.totals.tls, seconds, this.pool.clients) }),
     };
   }
 
@@ -194,6 +196,7 @@ export class Sampler {
     const threads = processes.threads(workers);
     const stackBytes = kernelStackBytesPerThread(meminfo, readText('/proc/loadavg') ?? '');
     if (slab !== null) this.slabAliases ??= slabAliases(ledgerCaches, Object.keys(slab));
+    const { tls } = totalsOf(this.pool.all);
     return {
       slab,
       pageBytes: this.pageSize,
@@ -206,6 +209,7 @@ export class Sampler {
         supervisor: processes.ownPrivateBytes,
       },
       programBytes: processes.programBytes(workers),
+      ...(tls === undefined ? {} : { tls: tls.sessionBytes }),
       fileTableBytes: processes.descriptorTableBytes(workers),
       pageTableBytes: processes.pageTableBytes(workers),
       kernelStackBytes: threads === null || stackBytes === null ? null : threads * stackBytes,

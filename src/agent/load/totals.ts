@@ -1,3 +1,4 @@
+import type { TlsStats } from '../../protocol/tls.js';
 import type { WorkerStats } from '../../protocol/worker.js';
 import type { Worker } from './workerProcess.js';
 
@@ -25,6 +26,17 @@ export interface Totals {
   failed: { total: number; byErrno: Record<string, number> };
   lost: number;
   cpuMicroseconds: { server: number; client: number };
+  /** Undefined without TLS. */
+  tls: TlsTotals | undefined;
+}
+
+/** `cpuMicroseconds`: of the handshakes alone, where the engine knows; `sessionBytes`: of living workers. */
+export interface TlsTotals {
+  handshakes: { server: number; client: number };
+  resumed: number;
+  cpuMicroseconds: { server: number | null; client: number | null };
+  sessionBytes: { server: number; client: number };
+  negotiated: string | undefined;
 }
 
 /** One worker as it is counted: what it told last. */
@@ -42,6 +54,7 @@ export function totalsOf(workers: readonly CountedWorker[]): Totals {
     failed: { total: 0, byErrno: {} },
     lost: 0,
     cpuMicroseconds: { server: 0, client: 0 },
+    tls: undefined,
   };
   for (const worker of workers) if (worker.stats !== undefined) addWorker(totals, worker, worker.stats);
   totals.established = { server: totals.tcp.server + totals.websocket.server, client: totals.tcp.client + totals.websocket.client };
@@ -59,6 +72,7 @@ function addWorker(totals: Totals, worker: CountedWorker, stats: WorkerStats): v
     if (role === 'client' && worker.hasDied === true) totals.lost += counters.open;
   }
   totals.cpuMicroseconds[role] += stats.cpuMicroseconds;
+  if (stats.tls !== undefined) addTls(totals, role, stats.tls, hasEnded);
   if (role === 'server') return;
   totals.opened = totals.tcp.opened + totals.websocket.opened;
   addMessages(totals, worker, stats);
@@ -85,4 +99,22 @@ function addMessages(totals: Totals, { messages, hasDied }: CountedWorker, stats
     totals[protocol].messages += echoed;
     totals[protocol].lostMessages += hasDied === true ? planned - echoed : lost;
   }
+}
+
+function addTls(totals: Totals, role: 'server' | 'client', stats: TlsStats, hasEnded: boolean): void {
+  totals.tls ??= {
+    handshakes: { server: 0, client: 0 },
+    resumed: 0,
+    cpuMicroseconds: { server: 0, client: 0 },
+    sessionBytes: { server: 0, client: 0 },
+    negotiated: undefined,
+  };
+  const { tls } = totals;
+  const cpuBefore = tls.cpuMicroseconds[role];
+  tls.handshakes[role] += stats.handshakes;
+  tls.cpuMicroseconds[role] = cpuBefore === null || stats.cpuMicroseconds === null ? null : cpuBefore + stats.cpuMicroseconds;
+  if (!hasEnded) tls.sessionBytes[role] += stats.sessionBytes ?? 0;
+  if (role === 'server') return;
+  tls.resumed += stats.resumed;
+  tls.negotiated ??= stats.negotiated;
 }

@@ -12,6 +12,7 @@ import { openingOf } from '../../core/opening/openings.js';
 import type { AttachedServer } from '../../core/plan/attachTarget.js';
 import { divideTarget } from '../../core/plan/division.js';
 import { capacityOf } from './room.js';
+import { tlsConfiguration } from './tlsConfiguration.js';
 import { Worker } from './workerProcess.js';
 
 /** Starting Node takes 40 ms of CPU, so a hundred workers on two cores take seconds. */
@@ -59,6 +60,8 @@ export interface Burst {
 /** All workers of a run. */
 export class WorkerPool {
   private workers: Worker[] = [];
+  /** The clients have freed their TLS sessions: nothing can be sent. */
+  isParked = false;
   private nextOrder = 1;
   private readonly outOfMemoryKills = readOutOfMemoryKills();
   /** Workers that have not answered yet. */
@@ -84,6 +87,8 @@ export class WorkerPool {
   /** Starts the workers of the plan and resolves when all are ready. Rejects when one ends, by the timeout or by the signal. */
   async start(plan: Plan, signal: AbortSignal): Promise<void> {
     const { spec, directory } = this.options;
+    const tls = spec.tls && tlsConfiguration(spec.tls, plan);
+    this.isParked = tls?.client.park === true;
     const waiting: (() => void)[] = [];
     const { opening } = spec;
     let firstConnection = 0;
@@ -101,6 +106,7 @@ export class WorkerPool {
           ...(spec.configTemplate === undefined ? {} : { configTemplate: spec.configTemplate }),
           ...(spec.startTimeoutSeconds === undefined ? {} : { startTimeoutSeconds: spec.startTimeoutSeconds }),
           outputDirectory: directory,
+          ...(tls === undefined ? {} : { tls: tls.server }),
         }),
       );
     for (const client of plan.clientWorkers) {
@@ -118,6 +124,7 @@ export class WorkerPool {
           plan: client,
           websocketPath: spec.websocketPath,
           ...(spec.traffic === undefined ? {} : { traffic: spec.traffic }),
+          ...(tls === undefined ? {} : { tls: tls.client }),
         }),
       );
     }

@@ -17,6 +17,8 @@ export interface MemoryReading {
   processes: { server: number | null; client: number | null; supervisor: number | null };
   /** Pages of files and shared memory that the workers have mapped, each program once: whoever else runs it changes nothing. */
   programBytes: number | null;
+  /** Of that of the workers, what their sessions of TLS take; absent without TLS. */
+  tls?: { server: number; client: number };
   /** Descriptor tables of our processes. */
   fileTableBytes: number | null;
   /** Page tables of our processes. */
@@ -81,7 +83,9 @@ export const ledgerItems: readonly LedgerItem[] = [
   { id: 'pageTables', label: 'Page tables', description: 'page tables of our processes' },
   { id: 'kernelStacks', label: 'Kernel stacks', description: 'stacks of our threads in the kernel' },
   { id: 'serverProcesses', label: 'Server processes', description: 'memory of the server workers that nobody shares' },
+  { id: 'serverTls', label: 'Server TLS', description: 'sessions of TLS in the server workers: what their C library holds for OpenSSL' },
   { id: 'clientProcesses', label: 'Client processes', description: 'memory of the client workers that nobody shares' },
+  { id: 'clientTls', label: 'Client TLS', description: 'sessions of TLS in the client workers: what their C library holds for OpenSSL' },
   { id: 'programFiles', label: 'Programs', description: 'pages of program files and shared memory that the workers have mapped, each program once' },
 ];
 
@@ -157,7 +161,7 @@ export function computeLedger(baseline: MemoryReading, now: MemoryReading, estab
   let fixedBytes = processBytes(baseline) + programBytes;
   let growthBytes: number;
   let entries: Record<string, number>;
-  const ofProcesses = { serverProcesses: now.processes.server, clientProcesses: now.processes.client, programFiles: now.programBytes };
+  const ofProcesses = processEntries(now);
   if (kernel === null) {
     entries = knownEntries({ ...ofProcesses, kernel: Math.max(0, memAvailableFallBytes - Math.max(0, processBytes(now) - processBytes(baseline))) });
     growthBytes = memAvailableFallBytes + fixedBytes;
@@ -250,6 +254,21 @@ function takeForeignGrowth(baseline: MemoryReading, now: MemoryReading, kernel: 
       `${mebibytes(unnamed)} of the growth have no name in /proc/meminfo, such as pipe buffers of other programs and pages of drivers: they lower the explained share.`,
     );
   return leftOut;
+}
+
+/** What the processes hold, with the sessions of TLS apart; null where it cannot be read. */
+function processEntries({ processes, tls, programBytes }: MemoryReading): Record<string, number | null> {
+  const entries = { serverProcesses: processes.server, clientProcesses: processes.client, programFiles: programBytes };
+  if (tls === undefined) return entries;
+  const server = Math.min(tls.server, processes.server ?? 0);
+  const client = Math.min(tls.client, processes.client ?? 0);
+  return {
+    ...entries,
+    serverProcesses: processes.server === null ? null : processes.server - server,
+    clientProcesses: processes.client === null ? null : processes.client - client,
+    serverTls: server,
+    clientTls: client,
+  };
 }
 
 function mebibytes(bytes: number): string {

@@ -15,6 +15,7 @@ export interface Metric {
 
 const sumOf = (sample: Sample, key: 'messagesPerSecond' | 'bytesPerSecond') => (sample.byProtocol.tcp?.[key] ?? 0) + (sample.byProtocol.websocket?.[key] ?? 0);
 const cores = (value: number) => `${value.toFixed(2)} cores`;
+const microseconds = (value: number) => `${value.toFixed(0)} µs`;
 const milliseconds = (value: number) => `${value.toFixed(1)} ms`;
 
 export const metrics: readonly Metric[] = [
@@ -53,6 +54,33 @@ export const metrics: readonly Metric[] = [
     value: (sample) => sumOf(sample, 'bytesPerSecond'),
     format: (value) => `${formatBytes(value)}/s`,
   },
+  { id: 'tlsRate', kind: 'gauge', title: 'TLS handshakes', unit: 'handshakes/s', value: (sample) => sample.tls?.rate ?? null, format: formatRate },
+  {
+    id: 'tlsHandshakes',
+    kind: 'counter',
+    title: 'TLS handshakes so far',
+    unit: 'handshakes',
+    value: (sample) => sample.tls?.handshakes.client ?? null,
+    format: formatCount,
+  },
+  {
+    id: 'tlsCpuServer',
+    kind: 'gauge',
+    title: 'CPU per TLS handshake (server)',
+    unit: 'microseconds',
+    value: (sample) => sample.tls?.cpuMicroseconds.server ?? null,
+    format: microseconds,
+  },
+  {
+    id: 'tlsCpuClient',
+    kind: 'gauge',
+    title: 'CPU per TLS handshake (client)',
+    unit: 'microseconds',
+    value: (sample) => sample.tls?.cpuMicroseconds.client ?? null,
+    format: microseconds,
+  },
+  { id: 'tlsLatencyP50', kind: 'gauge', title: 'TLS handshake p50', unit: 'ms', value: (sample) => sample.tls?.latency?.p50 ?? null, format: milliseconds },
+  { id: 'tlsLatencyP99', kind: 'gauge', title: 'TLS handshake p99', unit: 'ms', value: (sample) => sample.tls?.latency?.p99 ?? null, format: milliseconds },
   { id: 'latencyP50', kind: 'gauge', title: 'Latency p50', unit: 'ms', value: (sample) => sample.latency?.p50 ?? null, format: milliseconds },
   { id: 'latencyP99', kind: 'gauge', title: 'Latency p99', unit: 'ms', value: (sample) => sample.latency?.p99 ?? null, format: milliseconds },
 ];

@@ -2,6 +2,8 @@ import type { Sample } from '../../protocol/events.js';
 
 /** Entries of the ledger that are measured by process; all others are objects of the kernel, which are the same for both protocols. */
 const processEntries = { serverProcesses: 'server', clientProcesses: 'client' } as const;
+/** Sessions of TLS are a part of the processes, and the same for both protocols. */
+const tlsEntries = { server: 'serverTls', client: 'clientTls' } as const;
 
 /** One protocol's part of the ledger of a run of both. */
 export interface ProtocolLedger {
@@ -29,7 +31,7 @@ export function protocolLedger(sample: Pick<Sample, 'byProtocol' | 'established'
       continue;
     }
     const own = counts.processBytes?.[role];
-    if (typeof own === 'number') entries[id] = own;
+    if (typeof own === 'number') entries[id] = Math.max(0, own - (sample.ledger.entries[tlsEntries[role]] ?? 0) * share);
     else isWhole = false;
   }
   const sum = Object.values(entries).reduce((total, bytes) => total + bytes, 0);

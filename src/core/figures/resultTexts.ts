@@ -1,5 +1,7 @@
 import { bytesPerEndIn2014 } from '../plan/costs.js';
+import { verificationText } from '../plan/tlsPlan.js';
 import type { Sample, Summary, Wall } from '../../protocol/events.js';
+import type { Plan } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
 import { text } from '../texts.js';
 import { formatCount, formatDuration, formatKilobytesPerEnd, formatRate } from '../units.js';
@@ -50,6 +52,23 @@ export function latencyText({ p50, p99, p999, max, unanswered = 0 }: NonNullable
 export function withoutEcho({ byProtocol: { tcp, websocket } }: Pick<Sample, 'byProtocol'>): { unanswered: number; lost: number } {
   const sum = (key: 'unanswered' | 'lost') => (tcp?.messages?.[key] ?? 0) + (websocket?.messages?.[key] ?? 0);
   return { unanswered: sum('unanswered'), lost: sum('lost') };
+}
+
+/** What came of TLS: what was negotiated, how many handshakes and at what price, and by what the certificate was verified; undefined without TLS. */
+export function tlsText({ tls, rampSeconds }: Pick<Summary, 'tls' | 'rampSeconds'>, plan: Pick<Plan, 'tls'> | undefined): string | undefined {
+  if (tls === undefined) return undefined;
+  const { handshakes, resumed, cpuMicroseconds, latency, negotiated } = tls;
+  const cpu = (['server', 'client'] as const).flatMap((side) =>
+    cpuMicroseconds[side] === null ? [] : [`${formatCount(Math.round(cpuMicroseconds[side]))} µs on the ${side}`],
+  );
+  const parts = [
+    ...(negotiated === undefined ? [] : [negotiated]),
+    `${formatCount(handshakes.client)} handshakes (${resumed === 0 ? 'none' : formatCount(resumed)} resumed)${rampSeconds > 0 ? `, ${formatRate(handshakes.client / rampSeconds)}` : ''}`,
+    ...(cpu.length === 0 ? [] : [`CPU each ${cpu.join(', ')}`]),
+    ...(latency === undefined ? [] : [`p50 ${latency.p50.toFixed(1)} ms, p99 ${latency.p99.toFixed(1)} ms`]),
+    ...(plan?.tls === undefined ? [] : [verificationText(plan.tls.verification), ...(plan.tls.park ? ['clients parked'] : [])]),
+  ];
+  return parts.join('; ');
 }
 
 /** A wall in one line: what stopped the run, at how many connections, how that was seen, and what moves it. */

@@ -166,6 +166,7 @@ export class SummaryBuilder {
       ledger: peak?.ledger ?? null,
       explainedRatio: peak?.ledger.explainedRatio ?? null,
       ...(last?.latency === undefined ? {} : { latency: last.latency }),
+      ...(last?.tls === undefined ? {} : { tls: last.tls }),
       ...(messages === undefined ? {} : { messages: { ...messages, perSecondMaximum: this.perSecondMaximum } }),
       ...foreignOf(peak, last),
       rampSeconds: ramps.seconds,

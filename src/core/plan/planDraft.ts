@@ -13,7 +13,8 @@ import {
 } from './costs.js';
 import { acceptQueue, firstPorts, splitByProtocol } from './layout.js';
 import { type Limits, limitsOf } from './limits.js';
-import { type ConnectionNeeds, largestFitOf, peakOf, planWalls } from './plannedWalls.js';
+import { requireTls, tlsBytes, tlsNotes, tlsPlanOf } from './tlsPlan.js';
+import { type ConnectionNeeds, largestFitOf, peakOf, planWalls, secondsPerConnection } from './plannedWalls.js';
 import { raiseOnly, sysctlDefinitions } from './sysctls.js';
 import { formatBytes, formatCount } from '../units.js';
 
@@ -32,13 +33,24 @@ export interface Draft {
   largestFit: Plan['largestFit'];
   requested: Plan['requested'];
   connections: number;
+  /** The clients free their TLS sessions: as asked for, or because nothing else fits. */
+  park: boolean;
 }
 
 export function draftOf(spec: RunSpec, facts: HostFacts, ends: Ends, sources: number): Draft {
+  requireTls(spec, facts, ends);
+  const asked = draftWith(spec, facts, ends, sources, spec.tls?.park === true);
+  const mayPark = spec.tls !== undefined && spec.tls.park === undefined && spec.traffic === undefined && ends.client;
+  if (!mayPark || asked.requested === 'max' || asked.connections >= asked.requested) return asked;
+  const parked = draftWith(spec, facts, ends, sources, true);
+  return parked.connections > asked.connections ? parked : asked;
+}
+
+function draftWith(spec: RunSpec, facts: HostFacts, ends: Ends, sources: number, park: boolean): Draft {
   const isStateless = spec.client === 'stateless';
   const severalHosts = ends.server !== ends.client && !isStateless;
   const isolation = spec.isolation === 'host' || severalHosts || facts.namespace.kind === 'none' ? 'host' : facts.namespace.kind;
-  const needs = needsOf(spec, ends, sources, isolation);
+  const needs = needsOf(spec, ends, sources, isolation, park);
   const narrow = limitsOf(spec, facts, false);
   const wanted = peakOf(spec);
   // The range of a host is left alone unless the user fixed the ports and nothing else gives enough local ones.
@@ -48,14 +60,15 @@ export function draftOf(spec: RunSpec, facts: HostFacts, ends: Ends, sources: nu
   const largestFit = largestFitOf(walls);
   const requested = wanted;
   const connections = wanted === 'max' ? Math.ceil(largestFit.afterTuning * ceilingOvershoot) : Math.min(wanted, largestFit.afterTuning);
-  return { ends, isolation, limits, needs, walls, largestFit, requested, connections };
+  return { ends, isolation, limits, needs, walls, largestFit, requested, connections, park };
 }
 
-function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['isolation']): ConnectionNeeds {
+function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['isolation'], park: boolean): ConnectionNeeds {
   const protocols = splitByProtocol(spec.protocol, 2);
   const bytes =
     protocols.reduce((sum, [protocol, share]) => sum + bytesPerConnection(spec.engine, protocol, ends) * share, 0) / 2 +
-    (spec.client === 'stateless' ? statelessBytesPerConnection : 0);
+    (spec.client === 'stateless' ? statelessBytesPerConnection : 0) +
+    tlsBytes(spec, ends, park);
   const sockets = (ends.server ? 1 : 0) + (ends.client ? 1 : 0);
   const queuedBytes = spec.traffic === undefined ? 0 : sockets * (spec.traffic.bytes + bufferOverheadBytes);
   return {
@@ -79,6 +92,7 @@ export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, server
   const shared = processBytes(workers, spec.traffic !== undefined) + portBucketBytes(needs.ends.client ? tuplesOf(clientWorkers) : [], limits.localPorts.after);
   const onThisHost = needs.bytes + (connections === 0 ? 0 : shared / connections);
   const perEnd = onThisHost / needs.sockets;
+  const tls = tlsPlanOf(spec, facts, draft.ends, draft.park, secondsPerConnection(draft.ends));
   return {
     requested: draft.requested,
     connections,
@@ -94,7 +108,8 @@ export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, server
     predicted: { bytesPerEnd: perEnd, bytesPerPair: perEnd * 2, totalBytes: onThisHost * connections },
     // MemAvailable takes the pinned inodes of our sockets for reclaimable: the guard stands that much higher.
     guardBytes: Math.round(limits.guardBytes + Math.min(connections, largestFit.afterTuning) * needs.sockets * pinnedBytesPerSocket),
-    notes: notesOf(spec, facts, draft),
+    ...(tls === undefined ? {} : { tls }),
+    notes: [...notesOf(spec, facts, draft), ...tlsNotes(spec, { connections, tls }, draft.park && spec.tls?.park === undefined)],
   };
 }
 

@@ -1,8 +1,9 @@
 import type { HostFacts } from '../../protocol/facts.js';
 import type { Plan, PlannedWall } from '../../protocol/plan.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import { bytesPerWorker, threadsPerWorker } from './costs.js';
+import { bytesPerWorker, type Ends, threadsPerWorker } from './costs.js';
 import { type Limits, readNumber } from './limits.js';
+import { handshakeCpuSeconds } from './tlsPlan.js';
 import { formatBytes, formatCount } from '../units.js';
 import { isSlowing, plannedWall, type WallId } from '../walls/catalogue.js';
 
@@ -187,6 +188,11 @@ function memoryWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): 
   return walls;
 }
 
+/** CPU seconds for opening one connection, without TLS. */
+export function secondsPerConnection(ends: Ends): number {
+  return cpuSecondsPerConnection * (ends.server && ends.client ? 1 : 0.6);
+}
+
 /** Walls that slow a ramp or cost connections while many come or go at once. */
 function queueWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs: ConnectionNeeds): PlannedWall[] {
   const walls: PlannedWall[] = [];
@@ -211,7 +217,7 @@ function queueWalls(spec: RunSpec, facts: HostFacts, limits: Limits, needs: Conn
     const evidence = `tcp_max_orphans is ${formatCount(orphans)}: more are reset when all are closed at once`;
     walls.push(plannedWall('orphans', orphans, limits.canTune('net.ipv4.tcp_max_orphans') ? null : orphans, evidence));
   }
-  const possibleRate = Math.round(facts.cores / (cpuSecondsPerConnection * (needs.ends.server && needs.ends.client ? 1 : 0.6)));
+  const possibleRate = Math.round(facts.cores / (secondsPerConnection(needs.ends) + handshakeCpuSeconds(spec, facts, needs.ends)));
   if (spec.rate !== undefined && spec.rate > possibleRate) {
     walls.push(plannedWall('cpu', 0, 0, `${facts.cores} cores make about ${formatCount(possibleRate)} connections per second at most`));
   }

@@ -8,6 +8,8 @@ import type { WallId } from './catalogue.js';
 export interface Recognised {
   id: WallId;
   text: string;
+  /** Where more is known than the catalogue says. */
+  remedy?: string;
 }
 
 /** What an errno of a system call means when nothing else is known. `unknown` where it may mean several things. */

@@ -58,6 +58,7 @@ export const wallCatalogue = {
     title: 'The server closes connections at one age',
     remedy: 'Say what the server waits for (--opening), keep connections alive, or raise its timeout for idle or unauthenticated connections.',
   },
+  tlsHandshake: { title: 'TLS handshakes fail', remedy: 'Read which of them fail and why; `openssl s_client -connect HOST:PORT` shows the same.' },
   tunDevice: {
     title: 'No TUN device',
     remedy:

@@ -9,6 +9,7 @@ import { isSlowing } from './catalogue.js';
 import { formatCount } from '../units.js';
 import { serverLimitText } from './serverLimits.js';
 import { metWall, wallCatalogue, type WallId } from './catalogue.js';
+import { tlsFailureOf } from './tlsFailures.js';
 
 /** What the supervisor knows beside the samples. */
 export interface WallEvidence {
@@ -97,11 +98,11 @@ export class WallRecogniser {
   }
 
   /** The wall as it is told, unless it was told before. */
-  name({ id, text }: Recognised, sample: Sample): Wall[] {
+  name({ id, text, remedy }: Recognised, sample: Sample): Wall[] {
     if (this.told.has(id)) return [];
     this.told.add(id);
     const at = this.held(sample);
-    const wall = metWall(id, at, text);
+    const wall = { ...metWall(id, at, text), ...(remedy === undefined ? {} : { remedy }) };
     const endsCeiling = this.plan.requested === 'max' && id !== 'unknown' && !isSlowing(id);
     return [endsCeiling ? { ...wall, remedy: `${wall.remedy} ${gainBeyond(id, at, this.plan)}` } : wall];
   }
@@ -183,6 +184,9 @@ export class WallRecogniser {
       const what = failureText(name);
       tell({ id: 'serverRefusing', text: `${formatCount(count)} ${what} within a second` });
     }
+    const ofTls = Object.keys(sample.failed.byErrno).filter((name) => tlsFailureOf(name) !== undefined);
+    const failedHandshakes = ofTls.map((name) => ({ name, count: failures(name) })).filter(({ count }) => count > 0);
+    if (isMany(failedHandshakes.reduce((sum, { count }) => sum + count, 0))) tell(tlsWall(failedHandshakes, ' within a second'));
     const halfOpen = failures(halfOpenFailure);
     if (isMany(halfOpen)) tell({ id: 'halfOpen', text: `${formatCount(halfOpen)} connections that the clients held were unknown to the server's kernel` });
     const lost = sample.lost - (this.previous?.lost ?? 0);
@@ -289,6 +293,11 @@ export class WallRecogniser {
         tell({ id: 'serverRefusing', text: `the server closed ${formatCount(sample.lost)} established connections; ${formatCount(missing)} are missing` });
         return;
       }
+      const ofTls = Object.entries(sample.failed.byErrno).flatMap(([name, count]) => (tlsFailureOf(name) === undefined ? [] : [{ name, count }]));
+      if (ofTls.length > 0) {
+        tell(tlsWall(ofTls, ''));
+        return;
+      }
       const errnos = Object.entries(sample.failed.byErrno).sort((a, b) => b[1] - a[1]);
       const failures = errnos.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ');
       tell({
@@ -303,6 +312,13 @@ export class WallRecogniser {
       tell({ id: wall.id as WallId, text: `known beforehand, so that only ${formatCount(plan.connections)} were opened: ${wall.evidence}` });
     }
   }
+}
+
+/** Handshakes that failed, each kind with its sentence, the most frequent first. */
+function tlsWall(failures: readonly { name: string; count: number }[], when: string): Recognised {
+  const sorted = [...failures].sort((a, b) => b.count - a.count);
+  const text = sorted.map(({ name, count }) => `${tlsFailureOf(name)!.text} (${formatCount(count)}${when})`).join('; ');
+  return { id: 'tlsHandshake', text, remedy: tlsFailureOf(sorted[0]!.name)!.remedy };
 }
 
 /** Walls that a key moves: when it could not be written, that is told too. */

@@ -2,6 +2,7 @@ import type { Output } from '../output.js';
 import { ClientHandshake, type HandshakeRequest, type Offered } from './clientHandshake.js';
 import { closeCodes, closePayload, frame, opcodes } from './frames.js';
 import { endOfHead, maximumHeadBytes } from './head.js';
+import { looksLikeTls } from '../../core/walls/tlsFailures.js';
 import { MaskSource } from './mask.js';
 import { MessageReader, type MessageHandler } from './messages.js';
 
@@ -112,13 +113,14 @@ export class WebSocketClient implements MessageHandler {
     const head = before === undefined ? bytes.subarray(0, length) : Buffer.concat([before, bytes.subarray(0, length)]);
     const end = endOfHead(head, 0, Math.min(head.length, maximumHeadBytes));
     if (end === -1) {
-      if (head.length >= maximumHeadBytes) this.owner?.fail(fd, 'handshake', head);
+      if (looksLikeTls(head, head.length)) this.owner?.fail(fd, 'tls.needed', head);
+      else if (head.length >= maximumHeadBytes) this.owner?.fail(fd, 'handshake', head);
       else this.heads.set(fd, before === undefined ? Buffer.from(head) : head);
       return;
     }
     if (before !== undefined) this.heads.delete(fd);
     if (!this.handshake.verify(fd, head, 0, end)) {
-      this.owner?.fail(fd, 'handshake', head);
+      this.owner?.fail(fd, looksLikeTls(head, head.length) ? 'tls.needed' : 'handshake', head);
       return;
     }
     this.owner?.upgraded(fd, this.handshake.hasCompression);
