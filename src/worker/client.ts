@@ -5,27 +5,21 @@ import { bindSource, connectSocket, openSocket, resetOnClose, setSendTimeout, so
 import { closeDescriptor, setNonBlocking } from '../linux/syscalls.js';
 import type { ClientWorkerPlan } from '../protocol/plan.js';
 import { looksLikeTls } from '../core/walls/tlsFailures.js';
-import { halfOpenFailure, type ReconnectPolicy } from '../protocol/worker.js';
+import { halfOpenFailure } from '../protocol/worker.js';
+import type { ClientParts } from './clientParts.js';
 import { ConnectionBook } from './connectionBook.js';
 import { ConnectionTable, DescriptorList } from './connectionTable.js';
+import { Deadlines, patienceMs } from './deadlines.js';
 import { Destinations, type Destination } from './destinations.js';
-import type { Exchange } from './exchange.js';
-import type { Loop } from './loop.js';
 import { Incoming } from './incoming.js';
 import { Answers } from './opening/answers.js';
 import type { OpeningDesk, OpeningHost } from './opening/openingDesk.js';
 import type { ConnectionNames } from './opening/template.js';
-import type { Output } from './output.js';
 import { Proof } from './proof.js';
 import { Backoff, TokenBucket } from './ramp.js';
-import { Refusals } from './refusals.js';
-import type { Stats } from './stats.js';
+import { Refusals, rowPauseMs } from './refusals.js';
 import type { HandshakeStep } from './tls/tlsWire.js';
-import type { ClientTlsParts } from './tls/workerTls.js';
-import type { WebSocketClient } from './websocket/client.js';
 import { hostHeader } from './websocket/clientHandshake.js';
-import type { UpgradeRequests } from './websocket/request.js';
-import type { Wire } from './wire.js';
 
 /** Connects between two looks at the events: about 2 ms at 30 µs each. */
 const connectsPerTurn = 64;
@@ -35,36 +29,9 @@ const closesPerTurn = 512;
 const windowSize = 256;
 /** A blocking connect() to a full accept queue would wait a second for its SYN to be repeated; the loop must hear a stop before. */
 const connectTimeoutMs = 250;
-/** Until a connection must be established, the answer to the WebSocket handshake included. */
-const patienceMs = 30_000;
-/** Until a TLS handshake must be done, since TCP is connected: shorter than the time after which a ramp that stands still ends. */
-const tlsPatienceMs = 10_000;
-/** Until a server must have answered our close frame. */
-const closingPatienceMs = 2_000;
-const sweepPeriodMs = 500;
 const readBytes = 64 * 1024;
-/** Between attempts while the server refuses: its answers to those before are seen first. */
-const rowPauseMs = 10;
 
 const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, closing: 5, securing: 6, opening: 7, openingWebSocket: 8 } as const;
-
-/** What the client needs from its other halves; made by `clientWorker.ts`. */
-export interface ClientParts {
-  loop: Loop;
-  stats: Stats;
-  wire: Wire;
-  /** With TLS: what comes between the connection and its first byte. */
-  tls?: ClientTlsParts | undefined;
-  output: Output;
-  webSockets: WebSocketClient;
-  exchange: Exchange;
-  requests: UpgradeRequests;
-  reconnect: ReconnectPolicy;
-  /** The number of its first connection among those of all workers. */
-  firstConnection: number;
-  /** What is said first, and to keep connections alive; made with this client as its host. */
-  makeOpening(host: OpeningHost): OpeningDesk | undefined;
-}
 
 /** The epoll client: holds as many connections as it was told, and opens and closes them at the rate it was told. */
 export class EpollClient implements OpeningHost {
@@ -77,14 +44,13 @@ export class EpollClient implements OpeningHost {
   private readonly bucket = new TokenBucket(0, performance.now());
   private readonly backoff = new Backoff();
   /** Connections that are not established yet, or that are closing, and until when they may be so. */
-  private readonly deadlines = new Map<number, number>();
+  private readonly deadlines = new Deadlines();
   private target = 0;
   /** As ordered, in connections per second; 0: as fast as possible. */
   private rate = 0;
   private isReached = true;
   /** No connection is opened or closed until the next order. */
   private isFrozen = false;
-  private nextSweepAt = 0;
   private readonly book: ConnectionBook;
   private readonly answers = new Answers();
   private readonly refusals: Refusals;
@@ -166,11 +132,7 @@ export class EpollClient implements OpeningHost {
   /** Opens or closes some. Returns the milliseconds until it has something to do without an event. */
   onTurn(now: number): number {
     const { stats } = this.parts;
-    const dueIn = Math.min(
-      this.proof.onTurn(now),
-      this.desk?.onTurn(now) ?? Number.POSITIVE_INFINITY,
-      this.deadlines.size === 0 ? Number.POSITIVE_INFINITY : this.sweep(now),
-    );
+    const dueIn = Math.min(this.proof.onTurn(now), this.desk?.onTurn(now) ?? Number.POSITIVE_INFINITY, this.deadlines.sweep(now, this.onLate));
     if (this.isFrozen) return dueIn;
     const missing = this.target - this.refusals.givenUp - this.open.length - stats.connecting;
     if (missing < 0 && this.open.length > 0) {
@@ -343,7 +305,7 @@ export class EpollClient implements OpeningHost {
     this.book.opened(fd, now);
     if (state !== states.tcp) {
       stats.connecting++;
-      this.deadlines.set(fd, now + patienceMs);
+      this.deadlines.set(fd, now + patienceMs.established);
     }
     return true;
   }
@@ -390,7 +352,7 @@ export class EpollClient implements OpeningHost {
   /** Begins the TLS handshake of a connection that was watched as connecting. */
   private secure(fd: number): void {
     this.table.set(fd, states.securing);
-    this.deadlines.set(fd, performance.now() + tlsPatienceMs);
+    this.deadlines.set(fd, performance.now() + patienceMs.tls);
     if (this.destinations.of(fd).isLoopback) setNonBlocking(fd);
     this.secured(fd, this.parts.tls!.sessions.begin(fd));
   }
@@ -405,7 +367,7 @@ export class EpollClient implements OpeningHost {
     const destination = this.destinations.of(fd);
     if (destination.isWebSocket) {
       this.table.set(fd, states.handshake);
-      this.deadlines.set(fd, performance.now() + patienceMs);
+      this.deadlines.set(fd, performance.now() + patienceMs.established);
     } else if (this.desk !== undefined) {
       this.table.set(fd, states.opening);
     } else {
@@ -510,7 +472,7 @@ export class EpollClient implements OpeningHost {
       this.leaveOpen(fd, false);
       if (isWebSocket && webSockets.beginClosing(fd)) {
         this.table.set(fd, states.closing);
-        this.deadlines.set(fd, now + closingPatienceMs);
+        this.deadlines.set(fd, now + patienceMs.closing);
       } else {
         this.release(fd);
       }
@@ -518,22 +480,15 @@ export class EpollClient implements OpeningHost {
     // Too many only because some are still connecting: they are closed when they are open.
   }
 
-  private sweep(now: number): number {
-    if (now >= this.nextSweepAt) {
-      this.nextSweepAt = now + sweepPeriodMs;
-      for (const [fd, deadline] of this.deadlines) {
-        if (now < deadline) continue;
-        const state = this.table.get(fd);
-        if (state === states.handshake || state === states.securing) this.fail(fd, state === states.handshake ? 'ETIMEDOUT' : 'tls.timeout');
-        else this.broken(fd);
-      }
-    }
-    return this.nextSweepAt - now;
-  }
+  private readonly onLate = (fd: number): void => {
+    const state = this.table.get(fd);
+    if (state === states.handshake || state === states.securing) this.fail(fd, state === states.handshake ? 'ETIMEDOUT' : 'tls.timeout');
+    else this.broken(fd);
+  };
 
   private release(fd: number): void {
     this.table.set(fd, states.none);
-    if (this.deadlines.size !== 0) this.deadlines.delete(fd);
+    this.deadlines.delete(fd);
     this.destinations.release(fd);
     this.book.closed(fd);
     this.desk?.forget(fd);

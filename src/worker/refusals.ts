@@ -1,5 +1,8 @@
 import type { ReconnectPolicy } from '../protocol/worker.js';
 
+/** Between attempts while the server refuses: its answers to those before are seen first. */
+export const rowPauseMs = 10;
+
 /** A connection that the server ends this soon was never wanted by it. */
 const earlyMs = 2_000;
 /** Failures and early ends in a row, as a share of the target, after which the ramp stops: all workers together then tried 2 % more than was asked for. */

@@ -1,16 +1,15 @@
 import { errnoName, errnos } from '../../linux/errno.js';
+import { Deadlines } from '../deadlines.js';
 import type { HandshakeStep, TlsWire } from './tlsWire.js';
 
 /** Until a peer must have finished its handshake, since it was accepted. */
 const patienceMs = 15_000;
-const sweepPeriodMs = 500;
 /** Handshakes under way at once, each with about 45 kB of OpenSSL's and two descriptors' worth of buffers: 200 MB at most. The others wait in the accept queue. */
 const maximumUnderWay = 4_096;
 
 /** The server's handshakes: bounded in number and in time, so that peers that stop in the middle keep nobody out for long. */
 export class Handshakes {
-  private readonly deadlines = new Map<number, number>();
-  private nextSweepAt = 0;
+  private readonly deadlines = new Deadlines();
 
   constructor(
     private readonly wire: TlsWire,
@@ -37,17 +36,10 @@ export class Handshakes {
 
   /** Returns the milliseconds until it has something to do by itself. */
   onTurn(now: number): number {
-    if (this.deadlines.size === 0) return Number.POSITIVE_INFINITY;
-    if (now >= this.nextSweepAt) {
-      this.nextSweepAt = now + sweepPeriodMs;
-      for (const [fd, deadline] of this.deadlines) {
-        if (now < deadline) continue;
-        this.deadlines.delete(fd);
-        this.onFailure(fd, 'tls.timeout');
-      }
-    }
-    return this.nextSweepAt - now;
+    return this.deadlines.sweep(now, this.onLate);
   }
+
+  private readonly onLate = (fd: number): void => this.onFailure(fd, 'tls.timeout');
 }
 
 /** Among the failures of a worker: what TLS says of a handshake that failed, or the errno. */
