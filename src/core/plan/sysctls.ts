@@ -56,7 +56,8 @@ export const sysctlDefinitions: readonly SysctlDefinition[] = [
     kind: 'number',
     scope: 'global',
     reason: 'open files of the whole machine',
-    target: ({ filesInUse, sockets }) => String(filesInUse + sockets + descriptorHeadroom),
+    // The guard stops a ramp at 95 % of it, so that logins still find files.
+    target: ({ filesInUse, sockets }) => String(Math.ceil((filesInUse + sockets + descriptorHeadroom) / 0.95)),
   },
   {
     key: 'fs.epoll.max_user_watches',
