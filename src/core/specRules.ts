@@ -95,9 +95,15 @@ const rules: ((spec: RunSpec) => FieldProblem[])[] = [
             remedy: 'Give both tls.clientCertificate and tls.clientKey.',
           },
         ],
-  ({ tls, traffic }) =>
-    tls?.park === true && traffic !== undefined
-      ? [{ path: ['tls', 'park'], message: 'A connection whose TLS session was freed can carry no traffic.', remedy: 'Omit tls.park or the traffic.' }]
+  ({ tls, traffic, opening }) =>
+    tls?.park === true && (traffic !== undefined || opening !== undefined)
+      ? [
+          {
+            path: ['tls', 'park'],
+            message: 'A connection whose TLS session was freed can carry neither traffic nor an opening.',
+            remedy: 'Omit tls.park, or the traffic and the opening.',
+          },
+        ]
       : [],
   ({ tls, client }) =>
     tls !== undefined && client === 'stateless'

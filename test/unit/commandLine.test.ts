@@ -73,7 +73,7 @@ const refused: [name: string, args: string[], message: RegExp, remedy: RegExp][]
   ['a version of TLS that is none', ['--tls-min', '1.1'], /tls\.minimumVersion is "1\.1", but must be one of: 1\.2, 1\.3/, /^$/],
   ['a client certificate without its key', ['--tls-client-cert', '/c.pem'], /belong together/, /tls\.clientKey/],
   ['an authority for nothing', ['--tls-ca', '/c.pem', '--tls-insecure'], /no certificate is verified/, /Omit one/],
-  ['traffic over parked connections', ['--tls-park', '--traffic', '64/10s'], /can carry no traffic/, /Omit/],
+  ['traffic over parked connections', ['--tls-park', '--traffic', '64/10s'], /can carry neither traffic/, /Omit/],
   ['TLS without sockets', ['--tls', '--client', 'stateless'], /does not speak TLS/, /sockets/],
   ['a stage that is none', ['--stage', ':5s'], /":5s" is not a valid stage/, /50k@10k:30s/],
   ['traffic that is none', ['--traffic', '64'], /"64" is not a valid traffic setting/, /64\/10s/],
