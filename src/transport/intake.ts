@@ -2,7 +2,7 @@
  * What one relay may send. A healthy run sends a sample of some kB a second and, when it begins, a plan and an event for each worker; a hostile or
  * broken host sends without end, and must fill neither memory nor disk. Everything counts: events, replies, noise and complaints.
  */
-const burstBytes = 24 * 1024 * 1024;
+const burstBytes = 16 * 1024 * 1024;
 /** A sample of a run over 64 hosts has 12 kB. */
 const bytesPerSecond = 16 * 1024;
 /** Ten million connections on a host of 20,000 files a process: 500 workers with three events each, twice over, and ramps of many orders. */
