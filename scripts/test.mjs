@@ -36,7 +36,7 @@ function sumOf(parts) {
 const suites = {
   unit: {
     obstacle: () => undefined,
-    run: () => runSuite({ name: 'unit', files: testFiles('test/unit'), concurrency: 2, limitSeconds: 240 }),
+    run: () => runSuite({ name: 'unit', files: testFiles('test/unit'), concurrency: 2, limitSeconds: 400 }),
   },
   host: {
     obstacle: () => {
@@ -49,8 +49,8 @@ const suites = {
       const files = testFiles('test/host');
       const waiting = files.filter((file) => mostlyWaiting.test(file));
       // Two at a time, on hosts of their own; the others open connections and measure, and must be alone.
-      const first = await runSuite({ name: 'host-waiting', files: waiting, concurrency: 2, limitSeconds: 300, wrap });
-      const second = await runSuite({ name: 'host', files: files.filter((file) => !waiting.includes(file)), concurrency: 1, limitSeconds: 900, wrap });
+      const first = await runSuite({ name: 'host-waiting', files: waiting, concurrency: 2, limitSeconds: 500, wrap });
+      const second = await runSuite({ name: 'host', files: files.filter((file) => !waiting.includes(file)), concurrency: 1, limitSeconds: 1_800, wrap });
       return sumOf([first, second]);
     },
   },
@@ -65,7 +65,7 @@ const suites = {
         // The browser tests drive code-server's page; the desktop build has none.
         files: testFiles('test/vscode/workbench').filter((file) => process.env.VSCODE_TEST !== 'desktop' || file.endsWith('extensionHost.test.ts')),
         concurrency: 1,
-        limitSeconds: 480,
+        limitSeconds: 900,
         env: { ...process.env, C10M_VSIX: vsix },
       });
       if (packed.status === 0) return { ...result, passed: result.passed + 1 };
