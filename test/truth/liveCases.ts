@@ -250,9 +250,9 @@ export const liveCases: readonly TruthCase[] = [
       { figure: 'established.server', source: 'it accepts 50', reported: run.summary?.established.server, independent: 50, boundPercent: 0 },
       { figure: 'exit code', source: 'target not reached', reported: run.summary?.exitCode, independent: 98, boundPercent: 0 },
       {
-        figure: 'wall serverAccept',
+        figure: 'wall serverStopped',
         source: 'its queue is never emptied',
-        reported: run.summary?.walls.filter(({ id }) => id === 'serverAccept').length,
+        reported: run.summary?.walls.filter(({ id }) => id === 'serverStopped').length,
         independent: 1,
         boundPercent: 0,
       },
