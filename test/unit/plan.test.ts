@@ -172,8 +172,8 @@ describe('planRun', () => {
       'cgroupMemory',
       { connections: '50k' },
       hostFacts({ overrides: { cgroup: { memoryMaximumBytes: 200e6, memoryCurrentBytes: 20e6, pidsMaximum: null, pidsCurrent: null } } }),
-      8_585,
-      8_585,
+      13_031,
+      13_031,
     ],
     ['a small accept queue', 'acceptQueue', { connections: '50k', ports: 2, tuning: 'none' }, hostFacts({ sysctls: { 'net.core.somaxconn': '16' } }), 34, 34],
     [
