@@ -100,7 +100,10 @@ async function drawn(dashboard: DashboardPage, snapshot: ToPanel): Promise<numbe
   return page.evaluate(() => (globalThis as unknown as { openedMs: number }).openedMs);
 }
 
-test('a run of 12 hours opens from disk in under 1 s', { timeout: 90_000 }, async (context) => {
+/** Measured: 2 to 3; a fold that copies what it has, or a chart that draws each point, takes many times more. */
+const openedInParses = 6;
+
+test('a run of 12 hours opens from disk in a few times what parsing its lines takes', { timeout: 90_000 }, async (context) => {
   const directory = mkdtempSync(join(tmpdir(), 'c10m-twelve-hours-'));
   try {
     const store = new RunStore(directory);
@@ -108,23 +111,31 @@ test('a run of 12 hours opens from disk in under 1 s', { timeout: 90_000 }, asyn
     const writer = store.create(run);
     for (let second = 0; second < 43_200; second++) writer.append(syntheticSample(second, 600));
     writer.close();
-    const rounds: { readMs: number; drawnMs: number }[] = [];
+    const rounds: { readMs: number; drawnMs: number; parsedMs: number }[] = [];
     for (let round = 0; round < 3; round++) {
       const dashboard = await DashboardPage.open('vscode-dark');
       try {
+        const parsing = performance.now();
+        for (const line of readFileSync(join(store.pathOf(run.id), 'events.ndjson'), 'utf8').split('\n')) if (line !== '') JSON.parse(line);
         const begin = performance.now();
+        const parsedMs = begin - parsing;
         const view = await readRunView(store, run.id);
         const samples = view.samples.snapshot();
         const readMs = performance.now() - begin;
         assert.equal(samples.length, 43_200);
-        rounds.push({ readMs, drawnMs: await drawn(dashboard, { type: 'snapshot', texts: {}, run: view.run, entries: view.entries, samples }) });
+        rounds.push({ readMs, parsedMs, drawnMs: await drawn(dashboard, { type: 'snapshot', texts: {}, run: view.run, entries: view.entries, samples }) });
       } finally {
         await dashboard.close();
       }
     }
-    const together = rounds.map(({ readMs, drawnMs }) => readMs + drawnMs).sort((a, b) => a - b);
-    context.diagnostic(rounds.map(({ readMs, drawnMs }) => `read in ${readMs.toFixed(0)} ms, drawn in ${drawnMs.toFixed(0)} ms`).join('; '));
-    assert.ok(together[1]! < 1_000, `${together[1]!.toFixed(0)} ms (median of 3)`);
+    // A ratio of the same round: an absolute time says what else the machine does.
+    const ratios = rounds.map(({ readMs, drawnMs, parsedMs }) => (readMs + drawnMs) / parsedMs).sort((a, b) => a - b);
+    context.diagnostic(
+      rounds
+        .map(({ readMs, drawnMs, parsedMs }) => `parsed in ${parsedMs.toFixed(0)} ms, read in ${readMs.toFixed(0)} ms, drawn in ${drawnMs.toFixed(0)} ms`)
+        .join('; '),
+    );
+    assert.ok(ratios[1]! < openedInParses, `${ratios[1]!.toFixed(1)} times the parsing (median of 3)`);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
