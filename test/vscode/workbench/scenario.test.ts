@@ -23,7 +23,7 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
     await workbench.pick('TCP');
     await workbench.quickInputTitled('(3/3)').waitFor();
     await workbench.answer('0');
-    await workbench.quickInputTitled('At least one connection is needed').waitFor();
+    await workbench.quickInputTitled('must be a whole number from 1 to 100,000,000').waitFor();
     await workbench.answer('5000');
     await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });
     await screenshot(page, 'plan-dark');
