@@ -189,12 +189,8 @@ export class StatelessClient {
   }
 
   fail(number: number, name: string): void {
-    const { stats } = this.parts;
-    stats.connecting--;
-    stats.fail(name);
-    this.backoff.fail(performance.now());
     this.reset(number);
-    this.release(number);
+    this.failQuietly(number, name);
   }
 
   lose(number: number): void {
@@ -317,6 +313,7 @@ export class StatelessClient {
     else if (state !== states.none) this.loseBy(number, !isReset, isReset);
   }
 
+  /** As `fail`, of a connection that the server knows no more: it is told nothing. */
   private failQuietly(number: number, name: string): void {
     const { stats } = this.parts;
     stats.connecting--;
