@@ -3,28 +3,9 @@ import { suite, test } from 'node:test';
 import { makeRunCertificate } from '../../src/agent/runCertificate.js';
 import type { ClientTls, ServerTls } from '../../src/protocol/tls.js';
 import { clientTls, serverTls } from './support/tlsPeers.js';
-import { clientPlan, freePort, serverPlan, WorkerProcess } from './support/workerProcess.js';
+import { both, clientPlan, freePort, serverPlan, withPair, WorkerProcess } from './support/workerProcess.js';
 
 type Protocol = 'tcp' | 'websocket';
-
-async function withPair(
-  server: WorkerProcess,
-  makeClient: () => WorkerProcess,
-  body: (server: WorkerProcess, client: WorkerProcess) => Promise<void>,
-): Promise<void> {
-  let client: WorkerProcess | undefined;
-  try {
-    await server.ready();
-    client = await makeClient().ready();
-    await body(server, client);
-  } finally {
-    server.kill();
-    client?.kill();
-  }
-}
-
-const both = (worker: WorkerProcess, other: WorkerProcess, count: number) =>
-  worker.until(() => worker.open === count && other.open === count, `${count} open on both sides`);
 
 const rsa = makeRunCertificate('rsa2048', ['localhost']);
 

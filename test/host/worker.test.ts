@@ -6,29 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
-import { clientPlan, freePort, serverPlan, WorkerProcess } from './support/workerProcess.js';
+import { both, clientPlan, freePort, serverPlan, withPair, WorkerProcess } from './support/workerProcess.js';
 
 type Protocol = 'tcp' | 'websocket';
-
-/** Runs a server worker and a client worker and ends both, whatever happens. */
-async function withPair(
-  server: WorkerProcess,
-  makeClient: () => WorkerProcess,
-  body: (server: WorkerProcess, client: WorkerProcess) => Promise<void>,
-): Promise<void> {
-  let client: WorkerProcess | undefined;
-  try {
-    await server.ready();
-    client = await makeClient().ready();
-    await body(server, client);
-  } finally {
-    server.kill();
-    client?.kill();
-  }
-}
-
-const both = (worker: WorkerProcess, other: WorkerProcess, count: number) =>
-  worker.until(() => worker.open === count && other.open === count, `${count} open on both sides`);
 
 const timeWait = (port: number) => {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');

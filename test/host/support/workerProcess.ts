@@ -156,3 +156,24 @@ let nextPort = 10_000 + (process.pid % 400) * 50;
 export function freePort(): number {
   return nextPort++;
 }
+
+/** Runs a server worker and a client worker and ends both, whatever happens. */
+export async function withPair(
+  server: WorkerProcess,
+  makeClient: () => WorkerProcess,
+  body: (server: WorkerProcess, client: WorkerProcess) => Promise<void>,
+): Promise<void> {
+  let client: WorkerProcess | undefined;
+  try {
+    await server.ready();
+    client = await makeClient().ready();
+    await body(server, client);
+  } finally {
+    server.kill();
+    client?.kill();
+  }
+}
+
+/** Resolves when both sides have so many open. */
+export const both = (worker: WorkerProcess, other: WorkerProcess, count: number) =>
+  worker.until(() => worker.open === count && other.open === count, `${count} open on both sides`);
