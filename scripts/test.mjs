@@ -20,8 +20,8 @@ const hostPrograms = {
   '/usr/lib/python3/dist-packages/websockets': 'python3-websockets',
 };
 
-/** Host tests that mostly wait for links, logins and leases: about links that are cut, and about SSH. */
-const mostlyWaiting = /(linkLoss|ssh|sshLinks|support)\.test\.ts$/;
+/** Host tests that mostly wait for links, logins, leases and time limits. */
+const mostlyWaiting = /(linkLoss|linkStops|ssh|sshLinks|support|attacks|failingOutput|exitCodes)\.test\.ts$/;
 
 /** Totals of several runs as one. */
 function sumOf(parts) {
@@ -48,8 +48,8 @@ const suites = {
       const wrap = (command, args) => (isRoot ? [command, args] : asRoot('env', [`PATH=${process.env.PATH}`, command, ...args]));
       const files = testFiles('test/host');
       const waiting = files.filter((file) => mostlyWaiting.test(file));
-      // Two at a time, on hosts of their own; the others open connections and measure, and must be alone.
-      const first = await runSuite({ name: 'host-waiting', files: waiting, concurrency: 2, limitSeconds: 500, wrap });
+      // Three at a time, on hosts of their own; the others open connections and measure, and must be alone.
+      const first = await runSuite({ name: 'host-waiting', files: waiting, concurrency: 3, limitSeconds: 500, wrap });
       const second = await runSuite({ name: 'host', files: files.filter((file) => !waiting.includes(file)), concurrency: 1, limitSeconds: 1_800, wrap });
       return sumOf([first, second]);
     },

@@ -18,7 +18,7 @@ const variants: [name: string, server: Partial<ServerTls>, client: Partial<Clien
   ['TLS 1.2, resumed', { tickets: 1, maximumVersion: '1.2' }, { resume: true }, /^TLSv1\.2 /, 100],
 ];
 
-suite('workers over TLS', { timeout: 120_000 }, () => {
+suite('workers over TLS', { timeout: 120_000, concurrency: 3 }, () => {
   for (const engine of ['epoll', 'node'] as const) {
     for (const [name, ofServer, ofClient, negotiated, minimumResumed] of variants) {
       test(`${engine}, ${name}: up, burst, down, up again, stop`, async () => {

@@ -17,7 +17,7 @@ const timeWait = (port: number) => {
     .filter((line) => line.includes(`:${hex} `) && / 06 /.test(line)).length;
 };
 
-suite('workers on loopback', { timeout: 180_000 }, () => {
+suite('a pair of workers on loopback', { timeout: 180_000, concurrency: 3 }, () => {
   for (const engine of ['epoll', 'node'] as const) {
     for (const protocols of [['tcp'], ['websocket'], ['tcp', 'websocket']] as Protocol[][]) {
       test(`${engine}, ${protocols.join(' and ')}: up, burst, down, up again, stop`, async () => {
@@ -53,6 +53,30 @@ suite('workers on loopback', { timeout: 180_000 }, () => {
     }
   }
 
+  test('a burst to a server that never answers ends, and tells what is missing', async () => {
+    const port = freePort();
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined))).listen(port, '127.0.0.1');
+    const client = new WorkerProcess(clientPlan([{ port, protocol: 'tcp' }]));
+    try {
+      await client.ready();
+      client.send({ type: 'target', connections: 10, rate: 0 });
+      await client.until(() => client.open === 10, '10 open');
+      const burst = await client.burst(1, 100, 1_000);
+      assert.deepEqual([burst.messages, burst.lost], [0, 1_000]);
+      const { tcp, histogram } = await client.conclude(1_000);
+      const { totalCount, maxValue } = decodeFromCompressedBase64(histogram);
+      assert.deepEqual([tcp, totalCount], [{ planned: 1_000, echoed: 0, lost: 0 }, 1_000]);
+      assert.ok(maxValue > 9_500_000, `they count with their age: ${maxValue} µs`);
+    } finally {
+      client.kill();
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    }
+  });
+});
+
+suite('workers on loopback', { timeout: 180_000 }, () => {
   test('the rate is kept, and changes while it runs', async () => {
     const ports = [{ port: freePort(), protocol: 'tcp' as const }];
     await withPair(
@@ -165,28 +189,6 @@ suite('workers on loopback', { timeout: 180_000 }, () => {
         assert.equal(client.stats?.lost, 0);
       },
     );
-  });
-
-  test('a burst to a server that never answers ends, and tells what is missing', async () => {
-    const port = freePort();
-    const sockets: Socket[] = [];
-    const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined))).listen(port, '127.0.0.1');
-    const client = new WorkerProcess(clientPlan([{ port, protocol: 'tcp' }]));
-    try {
-      await client.ready();
-      client.send({ type: 'target', connections: 10, rate: 0 });
-      await client.until(() => client.open === 10, '10 open');
-      const burst = await client.burst(1, 100, 1_000);
-      assert.deepEqual([burst.messages, burst.lost], [0, 1_000]);
-      const { tcp, histogram } = await client.conclude(1_000);
-      const { totalCount, maxValue } = decodeFromCompressedBase64(histogram);
-      assert.deepEqual([tcp, totalCount], [{ planned: 1_000, echoed: 0, lost: 0 }, 1_000]);
-      assert.ok(maxValue > 9_500_000, `they count with their age: ${maxValue} µs`);
-    } finally {
-      client.kill();
-      for (const socket of sockets) socket.destroy();
-      silent.close();
-    }
   });
 
   test('lost connections are counted and opened again', async () => {

@@ -6,12 +6,13 @@ import { LineSplitter } from '../../../src/files/lines.js';
 import { encodeLine } from '../../../src/protocol/lines.js';
 import { workerMessageSchema, type ClientMessages, type WorkerCommand, type WorkerMessage, type WorkerStats } from '../../../src/protocol/worker.js';
 
-const entry = fileURLToPath(new URL('../../../src/worker.ts', import.meta.url));
+/** What is deployed is what is tested; it also begins a second sooner than the sources do. */
+const entry = fileURLToPath(new URL('../../../dist/host/worker.cjs', import.meta.url));
 const patienceMs = 20_000;
 
 type Burst = Extract<WorkerMessage, { type: 'burstDone' }>;
 
-/** A real worker process, run from its source. End it in a `finally`. */
+/** A real worker process of the build. End it in a `finally`. */
 export class WorkerProcess {
   readonly messages: WorkerMessage[] = [];
   stats: WorkerStats | undefined;
@@ -19,7 +20,7 @@ export class WorkerProcess {
   private readonly child: ChildProcessByStdio<Writable, Readable, null>;
 
   constructor(configuration: Extract<WorkerCommand, { type: 'configure' }>, environment: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, ['--import', 'tsx', entry], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } });
+    this.child = spawn(process.execPath, [entry], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } });
     const lines = new LineSplitter((line) => {
       const message = v.parse(workerMessageSchema, JSON.parse(line));
       if (message.type === 'stats') this.stats = message;

@@ -25,6 +25,8 @@ export interface WallCase {
   stopsWhenNamed?: boolean;
   /** Takes its seconds waiting, in a namespace of its own: such cases run at the same time. */
   waits?: boolean;
+  /** Left to `npm run test:walls`, so that `npm test` stays short; a wall of its kind is in both. */
+  isLong?: boolean;
   /** A run that has to see by itself that it will never reach its target. */
   endsWithinSeconds?: number;
   /** True: in the host's own namespace, since the key is global. */
@@ -118,6 +120,7 @@ export const quick = ['--hold', '2s', '--isolation', 'host', '--tuning', 'none']
 export const wallCases: WallCase[] = [
   {
     wall: 'nofile',
+    isLong: true,
     title: 'one server worker with 6,000 files',
     waits: true,
     args: ['--connections', 'max', '--ports', '1', '--worker-nofile', '6000', ...quick],
@@ -163,6 +166,7 @@ export const wallCases: WallCase[] = [
   {
     wall: 'readOnlySysctl',
     beside: ['acceptQueue'],
+    isLong: true,
     title: 'the same with /proc/sys read-only',
     args: ['--connections', '5000', '--ports', '1', '--hold', '2s', '--isolation', 'host', '--tuning', 'apply'],
     isPredictable: true,
@@ -174,6 +178,7 @@ export const wallCases: WallCase[] = [
   },
   {
     wall: 'synBacklog',
+    isLong: true,
     title: 'half-open connections of strangers, queue of 64',
     args: ['--connections', '4000', '--ports', '1', '--rate', '800', ...quick],
     isPredictable: true,
@@ -267,6 +272,7 @@ export const wallCases: WallCase[] = [
   },
   {
     wall: 'cpu',
+    isLong: true,
     title: 'a rate that no host of this size makes',
     args: ['--connections', '300000', '--rate', '5M', '--hold', '1s', '--isolation', 'host', '--tuning', 'none'],
     isPredictable: true,
@@ -295,6 +301,7 @@ export const wallCases: WallCase[] = [
   },
   {
     wall: 'nrOpen',
+    isLong: true,
     title: 'fs.nr_open 6,000, below the limit of the login',
     args: ['--connections', 'max', '--ports', '1', ...quick],
     isPredictable: true,
@@ -315,6 +322,7 @@ export const wallCases: WallCase[] = [
   },
   {
     wall: 'epollWatches',
+    isLong: true,
     title: 'fs.epoll.max_user_watches 12,000',
     // As a user of its own: root's other programs keep theirs.
     args: ['--connections', 'max', ...quick],
@@ -326,6 +334,7 @@ export const wallCases: WallCase[] = [
   },
   {
     wall: 'tupleFull',
+    isLong: true,
     title: 'strangers on 180 of 200 local ports of half the sources',
     args: ['--connections', '4000', '--ports', '1', '--rate', '800', ...quick],
     isPredictable: false,
