@@ -38,7 +38,7 @@ function readInput(reader: CommandReader): void {
   const bytes = Buffer.alloc(64 * 1024);
   const count = readSync(standardInput, bytes);
   if (count === 0) process.exit(0);
-  reader.push(bytes.subarray(0, count));
+  reader.writeBytes(bytes.subarray(0, count));
 }
 
 function fail(error: unknown): never {

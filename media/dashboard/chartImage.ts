@@ -18,7 +18,7 @@ const swatchWidth = 24;
 export async function chartImage(chart: HTMLCanvasElement, title: string, legend: readonly ImageLegend[]): Promise<Blob> {
   const canvas = document.createElement('canvas');
   const context = canvas.getContext('2d');
-  if (context === null) throw new Error(text('The browser gives no canvas.'));
+  if (context === null) throw new Error(text('The browser provides no canvas.'));
   const scale = devicePixelRatio;
   const [width, height] = [chart.width / scale, chart.height / scale];
   const { fontFamily } = getComputedStyle(document.body);

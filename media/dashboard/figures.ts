@@ -32,7 +32,7 @@ export function phaseText({ phases, link, summary }: PanelRun): string {
   if (link !== 'saved') return phase ?? text('starting');
   if (phase === undefined && summary === undefined) return text('did not begin');
   if (summary !== undefined) return summary.verdict;
-  return phase !== undefined && isFinal(phase) ? phase : text('no end seen');
+  return phase !== undefined && isFinal(phase) ? phase : text('incomplete');
 }
 
 export function figuresOf(run: PanelRun): Figures {

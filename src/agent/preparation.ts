@@ -84,7 +84,7 @@ export function settlePlan(order: RunOrder, facts: HostFacts, waited: boolean, s
   });
 }
 
-/** The first wall stands at nothing: told before anything is changed or started. */
+/** The first wall stands at nothing: reported before anything is changed or started. */
 export function refuse(plan: Plan, story: RunStory): never {
   const wall = firstWall(plan);
   if (wall === undefined) throw new HumanError('Not one connection fits.');

@@ -83,7 +83,7 @@ export class Relay {
     }
     const command = parsed.output;
     try {
-      const value = await this.obey(command);
+      const value = await this.answerCommand(command);
       if (value !== undefined && 'id' in command && command.id !== undefined) this.write({ type: 'reply', id: command.id, ok: true, value });
     } catch (error) {
       if (!(error instanceof HumanError)) process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
@@ -92,7 +92,7 @@ export class Relay {
   }
 
   /** Undefined: the supervisor answers itself. */
-  private async obey(command: ReceivedCommand): Promise<unknown> {
+  private async answerCommand(command: ReceivedCommand): Promise<unknown> {
     switch (command.type) {
       case 'probe':
         return probeHost(this.agentPath, command.isolation, collectOuterFacts(this.agentPath, command.servers === true));
@@ -221,7 +221,7 @@ export class Relay {
   private async attach(runId: string, fromSeq: number): Promise<{ runId: string }> {
     const run = this.state.run(runId);
     if (run.readOrder() === undefined) {
-      throw new HumanError(`This host knows no run ${runId}.`, { code: 'usage', remedy: 'It was fetched and forgotten, or ran as another user.' });
+      throw new HumanError(`There is no run ${runId} on this host.`, { code: 'usage', remedy: 'It was fetched and forgotten, or ran as another user.' });
     }
     await this.follow(run, fromSeq);
     return { runId };

@@ -3,7 +3,7 @@ import { SummaryBuilder, type RunEnd } from '../core/figures/summary.js';
 import type { Phase, RunEvent, RunEventBody, Summary } from '../protocol/events.js';
 import { Spool } from './spool.js';
 
-/** What is told of a run: each event goes to the spool first, then into the summary, then to those who follow. */
+/** What a run reports: each event goes to the spool first, then into the summary, then to those who follow. */
 export class RunStory {
   readonly spool: Spool;
   private readonly builder = new SummaryBuilder();
@@ -31,7 +31,7 @@ export class RunStory {
 
   emit(body: RunEventBody): RunEvent {
     const event = this.spool.append(body);
-    this.builder.observe(event);
+    this.builder.observeEvent(event);
     this.publish(event);
     return event;
   }

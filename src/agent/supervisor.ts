@@ -40,7 +40,7 @@ const answerMs = 1_000;
 const stopAnswerMs = 250;
 const drainGracePerConnectionMs = 0.03;
 const leaseCheckMs = 500;
-/** Workers tell their counts each 250 ms. */
+/** Workers report their counts each 250 ms. */
 const statsIntervalMs = 350;
 const diskPollMs = 1_000;
 /** The end of a run that nobody follows waits this long for a full disk. */
@@ -60,7 +60,7 @@ export class Supervisor {
   private waitedSeconds = 0;
   /** Undone when the run ends, the last first: its workers are drained, its processes ended, its keys restored. */
   private readonly onHost = new Scope();
-  /** Undone when all is told: who watches over the run, and who follows it. */
+  /** Undone when all is reported: who watches over the run, and who follows it. */
   private readonly keepers = new Scope();
   /** What the orders of a user do; there are none before workers are there. */
   private carryOut: (order: RunningOrder) => unknown = () => {
@@ -101,7 +101,7 @@ export class Supervisor {
     const attachments = await Attachments.listen(
       this.run.socketName,
       (seq) => this.story.spool.linesFrom(seq),
-      (order) => this.obey(order),
+      (order) => this.answerOrder(order),
     );
     this.keepers.defer(() => attachments.close());
     this.story.followWith((event) => attachments.publish(event));
@@ -213,7 +213,7 @@ export class Supervisor {
       ...(spec.attach === undefined ? {} : { attached: attachTarget(spec, facts) }),
       emit: (event) => story.emit(event),
       onLost: (reason) => this.stop({ verdict: 'failed', reason }),
-      onStats: (worker) => control.observe(worker),
+      onStats: (worker) => control.observeWorker(worker),
       onProcesses,
     });
     const orders = new Orders(pool, (event) => story.emit(event));
@@ -228,7 +228,7 @@ export class Supervisor {
     const stop = (end: EarlyEnd) => this.stop(end);
     const control = new RampControl({ story, spec, plan, facts, pool, orders, sampler, signal, clock: monotonicClock, readGuard, stop });
     this.onHost.defer(() => this.drain(pool, control));
-    this.carryOut = (order) => this.give(order, orders);
+    this.carryOut = (order) => this.applyOrder(order, orders);
     await pool.start(this.order.role === 'whole' ? withRoom(plan, roomOf(spec, facts, this.sysctls)) : plan, signal);
     return control;
   }
@@ -240,10 +240,10 @@ export class Supervisor {
     if (this.story.phase === 'ramping') await control.takeFreshSample();
     // The last messages are on their way: what became of them is known a moment after the end.
     await pool.concludeMessages(wasStopped ? stopAnswerMs : answerMs);
-    // While the connections are there still, so that what is told last is not of their closing.
+    // While the connections are there still, so that what is reported last is not of their closing.
     if (this.story.phase === 'holding') await control.takeFreshSample();
     if (['starting', 'ramping', 'holding'].includes(this.story.phase ?? '')) this.story.enter('draining', this.end.reason);
-    // A worker that died took connections with it: the others have a moment to tell how many.
+    // A worker that died took connections with it: the others have a moment to report how many.
     if (this.end.verdict === 'failed') {
       await sleep(statsIntervalMs);
       await control.takeFreshSample();
@@ -256,7 +256,7 @@ export class Supervisor {
     warnOfNeighbours(this.story);
   }
 
-  /** Tells the end. Returns whether the host is as it was. */
+  /** Reports the end. Returns whether the host is as it was. */
   private conclude({ keys, left }: Restored): boolean {
     const hostRestored = left?.length === 0 && keys !== undefined && keys.every((key) => key.outcome !== 'refused');
     if (this.story.spool.lost > 0) this.story.log('warn', `${this.story.spool.lost} events were lost because the disk of the host was full.`);
@@ -272,7 +272,7 @@ export class Supervisor {
     while (!this.story.spool.isFlushed && !isFollowed() && performance.now() < deadline) await sleep(diskPollMs);
   }
 
-  private obey(order: SupervisorOrder): unknown {
+  private answerOrder(order: SupervisorOrder): unknown {
     this.lastHeartbeat = performance.now();
     if (order.type === 'heartbeat') return undefined;
     if (order.type === 'stop') {
@@ -282,7 +282,7 @@ export class Supervisor {
     return this.carryOut(order);
   }
 
-  private give(order: RunningOrder, orders: Orders): unknown {
+  private applyOrder(order: RunningOrder, orders: Orders): unknown {
     if (this.story.phase !== 'ramping' && this.story.phase !== 'holding') throw this.tooEarly();
     if (order.type === 'burst') return orders.burst(order.messages, order.bytes);
     if (order.type === 'removeAll') return orders.removeAll();

@@ -56,7 +56,7 @@ export function planText(plan: Plan): string {
     key.current.replaceAll('\t', ' '),
     '→',
     key.target,
-    `(${key.scope === 'netns' ? "the run's namespace" : 'the whole machine, put back afterwards'})`,
+    `(${key.scope === 'netns' ? "the run's namespace" : 'the whole machine, restored afterwards'})`,
   ]);
   return [
     table(rows),

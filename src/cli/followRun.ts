@@ -5,7 +5,7 @@ import type { Summary } from '../protocol/events.js';
 import type { Run } from '../run/run.js';
 import { notSaved } from '../run/runRecord.js';
 import { onOutputClosed, print, printError } from './output.js';
-import { obeyLines } from './orders.js';
+import { submitLines } from './orders.js';
 import type { RunView } from './plainView.js';
 import { problemLines } from './problemLines.js';
 import { followSignals } from './signals.js';
@@ -30,7 +30,7 @@ export async function followRun(run: Run, begin: (signal: AbortSignal) => Promis
   const releaseSignals = followSignals(run, abort);
   view?.begin(run, stop);
   onOutputClosed(stop);
-  const releaseOrders = orders ? obeyLines(process.stdin, run, stop, (text) => printError(`c10m: ${text}\n`)) : () => undefined;
+  const releaseOrders = orders ? submitLines(process.stdin, run, stop, (text) => printError(`c10m: ${text}\n`)) : () => undefined;
   try {
     const summary = await begin(abort.signal);
     view?.end();

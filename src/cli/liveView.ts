@@ -23,7 +23,7 @@ const messagesShown = 5;
 /** A message is cut after so many lines: figures and keys must stay in sight. */
 const linesOfMessage = 4;
 
-/** A terminal that does not tell its size is a usual one. */
+/** A terminal that does not report its size is a usual one. */
 function terminalSize(): { columns: number; rows: number } {
   return { columns: process.stdout.columns || 100, rows: process.stdout.rows || 24 };
 }
@@ -40,7 +40,7 @@ export class LiveView implements RunView {
   private readonly onKey = (bytes: Buffer) => {
     const text = bytes.toString('utf8');
     // What is pasted, or typed fast, comes at once; an escape sequence is one key.
-    for (const key of text.startsWith('\u001b') ? [text] : text) this.obey(key);
+    for (const key of text.startsWith('\u001b') ? [text] : text) this.handleKey(key);
   };
 
   progress(text: string): void {
@@ -74,7 +74,7 @@ export class LiveView implements RunView {
     }
   }
 
-  private obey(key: string): void {
+  private handleKey(key: string): void {
     const { run } = this;
     if (run === undefined) return;
     // In raw mode Ctrl-C is a key: it goes the way of the signal.
@@ -82,7 +82,7 @@ export class LiveView implements RunView {
       process.kill(process.pid, 'SIGINT');
       return;
     }
-    if (this.prompt.take(key)) {
+    if (this.prompt.acceptKey(key)) {
       this.draw();
       return;
     }

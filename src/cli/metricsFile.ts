@@ -12,7 +12,7 @@ export class MetricsFile {
   constructor(
     private readonly path: string,
     private readonly labels: { run: string; host: string },
-    private readonly tell: (text: string) => void,
+    private readonly warn: (text: string) => void,
   ) {}
 
   /** Throws what node:fs throws when the path cannot be written. */
@@ -20,7 +20,7 @@ export class MetricsFile {
     this.rewrite(null);
   }
 
-  /** A sample that cannot be written is left out and told once: the run goes on. */
+  /** A sample that cannot be written is left out and reported once: the run goes on. */
   write(sample: Sample): void {
     if (this.isFinished) return;
     this.last = sample;
@@ -41,7 +41,7 @@ export class MetricsFile {
     } catch (error) {
       if (this.isTold) return;
       this.isTold = true;
-      this.tell(`${this.path} could not be written: ${messageOf(error)}. The run goes on.`);
+      this.warn(`${this.path} could not be written: ${messageOf(error)}. The run goes on.`);
     }
   }
 

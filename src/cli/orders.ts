@@ -103,9 +103,9 @@ export async function giveOrder(order: Order, run: OrderedRun, stop: () => void)
 
 /**
  * Obeys one order a line, each after the one before, until the input ends; the run goes on without it. What is wrong with an
- * order is told by `complain` and changes nothing. Lines that begin with # are notes. Returns what lets go of the input.
+ * order is reported through `complain` and changes nothing. Lines that begin with # are notes. Returns what lets go of the input.
  */
-export function obeyLines(input: Readable, run: OrderedRun, stop: () => void, complain: (text: string) => void): () => void {
+export function submitLines(input: Readable, run: OrderedRun, stop: () => void, complain: (text: string) => void): () => void {
   const lines = createInterface({ input });
   let last: Promise<void> = run.reached('ramping');
   let waiting = 0;
@@ -145,7 +145,7 @@ export class OrderPrompt {
   }
 
   /** True when the key was meant for the prompt. */
-  take(key: string): boolean {
+  acceptKey(key: string): boolean {
     if (this.typed === undefined) {
       if (key !== ':') return false;
       this.typed = '';

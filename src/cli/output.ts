@@ -16,7 +16,7 @@ let isTold = false;
  */
 export function guardOutput(): void {
   process.stdout.on('error', fail);
-  // Nobody is left to be told.
+  // Nobody is left to read it.
   process.stderr.on('error', () => undefined);
 }
 

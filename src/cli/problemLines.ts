@@ -23,7 +23,7 @@ export function problemLines(summary: Summary, spec: RunSpec): string[] {
     lines.push('It is not known that the host was restored. Look, and restore it, with: c10m host restore');
   for (const key of summary.keys)
     if (key.outcome === 'refused')
-      lines.push(`${plainLine(key.key)} could not be put back: it is ${plainLine(key.now ?? 'unreadable')}, it was ${plainLine(key.original)}.${byHand(key)}`);
+      lines.push(`${plainLine(key.key)} could not be restored: it is ${plainLine(key.now ?? 'unreadable')}, it was ${plainLine(key.original)}.${byHand(key)}`);
   for (const threshold of summary.thresholds)
     if (!threshold.passed) lines.push(`The threshold ${threshold.expression} does not hold: it is ${formatThresholdValue(threshold)}.`);
   return lines;

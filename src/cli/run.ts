@@ -53,7 +53,7 @@ export function viewFor({ json, plain }: { json: boolean; plain: boolean }): Run
   return canRedraw(process.stdout.isTTY, process.env.TERM) && !plain ? new LiveView() : new PlainView();
 }
 
-/** Written once before anything begins, so that a path that cannot be written is told at once. */
+/** Written once before anything begins, so that a path that cannot be written is reported at once. */
 function metricsFileOf(path: string, run: string, hostName: string): MetricsFile {
   const file = new MetricsFile(path, { run, host: hostName }, (text) => printError(`c10m: ${text}\n`));
   try {
@@ -64,7 +64,7 @@ function metricsFileOf(path: string, run: string, hostName: string): MetricsFile
   return file;
 }
 
-/** A path that cannot be written is told before anything begins, not after hours. What is there stays until the run has ended. */
+/** A path that cannot be written is reported before anything begins, not after hours. What is there stays until the run has ended. */
 function checkWritable(path: string, option: string): void {
   const isNew = !existsSync(path);
   try {

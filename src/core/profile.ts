@@ -158,7 +158,7 @@ export function profileTextOf(spec: RunSpec): string {
   return `${JSON.stringify(Object.fromEntries(differing), undefined, 2)}\n`;
 }
 
-/** A profile is three levels deep; its parser goes as deep as it is told to, and would end in an overflow of the stack. */
+/** A profile is three levels deep; its parser goes as deep as it is allowed to, and would end in an overflow of the stack. */
 const maximumNesting = 64;
 
 /** The deepest that brackets can be nested in a text, whether or not they are in strings. */

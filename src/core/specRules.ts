@@ -47,7 +47,7 @@ const rules: ((spec: RunSpec) => FieldProblem[])[] = [
           {
             path: ['isolation'],
             message: "A client without sockets needs a network namespace of the run's own.",
-            remedy: 'Leave out the isolation "host", or use the client "sockets".',
+            remedy: 'Omit the isolation "host", or use the client "sockets".',
           },
         ]
       : [],
@@ -57,7 +57,7 @@ const rules: ((spec: RunSpec) => FieldProblem[])[] = [
           {
             path: ['clientHosts'],
             message: 'A client without sockets runs on the host of the server.',
-            remedy: 'Leave out the client hosts, or use the client "sockets".',
+            remedy: 'Omit the client hosts, or use the client "sockets".',
           },
         ]
       : [],

@@ -33,7 +33,7 @@ export function formatBytes(bytes: number): string {
   return `${sign}${value.toFixed(digits)} ${units[unit]!}`;
 }
 
-/** Bytes of one end in kB (1,000 bytes), as the 2014 figures of 10.5 and 15.5 were told. */
+/** Bytes of one end in kB (1,000 bytes), as the 2014 figures of 10.5 and 15.5 were stated. */
 export function formatKilobytesPerEnd(bytes: number | null): string {
   return bytes === null ? '–' : `${hundredths.format(bytes / 1000)} kB`;
 }

@@ -3,7 +3,7 @@ import { htmlText } from '../core/foreignText.js';
 export interface ChartLine {
   label: string;
   values: readonly (number | null)[];
-  /** Told apart without colour too. */
+  /** Distinguishable without colour too. */
   dash?: string;
   color: string;
 }

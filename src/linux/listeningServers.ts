@@ -92,7 +92,7 @@ function endpointKey({ address, port }: { address: string; port: number }): stri
   return `${address} ${port}`;
 }
 
-/** The systemd unit, and the name or id of a container (Docker, containerd, Podman, LXC, systemd-nspawn), that `/proc/PID/cgroup` tells. */
+/** The systemd unit, and the name or id of a container (Docker, containerd, Podman, LXC, systemd-nspawn), that `/proc/PID/cgroup` names. */
 export function parseControlGroup(text: string): { unit?: string; container?: string } {
   const paths = text.split('\n').map((line) => line.split(':').slice(2).join(':'));
   const unit = paths.map((path) => /\/([^/]+\.service)(?:\/|$)/.exec(path)?.[1]).find((name) => name !== undefined && !name.startsWith('user@'));

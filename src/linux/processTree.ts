@@ -105,12 +105,12 @@ export async function endDescendants(ancestry: Ancestry, timeoutMs: number): Pro
 
 /** Descriptors that a process needs for its own moments: one that is this near to its limit cannot accept. */
 const spareDescriptors = 2;
-/** Looked at several times a second: of more processes it would cost more than it tells. */
+/** Looked at several times a second: of more processes it would cost more than it shows. */
 const maximumCounted = 64;
 
 /**
  * Open files of these processes together, and the limit of the first that may open no more. Undefined of very many processes, and before
- * Linux 6.2, where the size of `/proc/PID/fd` is not told and it would have to be listed.
+ * Linux 6.2, where the size of `/proc/PID/fd` is not reported and it would have to be listed.
  */
 export function openFilesOf(pids: readonly number[]): { open: number; full?: number } | undefined {
   if (pids.length > maximumCounted) return undefined;

@@ -97,7 +97,7 @@ const peerBytes = new Uint8Array(28);
 const peerLength = new Int32Array(1);
 const peerLengthBytes = new Uint8Array(peerLength.buffer);
 
-/** As acceptConnection; `peerAddress` then tells whose it is. */
+/** As acceptConnection; `peerAddress` then says whose it is. */
 export function acceptWithPeer(listener: number): number {
   peerLength[0] = peerBytes.length;
   return libc().accept4(listener, peerBytes, peerLengthBytes, nonBlocking | closeOnExec);

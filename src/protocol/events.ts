@@ -178,7 +178,7 @@ export const sampleSchema = v.object({
   tls: v.optional(tlsSampleSchema),
   /** A run over several hosts: what each of them holds, by its name. */
   hosts: v.optional(v.record(v.string(), v.object({ server: natural, client: natural, availableBytes: v.number() }))),
-  /** What walls are recognised by beside the counts, so that a saved run can be judged again; absent while there is nothing to tell. */
+  /** What walls are recognised by beside the counts, so that a saved run can be judged again; absent while there is nothing to report. */
   evidence: v.optional(evidenceSchema),
 });
 export type Sample = v.InferOutput<typeof sampleSchema>;

@@ -18,7 +18,7 @@ export const listeningServerSchema = v.object({
   pids: v.array(v.number()),
   /** Of systemd, such as `redis-server.service`. */
   unit: v.optional(v.string()),
-  /** What its control group tells of a container: name or id. */
+  /** What its control group says of a container: name or id. */
   container: v.optional(v.string()),
   endpoints: v.array(v.object({ address: v.string(), port: v.number() })),
   /** Its limit of open files (`/proc/PID/limits`); 0 where it cannot be read. */

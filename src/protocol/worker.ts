@@ -81,7 +81,7 @@ export const workerCommandSchema = v.variant('type', [
   v.object({ type: v.literal('freeze') }),
   /** Send stats at once; a client adds what became of its messages. */
   v.object({ type: v.literal('report') }),
-  /** Client: plan no more messages, wait so long for those under way, then tell by stats what became of all (`concluded`). */
+  /** Client: plan no more messages, wait so long for those under way, then report in the stats what became of all (`concluded`). */
   v.object({ type: v.literal('conclude'), graceMs: natural }),
   /** Client: have the other side asked whether it knows each open connection; what it does not know fails as `halfOpen` and is opened again. */
   v.object({ type: v.literal('prove') }),

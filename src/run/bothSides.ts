@@ -5,11 +5,11 @@ import type { RunSpec } from '../protocol/spec.js';
 import type { Part } from './combine.js';
 import { mergeSamples } from './mergeSamples.js';
 
-/** A host has told what was missed within this time: no more than its lease, a sample a second. */
+/** A host has reported what was missed within this time: no more than its lease, a sample a second. */
 const catchUpMs = 1_500;
-/** Hosts that held equally long begin to close within this time of each other; one that closes alone is told as it is. */
+/** Hosts that held equally long begin to close within this time of each other; one that closes alone is shown as it is. */
 const passingMs = 3_000;
-/** Two hosts tell the same moment within this time; less than the second until the next sample. */
+/** Two hosts report the same moment within this time; less than the second until the next sample. */
 const hearingMs = 700;
 
 /** The run over several hosts whose sides are put together. */
@@ -46,7 +46,7 @@ export class BothSides {
     this.catchUp = {};
   }
 
-  /** To be called when the server's host has told a sample: those of the clients' hosts are at most a second older. */
+  /** To be called when the server's host has reported a sample: those of the clients' hosts are at most a second older. */
   sample(): void {
     const { run } = this;
     const { phase, target } = run.now();
@@ -56,17 +56,17 @@ export class BothSides {
     const merged = mergedOf(server.name, server.report.last, clients);
     const isFalling = merged.established.server < this.lastServer;
     this.lastServer = merged.established.server;
-    const tell = () => {
+    const emit = () => {
       const sample = run.emit({ ...merged, phase: run.now().phase ?? phase, target }) as Sample;
       if (this.isWhole()) this.checkHalfOpen(sample, clients);
     };
     if (phase !== 'holding' || !isFalling) {
-      tell();
+      emit();
       return;
     }
-    // The server may see the end of the connections before the clients' hosts have told that they close them.
+    // The server may see the end of the connections before the clients' hosts have reported that they close them.
     this.timer = setTimeout(() => {
-      if (this.isStillHolding(clients)) tell();
+      if (this.isStillHolding(clients)) emit();
     }, hearingMs);
   }
 
@@ -74,7 +74,7 @@ export class BothSides {
     clearTimeout(this.timer);
   }
 
-  /** To be called when all hosts are done and before the whole run is: what each has told last, its final counts of messages among it. */
+  /** To be called when all hosts are done and before the whole run is: what each has reported last, its final counts of messages among it. */
   last(): void {
     clearTimeout(this.timer);
     const { phase, target } = this.run.now();
@@ -89,7 +89,7 @@ export class BothSides {
     return isHolding() && !this.isPassingToDrain(clients, 'holding') && isHolding();
   }
 
-  /** After a gap the hosts tell at once what was missed; beside each other these samples would be of different times. */
+  /** After a gap the hosts report at once what was missed; beside each other these samples would be of different times. */
   private isCatchingUp(): boolean {
     if (this.catchUp === undefined) return false;
     this.catchUp.firstAt ??= performance.now();
@@ -109,7 +109,7 @@ export class BothSides {
     return false;
   }
 
-  /** What a host told last is still so: it is within reach, and its connections are not being closed. */
+  /** What a host reported last is still so: it is within reach, and its connections are not being closed. */
   private isWhole(): boolean {
     const parts = this.run.parts();
     const isThere = ({ link, report }: Part) => link.state.is === 'following' && (report.phase === 'ramping' || report.phase === 'holding');
@@ -118,7 +118,7 @@ export class BothSides {
 
   private checkHalfOpen(sample: Sample, clients: readonly Part[]): void {
     const { run } = this;
-    const finding = this.halfOpen.observe(sample, run.walls().length > 0);
+    const finding = this.halfOpen.observeSample(sample, run.walls().length > 0);
     if (finding === undefined) return;
     if (finding === 'prove') {
       run.emit({ type: 'log', level: 'warn', text: describeProof(sample) });

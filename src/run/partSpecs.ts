@@ -8,7 +8,7 @@ export interface PartPlans {
   clients: Plan[];
 }
 
-/** The server host holds until the clients are done and it is told so; its own lease still protects it. This is the longest hold there is. */
+/** The server host holds until the clients are done and it is stopped; its own lease still protects it. This is the longest hold there is. */
 const serverHoldSeconds = 7 * 86_400;
 
 /** The spec of one host's part. Host isolation: the hosts must reach each other. */

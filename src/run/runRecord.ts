@@ -1,7 +1,7 @@
 import { HumanError } from '../core/errors.js';
 import { judgedSummary, type RunEnd, SummaryBuilder } from '../core/figures/summary.js';
 import { advance } from '../core/phases.js';
-import { changed, type ModelChange, newModel, observe, phaseOf, type RunModel, type RunNotice } from '../core/run/model.js';
+import { withChange, type ModelChange, newModel, observeEvent, phaseOf, type RunModel, type RunNotice } from '../core/run/model.js';
 import type { RunRecording } from '../history/recording.js';
 import type { Phase, RunEvent, RunEventBody, Summary } from '../protocol/events.js';
 import type { RunSpec } from '../protocol/spec.js';
@@ -48,11 +48,11 @@ export class RunRecord {
   /** An event as a host, or the disk, has it. What was seen already is passed over. */
   accept(received: RunEvent | RunNotice): void {
     const event = received.type === 'summary' ? { ...received, summary: judgedSummary(received.summary, this.spec) } : received;
-    const change = observe(this.current, event);
+    const change = observeEvent(this.current, event);
     if (change === undefined) return;
-    this.current = changed(this.current, change);
+    this.current = withChange(this.current, change);
     if ('seq' in event) {
-      this.builder.observe(event);
+      this.builder.observeEvent(event);
       this.recording?.append(event);
     } else if (event.type === 'unseen') this.recording?.end(event.summary);
     for (const listener of this.listeners) listener(event, change);
@@ -98,7 +98,7 @@ export class RunRecord {
 /** What is wrong with a run that has ended and is not on the disk; undefined: it is. */
 export function notSaved({ model, directory }: { model: RunModel; directory: string }): HumanError | undefined {
   if (model.unsaved === undefined) return undefined;
-  return new HumanError(`The run is not saved whole in ${directory}: ${model.unsaved}.`, {
+  return new HumanError(`The run is not saved completely in ${directory}: ${model.unsaved}.`, {
     remedy: `The host keeps all of it, as one of the last that nobody fetched. With room on this disk, fetch it with: c10m runs follow ${model.runId}`,
   });
 }

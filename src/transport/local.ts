@@ -7,7 +7,7 @@ import { laptopEnvironment, type LaptopEnvironment } from './environment.js';
 import { StreamRelayChannel, type RelayStreams } from './relayChannel.js';
 import { findLocalNode, type NodeRuntime } from './runtime.js';
 
-/** A relay that was told to end has this long before it is killed: it ends in some ms, and a stop must be over within 2 s. Its supervisor lives on by itself. */
+/** A relay that was ordered to end has this long before it is killed: it ends in some ms, and a stop must be over within 2 s. Its supervisor lives on by itself. */
 const endGraceMs = 400;
 
 /** Whether *This machine* can be a host: the engine is made of Linux calls. */

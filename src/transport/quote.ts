@@ -2,7 +2,7 @@ import { HumanError } from '../core/errors.js';
 
 /** One argument for a POSIX shell. The only way anything enters a shell's text. */
 export function shellQuoted(text: string): string {
-  if (text.includes('\0')) throw new HumanError('A text with a zero byte cannot be given to a shell.');
+  if (text.includes('\0')) throw new HumanError('A string with a zero byte cannot be passed to a shell.');
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 

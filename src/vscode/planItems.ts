@@ -38,7 +38,7 @@ export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
     },
     ...(wall === undefined ? [] : [{ label: text('First wall: {0} at {1}', wall.title, formatCount(wall.atAfterTuning ?? 0)), detail: wall.evidence }]),
     {
-      label: globals.length === 0 ? text('Nothing changes on the whole host') : text('{0} settings of the whole host change and are put back', globals.length),
+      label: globals.length === 0 ? text('Nothing changes on the whole host') : text('{0} settings of the whole host change and are restored', globals.length),
       detail:
         globals.length === 0
           ? text('kernel settings are set inside the namespace only')

@@ -32,7 +32,7 @@ interface CurrentBurst extends BurstOrder {
 }
 
 /**
- * Sends M messages of S bytes over each open connection and tells when all came back. All of them are planned for the moment in which the
+ * Sends M messages of S bytes over each open connection and reports when all came back. All of them are planned for the moment in which the
  * burst begins: what waits behind others is counted with its wait.
  */
 export class Bursts implements EchoUser, ConnectionObserver {

@@ -44,7 +44,7 @@ export class CommandReader {
     }, reject);
   }
 
-  push(bytes: Buffer): void {
+  writeBytes(bytes: Buffer): void {
     this.lines.write(bytes);
   }
 }

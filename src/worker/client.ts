@@ -33,7 +33,7 @@ const readBytes = 64 * 1024;
 
 const states = { none: 0, connecting: 1, handshake: 2, tcp: 3, webSocket: 4, closing: 5, securing: 6, opening: 7, openingWebSocket: 8 } as const;
 
-/** The epoll client: holds as many connections as it was told, and opens and closes them at the rate it was told. */
+/** The epoll client: holds as many connections as ordered, and opens and closes them at the rate ordered. */
 export class EpollClient implements OpeningHost {
   readonly open: DescriptorList;
   readonly proof: Proof;
@@ -93,7 +93,7 @@ export class EpollClient implements OpeningHost {
   }
 
   /** True once after the target was reached. */
-  takeReached(): boolean {
+  takeTargetReached(): boolean {
     if (this.isReached || this.open.length !== this.target) return false;
     this.isReached = true;
     return true;
@@ -144,7 +144,7 @@ export class EpollClient implements OpeningHost {
     const pause = this.backoff.dueIn(now);
     if (pause > 0) return Math.min(dueIn, pause);
     const wanted = this.refusals.allowance(Math.min(missing, room, connectsPerTurn));
-    const allowed = this.bucket.take(wanted, now);
+    const allowed = this.bucket.takeTokens(wanted, now);
     for (let count = 0; count < allowed; count++) if (!this.openOne(now)) break;
     if (this.isBlocked() || (allowed === missing && this.open.length + stats.connecting >= this.target - this.refusals.givenUp)) return dueIn;
     if (wanted < Math.min(missing, room) && this.backoff.dueIn(now) === 0) return Math.min(dueIn, rowPauseMs);
@@ -301,7 +301,7 @@ export class EpollClient implements OpeningHost {
     const { loop, stats } = this.parts;
     if (!loop.epoll.add(fd, flags)) return this.giveUp(fd, 'epoll_ctl', destination, now);
     this.table.set(fd, state);
-    this.destinations.take(fd, destination);
+    this.destinations.assignDestination(fd, destination);
     this.book.opened(fd, now);
     if (state !== states.tcp) {
       stats.connecting++;

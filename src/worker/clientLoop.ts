@@ -8,7 +8,7 @@ import { ownCpuMicroseconds, type Stats } from './stats.js';
 export interface LoopedClient {
   setTarget(connections: number, rate: number): void;
   freeze(): void;
-  takeReached(): boolean;
+  takeTargetReached(): boolean;
   /** Returns the milliseconds until it wants to be called again. */
   onTurn(now: number): number;
 }
@@ -39,13 +39,13 @@ export function runClientLoop(parts: ClientLoopParts): WorkerRun {
     onTurn: (now) => {
       const clientDueIn = client.onTurn(now);
       stats.mark(now);
-      if (client.takeReached()) stats.hurry();
+      if (client.takeTargetReached()) stats.hurry();
       const messagesDueIn = messages.onTurn(now);
       if (messages.takeConcluded()) reportAll(now);
       else if (stats.dueIn(now) <= 0) report(now);
       return Math.max(0, Math.min(clientDueIn, messagesDueIn, stats.dueIn(now)));
     },
-    onInput: (bytes) => (bytes.length === 0 ? process.exit(0) : reader.push(bytes)),
+    onInput: (bytes) => (bytes.length === 0 ? process.exit(0) : reader.writeBytes(bytes)),
   });
   channel.send({ type: 'ready', pids: [process.pid], nofile: parts.nofile });
   return {

@@ -56,7 +56,7 @@ export class MessageDesk {
         (fd) => client.isWebSocket(fd),
         (message) => this.parts.send(message),
       );
-      exchange.observe(this.bursts);
+      exchange.addObserver(this.bursts);
     }
     this.bursts.order(order, this.isConcluding);
   }

@@ -17,7 +17,7 @@ import { plainWire } from './wire.js';
 
 export type ClientConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'client' }>;
 
-/** Runs a client until it is told to stop or its supervisor is gone. */
+/** Runs a client until it is ordered to stop or its supervisor is gone. */
 export async function runClient(configuration: ClientConfiguration, channel: WorkerChannel, reader: CommandReader): Promise<WorkerRun> {
   const { plan, websocketPath, tls, websocket = {}, opening, secrets = {}, reconnect = 'backoff', firstConnection = 0 } = configuration;
   const subprotocols = [...(websocket.subprotocols ?? []), ...(opening?.subprotocols ?? [])];

@@ -38,7 +38,7 @@ const treeDutyShare = 0.02;
 export function runCommandServer(configuration: ServerConfiguration, channel: WorkerChannel, reader: CommandReader): WorkerRun {
   const nofile = setNofile(configuration.plan.nofile);
   const server = new CommandServer(configuration, channel, nofile);
-  process.stdin.on('data', (bytes: Buffer) => reader.push(bytes));
+  process.stdin.on('data', (bytes: Buffer) => reader.writeBytes(bytes));
   const endAndExit = () => void server.end().then(() => process.exit(0));
   process.stdin.on('end', endAndExit);
   process.on('SIGTERM', endAndExit);
@@ -92,7 +92,7 @@ class CommandServer {
       configuration.attached === undefined
         ? new OwnedProcesses({
             ...startOf(configuration, this.keyFiles),
-            onOutput: (stream, bytes) => this.output[stream].push(bytes),
+            onOutput: (stream, bytes) => this.output[stream].writeBytes(bytes),
             onEnd: (how) => this.fail(new HumanError(`The command ${how}.${this.words()}`)),
           })
         : this.attach(configuration.attached);
@@ -130,7 +130,7 @@ class CommandServer {
     this.filesBefore = openFilesOf(this.pids)?.open ?? 0;
     // Its counts before the first connection, for whoever begins with `ready`.
     this.report();
-    if (isAttached) this.tellState('before');
+    if (isAttached) this.reportState('before');
     this.sendReady();
     setInterval(() => this.tick(), tickMs);
   }
@@ -159,7 +159,7 @@ class CommandServer {
   }
 
   /** What an attached server holds before and after the run, for whoever reads its log. */
-  private tellState(when: 'before' | 'after'): void {
+  private reportState(when: 'before' | 'after'): void {
     const { attached } = this.configuration;
     if (attached === undefined) return;
     const bytes = this.pids.reduce((sum, pid) => sum + (readProcessMemory(pid)?.privateBytes ?? 0), 0);
@@ -172,7 +172,7 @@ class CommandServer {
   async settle(): Promise<void> {
     if (this.configuration.attached === undefined || this.connections === undefined) return;
     for (const deadline = performance.now() + settleMs; performance.now() < deadline && this.connections.read().open > 0;) await sleep(50);
-    this.tellState('after');
+    this.reportState('after');
   }
 
   /** Ends the command and all that it started. */

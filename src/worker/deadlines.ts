@@ -27,7 +27,7 @@ export class Deadlines {
     if (this.deadlines.size !== 0) this.deadlines.delete(fd);
   }
 
-  /** Tells those whose time is over, twice a second. Returns the milliseconds until it wants to be called again. */
+  /** Notifies those whose time is over, twice a second. Returns the milliseconds until it wants to be called again. */
   sweep(now: number, onLate: (fd: number) => void): number {
     if (this.deadlines.size === 0) return Number.POSITIVE_INFINITY;
     if (now >= this.nextSweepAt) {

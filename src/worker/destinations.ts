@@ -67,7 +67,7 @@ export class Destinations {
     return undefined;
   }
 
-  take(fd: number, destination: Destination): void {
+  assignDestination(fd: number, destination: Destination): void {
     if (fd >= this.chosen.length) this.chosen = grown(this.chosen, fd, Uint16Array);
     this.chosen[fd] = destination.index;
     destination.used++;

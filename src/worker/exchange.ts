@@ -71,7 +71,7 @@ export class Exchange {
     this.users[purpose] = undefined;
   }
 
-  observe(observer: ConnectionObserver): void {
+  addObserver(observer: ConnectionObserver): void {
     this.observers.push(observer);
   }
 

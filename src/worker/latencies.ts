@@ -8,7 +8,7 @@ export type RecordAge = (ageMs: number, messages: number) => void;
 
 /**
  * Latencies of one worker's messages, each exactly once: an echoed one with the time since it was planned, another one with its age when its
- * connection ended. Those that are still under way are added, with their age so far, to what is told.
+ * connection ended. Those that are still under way are added, with their age so far, to what is reported.
  */
 export class Latencies {
   private readonly recorded = emptyHistogram();
@@ -19,7 +19,7 @@ export class Latencies {
     this.recorded.recordValueWithCount(microseconds(ageMs), messages);
   }
 
-  /** Base64 of the compressed histogram in microseconds; `addPending` tells the messages that are under way. */
+  /** Base64 of the compressed histogram in microseconds; `addPending` includes the messages that are under way. */
   encode(addPending: (record: RecordAge) => void): string {
     this.whole.reset();
     this.whole.add(this.recorded);

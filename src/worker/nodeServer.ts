@@ -36,7 +36,7 @@ export async function runNodeServer(configuration: ServerConfiguration, channel:
   setInterval(() => {
     if (stats.dueIn(performance.now()) <= 0) report();
   }, tickMs);
-  process.stdin.on('data', (bytes: Buffer) => reader.push(bytes));
+  process.stdin.on('data', (bytes: Buffer) => reader.writeBytes(bytes));
   process.stdin.on('end', () => process.exit(0));
   channel.send({ type: 'ready', pids: [process.pid], nofile });
   report();

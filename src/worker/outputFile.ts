@@ -23,7 +23,7 @@ export class OutputFile {
     this.fd = path === undefined ? undefined : openSync(path, 'w', 0o600);
   }
 
-  push(bytes: Buffer): void {
+  writeBytes(bytes: Buffer): void {
     this.splitter.write(bytes);
     if (this.fd === undefined || this.isClosed || this.written >= maximumFileBytes) return;
     const part = bytes.subarray(0, maximumFileBytes - this.written);

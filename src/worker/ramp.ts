@@ -20,7 +20,7 @@ export class TokenBucket {
   }
 
   /** Takes up to `wanted` tokens and returns how many there were. */
-  take(wanted: number, now: number): number {
+  takeTokens(wanted: number, now: number): number {
     if (this.rate === 0) return wanted;
     this.fill(now);
     // A token is whole at 1 − 10⁻⁹: sums of fractions of milliseconds come out just below.

@@ -10,7 +10,7 @@ import { plainWire } from './wire.js';
 
 export type ServerConfiguration = Extract<WorkerCommand, { type: 'configure'; role: 'server' }>;
 
-/** Runs the engine `epoll` until it is told to stop or its supervisor is gone. */
+/** Runs the engine `epoll` until it is ordered to stop or its supervisor is gone. */
 export async function runEpollServer(configuration: ServerConfiguration, channel: WorkerChannel, reader: CommandReader): Promise<WorkerRun> {
   const { plan, websocketPath, tls } = configuration;
   const nofile = setNofile(plan.nofile);
@@ -33,7 +33,7 @@ export async function runEpollServer(configuration: ServerConfiguration, channel
       if (stats.dueIn(now) <= 0) report();
       return Math.max(0, Math.min(server.onTurn(now), stats.dueIn(now)));
     },
-    onInput: (bytes) => (bytes.length === 0 ? process.exit(0) : reader.push(bytes)),
+    onInput: (bytes) => (bytes.length === 0 ? process.exit(0) : reader.writeBytes(bytes)),
   });
   channel.send({ type: 'ready', pids: [process.pid], nofile });
   return {

@@ -6,7 +6,7 @@ import type { TlsStats } from '../protocol/tls.js';
 const movingPeriodMs = 250;
 const idlePeriodMs = 1_000;
 
-/** Counts of a ramp are noted this often, and told with the next stats: some periods of them, two numbers each. */
+/** Counts of a ramp are noted this often, and reported with the next stats: some periods of them, two numbers each. */
 const markPeriodMs = 50;
 const maximumMarks = 2 * 64;
 
@@ -16,7 +16,7 @@ export interface Counters {
   open: number;
 }
 
-/** Cumulative counters of a worker, and when they are due to be told. */
+/** Cumulative counters of a worker, and when they are due to be reported. */
 export class Stats {
   readonly tcp: Counters = { opened: 0, closed: 0, open: 0 };
   readonly websocket: Counters = { opened: 0, closed: 0, open: 0 };

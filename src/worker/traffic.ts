@@ -64,7 +64,7 @@ export class SteadyTraffic implements EchoUser, ConnectionObserver {
     this.timer = openTimer(this.tickMs);
     parts.epoll.add(this.timer, epollIn);
     parts.exchange.enter(purposes.traffic, this, configuration.bytes);
-    parts.exchange.observe(this);
+    parts.exchange.addObserver(this);
   }
 
   /** True when the event was the timer's. */

@@ -49,7 +49,7 @@ test('each message of a burst is planned, and then echoed, lost or unanswered; e
     (fd) => fd === 7,
     (message) => message.type === 'burstDone' && done.push({ messages: message.messages, lost: message.lost }),
   );
-  exchange.observe(bursts);
+  exchange.addObserver(bursts);
   bursts.order({ order: 1, messages: 4, bytes: 10 });
   assert.deepEqual([stats.tcpPlan.planned, stats.websocketPlan.planned], [8, 4]);
   exchange.receivedBytes(5, 25);

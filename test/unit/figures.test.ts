@@ -31,7 +31,7 @@ test('the phase that a dashboard shows', () => {
     [run('live', ['probing', 'ramping']), 'ramping'],
     [run('lost', ['holding']), 'holding'],
     [run('saved', []), 'did not begin'],
-    [run('saved', ['probing', 'holding']), 'no end seen'],
+    [run('saved', ['probing', 'holding']), 'incomplete'],
     [run('saved', ['holding', 'restoring', 'finished']), 'finished'],
     [run('saved', ['holding'], 'failed'), 'failed'],
     [run('saved', [], 'failed'), 'failed'],

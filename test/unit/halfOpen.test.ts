@@ -16,7 +16,7 @@ const times = (count: number, changes: SampleChanges) => Array.from({ length: co
 function answers(samples: SampleChanges[], engine = 'epoll', isExplained = false): string[] {
   const watch = new HalfOpenWatch(engine);
   return samples.flatMap((changes, index) => {
-    const answer = watch.observe(sample({ t: index * 1_000, ...changes }), isExplained);
+    const answer = watch.observeSample(sample({ t: index * 1_000, ...changes }), isExplained);
     return answer === undefined ? [] : [`${index} ${answer === 'prove' ? answer : answer.id}`];
   });
 }
@@ -52,7 +52,7 @@ describe('connections that only the clients know', () => {
     const watch = new HalfOpenWatch('epoll');
     const netstat = { 'TcpExt.ListenOverflows': 3_871, 'TcpExt.TCPReqQFullDoCookies': 3_151 };
     const texts = Array.from({ length: 8 }, (_value, round) => times(7, at(3_000 + round, 4_000, round * 10, { netstat }))).flat();
-    const told = texts.map((changes, index) => watch.observe(sample({ t: index, ...changes }), true)).find((answer) => typeof answer === 'object');
+    const told = texts.map((changes, index) => watch.observeSample(sample({ t: index, ...changes }), true)).find((answer) => typeof answer === 'object');
     assert.deepEqual(told, {
       id: 'halfOpen',
       text: "995 connections are known to the clients only, after 50 such were opened again; the server's kernel counts ListenOverflows 3,871, TCPReqQFullDoCookies 3,151",

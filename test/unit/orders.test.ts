@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
-import { obeyLines, type OrderedRun, OrderPrompt, parseOrder, type Order } from '../../src/cli/orders.js';
+import { submitLines, type OrderedRun, OrderPrompt, parseOrder, type Order } from '../../src/cli/orders.js';
 import { HumanError } from '../../src/core/errors.js';
 import type { Phase } from '../../src/protocol/events.js';
 import { newModel } from '../../src/core/run/model.js';
@@ -46,7 +46,7 @@ describe('orders to a running run', () => {
     const { run, given, enter } = fakeRun();
     const input = new PassThrough();
     const complaints: string[] = [];
-    const release = obeyLines(
+    const release = submitLines(
       input,
       run,
       () => given.push('stop'),
@@ -69,10 +69,10 @@ describe('orders to a running run', () => {
   it('opens a line with ":", edits it, and closes it with Escape', () => {
     const submitted: string[] = [];
     const prompt = new OrderPrompt((text) => submitted.push(text));
-    assert.equal(prompt.take('q'), false);
-    for (const key of [':', 'a', 'd', 'x', '\u007f', 'd', ' 5', '\u001b[A', '\r']) assert.equal(prompt.take(key), true);
+    assert.equal(prompt.acceptKey('q'), false);
+    for (const key of [':', 'a', 'd', 'x', '\u007f', 'd', ' 5', '\u001b[A', '\r']) assert.equal(prompt.acceptKey(key), true);
     assert.equal(prompt.text, undefined);
-    for (const key of [':', 'x', '\u001b']) prompt.take(key);
+    for (const key of [':', 'x', '\u001b']) prompt.acceptKey(key);
     assert.equal(prompt.text, undefined);
     assert.deepEqual(submitted, ['add 5']);
   });

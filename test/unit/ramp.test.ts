@@ -10,7 +10,7 @@ test('a bucket gives its rate, never more than a tenth of a second at once, and 
     let sum = 0;
     let most = 0;
     for (let step = 1; step * stepMs <= seconds * 1000; step++) {
-      const taken = bucket.take(1_000_000, step * stepMs);
+      const taken = bucket.takeTokens(1_000_000, step * stepMs);
       sum += taken;
       most = Math.max(most, taken);
     }
@@ -24,7 +24,7 @@ test('a bucket gives its rate, never more than a tenth of a second at once, and 
   assert.ok(Math.abs(bucket.dueIn(60) - 40) < 1e-9);
   assert.equal(bucket.dueIn(100), 0);
   bucket.setRate(0, 100);
-  assert.deepEqual([bucket.take(64, 100), bucket.dueIn(100)], [64, 0]);
+  assert.deepEqual([bucket.takeTokens(64, 100), bucket.dueIn(100)], [64, 0]);
 });
 
 test('a back-off doubles from 10 ms to a second and is forgotten after 64 successes in a row', () => {

@@ -67,7 +67,7 @@ function host(input: SpecInput, limits: { client?: number; server?: number; guar
   const emit = (body: RunEventBody): RunEvent => {
     const event = { seq: events.length + 1, t: clock.now(), ...body } as RunEvent;
     events.push(event);
-    builder.observe(event);
+    builder.observeEvent(event);
     return event;
   };
   emit({ type: 'hello', runId: 'a', startedAt: '2026-11-23T05:00:00.000Z', agentVersion: '0', supervisorPid: 1, spec });

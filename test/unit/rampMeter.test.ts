@@ -28,12 +28,12 @@ suite('the meter of a ramp', () => {
     const meter = new RampMeter();
     meter.begin([client('a', 990, 0), client('b', 900, 0)], 1_000);
     // a: 100 each tenth; b: 50, and then 150, told late and all at once.
-    meter.observe(client('a', 1_300, 300, { marks: [1_100, 100, 1_200, 200] }));
+    meter.observeWorker(client('a', 1_300, 300, { marks: [1_100, 100, 1_200, 200] }));
     assert.deepEqual(meter.takeRates(), [], 'b has told nothing yet');
-    meter.observe(client('b', 1_250, 275, { marks: [1_100, 50, 1_200, 200] }));
+    meter.observeWorker(client('b', 1_250, 275, { marks: [1_100, 50, 1_200, 200] }));
     assert.deepEqual(meter.takeRates().map(Math.round), [1_500, 2_500]);
-    meter.observe(client('a', 1_350, 350));
-    meter.observe(client('b', 1_350, 425));
+    meter.observeWorker(client('a', 1_350, 350));
+    meter.observeWorker(client('b', 1_350, 425));
     assert.deepEqual(meter.takeRates().map(Math.round), [2_500]);
     assert.deepEqual(meter.takeRates(), []);
   });
@@ -42,8 +42,8 @@ suite('the meter of a ramp', () => {
     const meter = new RampMeter();
     const server = (cpuMicroseconds: number): MeteredWorker => ({ ...client('s', 1_000, 500, { cpuMicroseconds }), role: 'server' });
     meter.begin([client('a', 990, 100, { cpuMicroseconds: 5_000 }), server(7_000)], 1_000);
-    meter.observe(client('a', 1_400, 300, { marks: [1_300, 300] }));
-    meter.observe(client('a', 2_000, 300));
+    meter.observeWorker(client('a', 1_400, 300, { marks: [1_300, 300] }));
+    meter.observeWorker(client('a', 2_000, 300));
     const reading = meter.reading([client('a', 2_000, 300, { cpuMicroseconds: 9_000 }), server(10_000)]);
     assert.deepEqual(reading, { seconds: 0.3, opened: 200, cpuMicroseconds: 7_000 });
     assert.equal(meter.takeRates().length, 3, 'no tenth after the last connection');
@@ -54,7 +54,7 @@ suite('the meter of a ramp', () => {
     meter.begin([client('a', 0, 0)], 0);
     let rates = 0;
     for (let second = 1; second <= 60; second++) {
-      meter.observe(client('a', second * 1_000, second * 100));
+      meter.observeWorker(client('a', second * 1_000, second * 100));
       rates += meter.takeRates().length;
     }
     assert.equal(rates, 100);

@@ -35,7 +35,7 @@ function named({ input = { connections: '100k' }, facts = {}, samples, evidence 
   const recogniser = new WallRecogniser(planRun(specFromInput(input), host), host);
   return samples
     .map((changes, index) => sample({ t: index * 1_000, ...changes }))
-    .flatMap((one) => recogniser.observe(one, { blocked: [], ...evidence }))
+    .flatMap((one) => recogniser.observeSample(one, { blocked: [], ...evidence }))
     .map((wall) => {
       assert.ok(wall.evidence.length > 10 && wall.remedy.length > 10, wall.id);
       return wall.id;
@@ -322,16 +322,16 @@ describe('WallRecogniser', () => {
 
   it('tells what raising the wall of a ceiling run would give', () => {
     const { recogniser, samples } = recorded('memory');
-    const [memory] = samples.flatMap((one) => recogniser.observe(one, one.evidence));
+    const [memory] = samples.flatMap((one) => recogniser.observeSample(one, one.evidence));
     assert.match(
       memory!.remedy,
       /more memory.* Each further GiB gives about 112,\d{3} connections\. The next wall that is known stands at 22,776,000: Processes and threads\.$/,
     );
     const files = new WallRecogniser(planRun(specFromInput({ connections: 'max', ports: 1 }), limitedFacts()), limitedFacts());
-    const [nofile] = files.observe(sample(counts(19_500)), blocked('EMFILE', 'socket'));
+    const [nofile] = files.observeSample(sample(counts(19_500)), blocked('EMFILE', 'socket'));
     assert.match(nofile!.remedy, /hard limit of open files .* The next wall that is known stands at [\d,]+: /);
     const aimed = new WallRecogniser(planRun(specFromInput({ connections: 10_000 }), limitedFacts()), limitedFacts());
-    const [other] = aimed.observe(sample(counts(9_000)), blocked('EMFILE', 'socket'));
+    const [other] = aimed.observeSample(sample(counts(9_000)), blocked('EMFILE', 'socket'));
     assert.doesNotMatch(other!.remedy, /next wall/, 'only a run to the ceiling asks that');
   });
 
@@ -339,7 +339,7 @@ describe('WallRecogniser', () => {
     const { recogniser, samples } = recorded('healthyTcp');
     assert.ok(samples.some((one) => one.established.server === 100_000));
     assert.deepEqual(
-      samples.flatMap((one) => recogniser.observe(one, one.evidence)),
+      samples.flatMap((one) => recogniser.observeSample(one, one.evidence)),
       [],
     );
   });
@@ -353,7 +353,7 @@ describe('WallRecogniser', () => {
   for (const [name, expected] of recordings) {
     it(`names what stopped a recorded run: ${name}`, () => {
       const { recogniser, samples } = recorded(name);
-      const walls = samples.flatMap((one) => recogniser.observe(one, one.evidence));
+      const walls = samples.flatMap((one) => recogniser.observeSample(one, one.evidence));
       assert.deepEqual(
         walls.map(({ id }) => id),
         expected,

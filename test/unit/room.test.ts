@@ -22,7 +22,7 @@ function fill(plan: Plan, total: number): Map<number, number> {
     for (let fd = 0; fd < shares[index]!; fd++) {
       const destination = destinations.choose();
       if (destination === undefined) break;
-      destinations.take(fd, destination);
+      destinations.assignDestination(fd, destination);
       perPort.set(destination.plan.port, (perPort.get(destination.plan.port) ?? 0) + 1);
     }
   });

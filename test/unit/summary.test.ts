@@ -26,7 +26,7 @@ function summaryOf(input: SpecInput, samples: SampleChanges[], end: Partial<RunE
     { type: 'phase', seq: 5, t: 3_000, phase: 'holding' },
     ...samples.slice(-1).map((changes) => sample({ seq: 6, t: 4_000, target: plan.connections, phase: 'holding', ...changes })),
   ];
-  for (const event of events) builder.observe(event);
+  for (const event of events) builder.observeEvent(event);
   return builder.build({ ...finished, ...end });
 }
 
@@ -76,11 +76,11 @@ describe('SummaryBuilder', () => {
       [1, 500, 10_000],
     ];
     for (const [seconds, count, cpuMicroseconds] of stages) {
-      builder.observe({ type: 'phase', seq: 1, t: 0, phase: 'ramping' });
-      builder.observe(sample({ ramp: { seconds: 0, opened: 0, cpuMicroseconds: 0 } }));
-      builder.observe(sample({ ramp: { seconds, opened: count, cpuMicroseconds } }));
-      builder.observe({ type: 'phase', seq: 1, t: 0, phase: 'holding' });
-      builder.observe(sample({ phase: 'holding', ramp: { seconds, opened: count, cpuMicroseconds } }));
+      builder.observeEvent({ type: 'phase', seq: 1, t: 0, phase: 'ramping' });
+      builder.observeEvent(sample({ ramp: { seconds: 0, opened: 0, cpuMicroseconds: 0 } }));
+      builder.observeEvent(sample({ ramp: { seconds, opened: count, cpuMicroseconds } }));
+      builder.observeEvent({ type: 'phase', seq: 1, t: 0, phase: 'holding' });
+      builder.observeEvent(sample({ phase: 'holding', ramp: { seconds, opened: count, cpuMicroseconds } }));
     }
     const { rampSeconds, connectRate, cpuMicrosecondsPerConnection } = builder.build(finished);
     assert.deepEqual([rampSeconds, connectRate.mean, cpuMicrosecondsPerConnection], [3, 500, 20]);
@@ -122,9 +122,9 @@ describe('SummaryBuilder', () => {
   it('judges a ramp that still goes on', () => {
     const builder = new SummaryBuilder();
     const spec = specFromInput({ connections: 15_000, thresholds: ['connectRate.mean>1k'] });
-    builder.observe({ type: 'hello', seq: 1, t: 0, runId: 'r', startedAt: '', agentVersion: '', supervisorPid: 1, spec });
-    builder.observe({ type: 'phase', seq: 2, t: 250, phase: 'ramping' });
-    builder.observe(sample({ seq: 3, t: 1_250, ...counts(1_900, 2_000), ramp: { seconds: 1, opened: 2_000, cpuMicroseconds: 56_000 } }));
+    builder.observeEvent({ type: 'hello', seq: 1, t: 0, runId: 'r', startedAt: '', agentVersion: '', supervisorPid: 1, spec });
+    builder.observeEvent({ type: 'phase', seq: 2, t: 250, phase: 'ramping' });
+    builder.observeEvent(sample({ seq: 3, t: 1_250, ...counts(1_900, 2_000), ramp: { seconds: 1, opened: 2_000, cpuMicroseconds: 56_000 } }));
     const { connectRate, rampSeconds, thresholds } = builder.build(finished);
     assert.deepEqual([connectRate.mean, rampSeconds, thresholds[0]!.passed], [2_000, 1, true]);
   });

@@ -3,7 +3,7 @@ import { latencyOf } from '../../core/figures/latency.js';
 import type { Sample } from '../../protocol/events.js';
 import type { ClientMessages } from '../../protocol/worker.js';
 
-/** Percentiles of the messages of all clients together. `isPart`: those of other hosts are still to be added, so the histogram is told too. */
+/** Percentiles of the messages of all clients together. `isPart`: those of other hosts are still to be added, so the histogram is reported too. */
 export function mergedLatency(clients: readonly { messages: ClientMessages | undefined }[], isPart: boolean): Sample['latency'] {
   let merged: Histogram | undefined;
   let unanswered = 0;

@@ -9,7 +9,7 @@ interface PendingOrder {
   beganAt: number;
 }
 
-/** What the user orders while a run is on: more or fewer connections, another rate, a burst. Each order is told with its elapsed time. */
+/** What the user orders while a run is on: more or fewer connections, another rate, a burst. Each order is reported with its elapsed time. */
 export class Orders {
   target = 0;
   /** Connections per second that are asked for; 0: as fast as possible. */
@@ -58,7 +58,7 @@ export class Orders {
     return { target: 0 };
   }
 
-  /** Not an order of the user: told by the log of whoever found that the two sides differ. */
+  /** Not an order of the user: reported in the log by whoever found that the two sides differ. */
   prove(): null {
     this.pool.prove();
     return null;
@@ -115,7 +115,7 @@ export class Orders {
   }
 
   private accept(order: PendingOrder['order'], text: string): void {
-    // An order that is not carried out any more must not be told as done when a later one is.
+    // An order that is not carried out any more must not be reported as done when a later one is.
     const isReplaced = (other: PendingOrder) => (other.order === 'rate') === (order === 'rate');
     for (const { beganAt, ...other } of this.pending.filter(isReplaced))
       this.emit({ type: 'order', ...other, state: 'replaced', elapsedMs: performance.now() - beganAt });

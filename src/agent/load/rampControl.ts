@@ -40,7 +40,7 @@ export interface RampRun {
   facts: HostFacts;
   pool: Pick<WorkerPool, 'all' | 'servers' | 'clients' | 'capacity' | 'refresh' | 'prove'>;
   orders: Pick<Orders, 'target' | 'rate' | 'aim' | 'freeze' | 'keepOpen' | 'reached' | 'takeChange'>;
-  sampler: Pick<Sampler, 'observe' | 'sample' | 'takeBaseline' | 'refreshProcesses' | 'beginRamp' | 'beginDrain'>;
+  sampler: Pick<Sampler, 'observeWorker' | 'sample' | 'takeBaseline' | 'refreshProcesses' | 'beginRamp' | 'beginDrain'>;
   signal: AbortSignal;
   clock: Clock;
   readGuard: () => GuardReading;
@@ -58,7 +58,7 @@ export class RampControl {
   private beganAt: number;
   /** What made the guard stop the ramp. */
   private alarm: GuardAlarm | undefined;
-  /** It is told only with counts from after the stop, so that its wall stands at what is open then. */
+  /** It is reported only with counts from after the stop, so that its wall stands at what is open then. */
   private isAlarmTold = false;
   private isClosed = false;
   private readonly stale = new Set<string>();
@@ -71,9 +71,9 @@ export class RampControl {
     this.halfOpen = new HalfOpenWatch(plan.engine);
   }
 
-  /** A worker has told its counts. */
-  observe(worker: Worker): void {
-    this.sampler.observe(worker);
+  /** A worker has reported its counts. */
+  observeWorker(worker: Worker): void {
+    this.sampler.observeWorker(worker);
   }
 
   /** All stages of the run. Rejects when it is stopped meanwhile. */
@@ -111,7 +111,7 @@ export class RampControl {
     this.sampler.beginDrain();
   }
 
-  /** A sample of counts that all workers have told just now. */
+  /** A sample of counts that all workers have reported just now. */
   async takeFreshSample(): Promise<void> {
     await this.run.pool.refresh();
     if (!this.isClosed) this.takeSample();
@@ -129,7 +129,7 @@ export class RampControl {
     if (phase === undefined || isFinal(phase) || phase === 'restoring') return;
     const evidence = this.evidence();
     const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...toldEvidence(evidence) }) as Sample;
-    for (const wall of this.recogniser.observe(sample, evidence)) story.emit({ type: 'wall', wall });
+    for (const wall of this.recogniser.observeSample(sample, evidence)) story.emit({ type: 'wall', wall });
     this.reportStale(sample.staleWorkers ?? []);
     this.checkHalfOpen(sample);
     this.checkThresholds();
@@ -148,7 +148,7 @@ export class RampControl {
   private checkHalfOpen(sample: Sample): void {
     const { pool, story } = this.run;
     if (pool.servers.length === 0 || pool.clients.length === 0) return;
-    const finding = this.halfOpen.observe(sample, this.recogniser.hasNamed);
+    const finding = this.halfOpen.observeSample(sample, this.recogniser.hasNamed);
     if (finding === undefined) return;
     if (finding !== 'prove') {
       for (const wall of this.recogniser.name(finding, sample)) story.emit({ type: 'wall', wall });
@@ -179,7 +179,7 @@ export class RampControl {
       await this.run.clock.sleep(pollMs, signal);
       const { established, opened, failed } = totalsOf(pool.all);
       const now = this.run.clock.now();
-      const end = progress.observe(now, { target: orders.target, established, opened, failed: failed.total });
+      const end = progress.observeCounts(now, { target: orders.target, established, opened, failed: failed.total });
       const idleMs = progress.idleMs(now);
       const clientsDone = pool.clients.every((worker) => worker.isDone);
       // The server of a run over several hosts counts on its own host.
@@ -250,19 +250,19 @@ export class RampControl {
       this.alarm = alarm;
       orders.freeze();
       story.log('warn', `The ramp stopped by itself to keep the host usable: ${alarm.evidence}.`);
-      void this.tellAlarm();
+      void this.reportAlarm();
     } else if (story.phase === 'holding' && !this.hasAlarm()) {
       // Passed in the last moments of the ramp; or the clients are on other hosts, and their controller must hear of it.
       this.alarm = alarm;
       const who = plan.clientWorkers.length === 0 ? 'The clients should stop their ramp to keep this host usable' : 'This host holds no more';
       story.log('warn', `${who}: ${alarm.evidence}.`);
-      void this.tellAlarm();
+      void this.reportAlarm();
     } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
       stop({ verdict: 'failed', reason: `The run was ended to keep the host usable: ${alarm.evidence}.` });
     }
   }
 
-  private async tellAlarm(): Promise<void> {
+  private async reportAlarm(): Promise<void> {
     await this.run.pool.refresh();
     this.isAlarmTold = true;
     if (!this.isClosed) this.takeSample();
@@ -311,10 +311,10 @@ export class RampControl {
   }
 }
 
-/** Of many workers that all hit the same limit, so many are told in a sample. */
+/** Of many workers that all hit the same limit, so many are reported in a sample. */
 const toldWorkers = 8;
 
-/** Nothing is told while there is nothing to tell. */
+/** Nothing is reported while there is nothing to report. */
 function toldEvidence(evidence: WallEvidence): Pick<Sample, 'evidence'> {
   const { blocked, guard, rate = 0, serverFiles, waiting } = evidence;
   if (blocked.length === 0 && guard === undefined && rate === 0 && serverFiles === undefined && waiting === undefined) return {};

@@ -2,7 +2,7 @@ import type { Sample } from '../../protocol/events.js';
 import type { WorkerStats } from '../../protocol/worker.js';
 
 const tenthMs = 100;
-/** So long rates of tenths are told: a longer ramp has enough whole seconds. */
+/** So long rates of tenths are reported: a longer ramp has enough whole seconds. */
 const longestMs = 10_000;
 
 interface Meter {
@@ -10,7 +10,7 @@ interface Meter {
   points: number[];
 }
 
-/** Who is metered: a worker and what it told last. */
+/** Who is metered: a worker and what it reported last. */
 export interface MeteredWorker {
   id: string;
   role: 'server' | 'client';
@@ -19,7 +19,7 @@ export interface MeteredWorker {
 
 /**
  * Rates of one ramp by the moments at which its workers counted, whenever their counts arrived here. Between two counts a straight line is
- * assumed; they are a twentieth of a second apart. Bounded: what was told is forgotten, and nothing is kept of a ramp after ten seconds.
+ * assumed; they are a twentieth of a second apart. Bounded: what was reported is forgotten, and nothing is kept of a ramp after ten seconds.
  */
 export class RampMeter {
   private readonly clients = new Map<string, Meter>();
@@ -28,7 +28,7 @@ export class RampMeter {
   private openedBefore = 0;
   private opened = 0;
   private lastGrowthAt = 0;
-  /** The beginning of the tenth that is told next. */
+  /** The beginning of the tenth that is reported next. */
   private nextAt = 0;
 
   /** `atMs`: of the host's monotonic clock. The workers' counts should be fresh. */
@@ -47,7 +47,7 @@ export class RampMeter {
   }
 
   /** Takes new counts of a worker. */
-  observe({ id, stats }: MeteredWorker): void {
+  observeWorker({ id, stats }: MeteredWorker): void {
     const meter = this.clients.get(id);
     if (meter === undefined || stats === undefined || this.beganAt === undefined) return;
     const { marks = [] } = stats;
@@ -56,7 +56,7 @@ export class RampMeter {
     this.opened = this.sumOpened();
   }
 
-  /** Connections per second of each whole tenth that all workers have counted, and that was not told before. */
+  /** Connections per second of each whole tenth that all workers have counted, and that was not reported before. */
   takeRates(): number[] {
     const { beganAt } = this;
     if (beganAt === undefined || this.clients.size === 0) return [];

@@ -1,6 +1,6 @@
 /** Without coming nearer to the target for this long, the ramp has found its end. */
 export const stallMs = 15_000;
-/** So many attempts in `stallMs` tell something about the server. */
+/** So many attempts in `stallMs` say something about the server. */
 const attemptsWorthJudging = 20;
 /** A ramp that keeps less than this share of what it opens is being refused: backing off, it would go on like that for ever. */
 const keptShareWorthGoingOn = 0.05;
@@ -19,7 +19,7 @@ interface Window {
   attempts: number;
 }
 
-/** Tells whether a ramp still comes nearer to its target: counts that only go up and down are no progress. Times are in milliseconds. */
+/** Judges whether a ramp still comes nearer to its target: counts that only go up and down are no progress. Times are in milliseconds. */
 export class RampProgress {
   private target = Number.NaN;
   private nearest = 0;
@@ -33,7 +33,7 @@ export class RampProgress {
   }
 
   /** In words why the ramp has come to its end, or undefined while it goes on. */
-  observe(now: number, { target, established, opened, failed }: RampCounts): string | undefined {
+  observeCounts(now: number, { target, established, opened, failed }: RampCounts): string | undefined {
     const clientDistance = Math.abs(target - established.client);
     const distance = clientDistance + Math.abs(target - established.server);
     const attempts = opened + failed;
@@ -55,6 +55,6 @@ export class RampProgress {
     const kept = this.window.distance - this.nearestClient;
     this.window = { beganAt: now, distance: this.nearestClient, attempts };
     if (tried < attemptsWorthJudging || kept >= tried * keptShareWorthGoingOn) return undefined;
-    return `of ${tried} connections that were tried in ${seconds} s it kept ${kept}`;
+    return `only ${kept} of ${tried} connections tried in ${seconds} s stayed open`;
   }
 }

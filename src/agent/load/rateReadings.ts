@@ -1,4 +1,4 @@
-/** Rates over less than this are noise: workers tell their counts some times a second, so a fraction of one report would be divided by next to nothing. */
+/** Rates over less than this are noise: workers report their counts some times a second, so a fraction of one report would be divided by next to nothing. */
 const shortestRateMs = 500;
 
 /**

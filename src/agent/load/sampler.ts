@@ -43,7 +43,7 @@ function isStill(before: Totals, now: Totals): boolean {
   return before.opened === now.opened && before.tcp.messages === now.tcp.messages && before.websocket.messages === now.websocket.messages;
 }
 
-/** A worker tells its counts once a second at least. */
+/** A worker reports its counts once a second at least. */
 const staleAfterMs = 2_000;
 
 /**
@@ -95,9 +95,9 @@ export class Sampler {
     this.meter.begin(this.pool.all, hostClockMs());
   }
 
-  /** A worker has told its counts. */
-  observe(worker: Worker): void {
-    this.meter.observe(worker);
+  /** A worker has reported its counts. */
+  observeWorker(worker: Worker): void {
+    this.meter.observeWorker(worker);
   }
 
   /** Workers whose counts are too old to stand for now. */

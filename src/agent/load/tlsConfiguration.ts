@@ -5,7 +5,7 @@ import { makeRunCertificate } from '../runCertificate.js';
 /** One for each full handshake of a client: it keeps one for each port. */
 const ticketsToResume = 1;
 
-/** What the workers of a run are told of TLS, with a certificate that is made now and is nowhere but in this process and theirs. */
+/** What the workers of a run need to know of TLS, with a certificate that is made now and is nowhere but in this process and theirs. */
 export function tlsConfiguration(tls: TlsSpec, plan: Plan): { server: ServerTls; client: ClientTls } {
   const addresses = plan.serverWorkers.map(({ address }) => address).filter((address) => address !== '0.0.0.0');
   const own = makeRunCertificate(tls.keyType, [...new Set([tls.serverName, 'localhost', '127.0.0.1', '::1', ...addresses])]);

@@ -39,10 +39,10 @@ export interface TlsTotals {
   negotiated: string | undefined;
 }
 
-/** One worker as it is counted: what it told last. */
+/** One worker as it is counted: what it reported last. */
 export type CountedWorker = Pick<Worker, 'role' | 'stats' | 'hasEnded'> & Partial<Pick<Worker, 'messages' | 'hasDied'>>;
 
-/** Adds up what the workers told last. One that has ended holds nothing any more, but what it did stays done; what one that died held is lost. */
+/** Adds up what the workers reported last. One that has ended holds nothing any more, but what it did stays done; what one that died held is lost. */
 export function totalsOf(workers: readonly CountedWorker[]): Totals {
   const emptyProtocol = (): ProtocolTotals => ({ server: 0, client: 0, opened: 0, messages: 0, planned: 0, lostMessages: 0, bytes: 0 });
   const totals: Totals = {

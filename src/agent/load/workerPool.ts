@@ -23,10 +23,10 @@ const readyTimeoutPerWorkerMs = 500;
 /** Workers that start at the same time, for each core: hundreds at once would leave no time to the supervisor, and its guardian would end the run. */
 const startingPerCore = 4;
 
-/** The kernel frees a socket in about 5 µs; a worker that lives longer than this after SIGKILL is stuck in the kernel, and is told as left behind. */
+/** The kernel frees a socket in about 5 µs; a worker that lives longer than this after SIGKILL is stuck in the kernel, and is reported as left behind. */
 const killTimeoutMs = 60_000;
 
-/** A worker goes back to its commands each 20 ms; one that takes longer is counted as it told last. */
+/** A worker goes back to its commands each 20 ms; one that takes longer is counted as it reported last. */
 const answerMs = 200;
 const lookMs = 2;
 
@@ -44,7 +44,7 @@ export interface WorkerPoolOptions {
   emit(event: RunEventBody): void;
   /** A worker ended that was wanted. */
   onLost(reason: string): void;
-  /** A worker has told its counts. */
+  /** A worker has reported its counts. */
   onStats?(worker: Worker): void;
   /** The processes of the run changed. */
   onProcesses(identities: ProcessIdentity[]): void;
@@ -169,7 +169,7 @@ export class WorkerPool {
     return this.clients.reduce((sum, worker) => sum + worker.target, 0);
   }
 
-  /** Has all workers tell their counts now, so that they are of the same moment. Resolves when they have, or when one is late. */
+  /** Has all workers report their counts now, so that they are of the same moment. Resolves when they have, or when one is late. */
   async refresh(): Promise<void> {
     const living = this.workers.filter((worker) => !worker.hasEnded);
     for (const worker of living) {
@@ -179,7 +179,7 @@ export class WorkerPool {
     await this.until(() => !living.some((worker) => this.asked.has(worker) && !worker.hasEnded), answerMs);
   }
 
-  /** Has the clients plan no more messages and wait so long for those under way. Resolves when they have told what became of all. */
+  /** Has the clients plan no more messages and wait so long for those under way. Resolves when they have reported what became of all. */
   async concludeMessages(graceMs: number): Promise<void> {
     const clients = this.clients.filter((worker) => !worker.hasEnded);
     for (const worker of clients) worker.send({ type: 'conclude', graceMs });
@@ -260,7 +260,7 @@ export class WorkerPool {
         if (message.pids.some((pid) => pid !== worker.identity?.pid)) this.reportProcesses();
         return;
       case 'stats':
-        worker.observe(message);
+        worker.acceptStats(message);
         if (message.asked === true) this.asked.delete(worker);
         this.options.onStats?.(worker);
         return;
@@ -306,7 +306,7 @@ export class WorkerPool {
     if (worker.isEnding) return;
     const starved = signal === 'SIGKILL' && readOutOfMemoryKills() > this.outOfMemoryKills;
     const words = worker.lastLines.at(-1);
-    // Its own code says less than its words, which may tell another one: that of the user's server.
+    // Its own code says less than its words, which may name another one: that of the user's server.
     const code = words === undefined ? ` with code ${exitCode ?? 'unknown'}` : '';
     const how = signal === null ? code : ` by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;
     this.options.onLost(`The ${worker.role} worker ${worker.id} ended${how}${words === undefined ? '' : `: ${words.replace(/\.$/, '')}`}.`);

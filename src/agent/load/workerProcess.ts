@@ -31,9 +31,9 @@ export class Worker {
   /** It ended although it was wanted. */
   hasDied = false;
   stats: WorkerStats | undefined;
-  /** What became of its messages, as told last. */
+  /** What became of its messages, as last reported. */
   messages: ClientMessages | undefined;
-  /** Connections this worker was last told to hold (client). */
+  /** Connections this worker was last ordered to hold (client). */
   target = 0;
   readonly lastLines: string[] = [];
   private readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
@@ -96,13 +96,13 @@ export class Worker {
     else this.child.kill('SIGKILL');
   }
 
-  /** Takes what it told of itself. */
-  observe(stats: WorkerStats): void {
+  /** Stores what it reports of itself. */
+  acceptStats(stats: WorkerStats): void {
     this.stats = stats;
     this.messages = stats.messages ?? this.messages;
   }
 
-  /** It holds what it was told to hold, or can open no more. */
+  /** It holds what it was ordered to hold, or can open no more. */
   get isDone(): boolean {
     if (this.stats?.frozen === true) return this.stats.connecting === 0;
     return this.open === this.target || this.stats?.blocked !== undefined;

@@ -33,7 +33,7 @@ export function countsOf(workers: readonly RateSource[]): CountsByWorker {
 
 /**
  * Per second, of all workers of a role together: each one's growth over its own time between its two counts, since they are not of the same
- * moment. One that has told nothing since adds nothing.
+ * moment. One that has reported nothing since adds nothing.
  */
 export function ratePerSecond(before: CountsByWorker, now: CountsByWorker, role: 'server' | 'client', value: (counts: WorkerCounts) => number): number {
   let rate = 0;

@@ -129,15 +129,15 @@ function markEnded(run: RunDirectory, bootId: string): void {
 }
 
 function completeSpool(run: RunDirectory, reason: string, keys: KeyOutcome[], hostRestored: boolean): void {
-  // Without an order nobody was told of the run.
+  // Without an order nobody knows of the run.
   if (isComplete(run.spoolPath) || run.readOrder() === undefined) return;
   const events = readRunEvents(run.spoolPath);
   const order = run.readOrder();
   const startedAt = Date.parse(order?.startedAt ?? new Date().toISOString());
   const spool = new Spool(run.spoolPath, () => Math.max(events.at(-1)?.t ?? 0, Date.now() - startedAt));
   const summary = new SummaryBuilder();
-  for (const event of events) summary.observe(event);
-  const append = (body: Parameters<Spool['append']>[0]) => summary.observe(spool.append(body));
+  for (const event of events) summary.observeEvent(event);
+  const append = (body: Parameters<Spool['append']>[0]) => summary.observeEvent(spool.append(body));
   const phase = lastPhase(events);
   const verdict = phase !== undefined && isFinal(phase) ? phase : 'failed';
   if (phase === undefined) append({ type: 'phase', phase: 'probing' });
@@ -156,7 +156,7 @@ function lastPhase(events: readonly RunEvent[]): Phase | undefined {
   return undefined;
 }
 
-/** How the restoring of a key is told in the event stream. */
+/** How the restoring of a key appears in the event stream. */
 export function tuningEventOf(key: KeyOutcome): {
   type: 'tuning';
   key: string;

@@ -7,7 +7,7 @@ import { identitySchema } from '../startLock.js';
 import type { RunDirectory } from '../stateDirectory.js';
 import type { SysctlFiles } from '../../linux/sysctlFiles.js';
 
-/** What the supervisor tells its guardian over the pipe. */
+/** What the supervisor reports to its guardian over the pipe. */
 export const guardianMessageSchema = v.variant('type', [
   v.object({ type: v.literal('beat') }),
   v.object({ type: v.literal('processes'), workers: v.array(identitySchema) }),

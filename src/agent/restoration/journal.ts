@@ -98,7 +98,7 @@ export class Journal {
     return outcomes;
   }
 
-  /** For changes that a full disk may keep off it: restoring from the older content does no harm, it only tells less. */
+  /** For changes that a full disk may keep off it: restoring from the older content does no harm, it only says less. */
   private trySave(): void {
     try {
       this.save();

@@ -92,20 +92,20 @@ export const ledgerItems: readonly LedgerItem[] = [
 /** All caches that some item is made of. */
 export const ledgerCaches: readonly string[] = ledgerItems.flatMap(({ caches }) => caches ?? []);
 
-/** Sockets that are not ours are told from this many on: a login or a package download takes a few. */
+/** Sockets that are not ours are reported from this many on: a login or a package download takes a few. */
 const foreignSocketsWorthTelling = 100;
 /** Below this growth a ratio says nothing: 32 MiB are within the noise of an idle machine. */
 const growthWorthARatioBytes = 32 * 1024 * 1024;
-/** Growth of others is told, and left out, from this share of the run's own growth on. Below, it stays in the unexplained rest. */
+/** Growth of others is reported, and left out, from this share of the run's own growth on. Below, it stays in the unexplained rest. */
 const foreignShareWorthTelling = 0.02;
 
-/** The items may add up to more than memory grew by, since others give memory back meanwhile; told from this share on. */
+/** The items may add up to more than memory grew by, since others give memory back meanwhile; reported from this share on. */
 const surplusWorthTelling = 0.03;
 
-/** What the processes held before the first connection is told from this share on: the figure for each end is then mostly not what a connection costs. */
+/** What the processes held before the first connection is reported from this share on: the figure for each end is then mostly not what a connection costs. */
 const fixedShareWorthTelling = 0.25;
 
-/** Growth that no counter names is told from this share of the growth on. */
+/** Growth that no counter names is reported from this share of the growth on. */
 const unnamedShareWorthTelling = 0.05;
 
 /** Memory in use that is not page cache: what processes and the kernel hold. Shared memory is counted as cache by the kernel, but cannot be given back. */
@@ -147,7 +147,7 @@ function knownEntries(entries: Record<string, number | null>): Record<string, nu
  * The ledger of the growth between two readings. The processes count from zero (their fixed share is part of the cost), the kernel from
  * the baseline. `growthBytes` is measured independently of the items (MemTotal − MemFree − per-CPU free pages − page cache; MemAvailable
  * takes pinned socket inodes for reclaimable), without what others took meanwhile: caches of files, anonymous memory, page tables and stacks that are
- * not ours, and TCP sockets. All are told in `contamination`, and so is a fixed share of the processes that outweighs the connections.
+ * not ours, and TCP sockets. All are reported in `contamination`, and so is a fixed share of the processes that outweighs the connections.
  */
 export function computeLedger(baseline: MemoryReading, now: MemoryReading, established: { server: number; client: number }): Ledger {
   const ends = established.server + established.client;
@@ -230,7 +230,7 @@ function kernelEntries(baseline: MemoryReading, now: MemoryReading, established:
   };
 }
 
-/** Growth of memory that was not the run's, in bytes to leave out; what is worth telling is added to `contamination`. */
+/** Growth of memory that was not the run's, in bytes to leave out; what is worth reporting is added to `contamination`. */
 function takeForeignGrowth(baseline: MemoryReading, now: MemoryReading, kernel: KernelEntries, growthBytes: number, contamination: string[]): number {
   const { readings, ends, foreign, entries } = kernel;
   const grown = (name: string) => (now.meminfo[name] ?? 0) - (baseline.meminfo[name] ?? 0);

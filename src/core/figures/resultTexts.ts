@@ -76,10 +76,10 @@ export function wallText({ title, at, evidence, remedy }: Wall): string {
   return `${title} at ${formatCount(at)}: ${evidence}. ${remedy}`;
 }
 
-/** What is told of a run that cannot be saved, or can again. */
+/** What is shown of a run that cannot be saved, or can again. */
 export function savingText(unsaved: string | undefined): string {
   return unsaved === undefined
-    ? text('The run is saved again, whole.')
+    ? text('The run is saved completely again.')
     : text('The run cannot be saved now: {0}. It goes on; what is missing is written as soon as there is room.', unsaved);
 }
 

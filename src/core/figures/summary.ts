@@ -14,7 +14,7 @@ export interface RunEnd {
   keys: KeyOutcome[];
   /** For another run on the host to end. */
   waitedSeconds?: number;
-  /** Most connections that each side told by itself, where nobody put both side by side all the time: a run over several hosts that was taken up again. */
+  /** Most connections that each side reported by itself, where nobody put both side by side all the time: a run over several hosts that was taken up again. */
   most?: { server: number; client: number };
   /** Ended early because a threshold failed: that, and not the target it did not reach, is the result. */
   endedBy?: 'threshold';
@@ -28,7 +28,7 @@ const maximumRates = 86_400;
 const fewestIntervals = 5;
 const maximumWalls = 100;
 
-/** Follows the events of one run and tells its summary at the end. Bounded memory whatever the length of the run. */
+/** Follows the events of one run and builds its summary at the end. Bounded memory whatever the length of the run. */
 export class SummaryBuilder {
   private spec: RunSpec | undefined;
   private plan: Plan | undefined;
@@ -38,14 +38,14 @@ export class SummaryBuilder {
   /** Connect rates over whole seconds, and over tenths of the first seconds of each ramp. */
   private readonly rates: number[] = [];
   private readonly tenthRates: number[] = [];
-  /** The ramps that are over, and the one that is told now. */
+  /** The ramps that are over, and the one that is being reported. */
   private readonly ramps = { seconds: 0, opened: 0, cpuMicroseconds: 0 as number | null };
   private ramp: Sample['ramp'];
   private perSecondMaximum = 0;
   private lastT = 0;
   private readonly walls: Summary['walls'] = [];
 
-  observe(event: RunEvent | RunEventBody): void {
+  observeEvent(event: RunEvent | RunEventBody): void {
     if ('t' in event) this.lastT = Math.max(this.lastT, event.t);
     switch (event.type) {
       case 'hello':

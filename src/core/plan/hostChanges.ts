@@ -18,7 +18,7 @@ export function hostChangesText(): string {
     table(global),
     '',
     'With `--isolation host`, with several hosts, or where no namespace can be made, the keys of the first table are changed on the host too, in the same way as those of the second:',
-    'the original values are written to a journal on the host (and to its disk) before the first key is written; each write is read back; afterwards they are put back in reverse order, ' +
+    'the original values are written to a journal on the host (and to its disk) before the first key is written; each write is read back; afterwards they are restored in reverse order, ' +
       'but only keys that still hold our value: what somebody else changed meanwhile is left alone and named. A guardian process does this when the run is killed, ' +
       'and `c10m host restore NAME` does it, or prints the plain `sysctl -w` lines, when the guardian was killed too.',
     '',

@@ -80,7 +80,7 @@ export function phaseOf({ phases }: Pick<RunModel, 'phases'>): Phase | undefined
 }
 
 /** What an event changes in a model. Pure. Undefined: the event was seen already, after a reconnect. */
-export function observe(model: RunModel, event: RunEvent | RunNotice): ModelChange | undefined {
+export function observeEvent(model: RunModel, event: RunEvent | RunNotice): ModelChange | undefined {
   if (event.type === 'link') return { fields: { linkLost: event.lost } };
   if (event.type === 'saving') return { fields: { unsaved: event.problem } };
   if (event.type === 'unseen') return { fields: { summary: event.summary } };
@@ -90,7 +90,7 @@ export function observe(model: RunModel, event: RunEvent | RunNotice): ModelChan
 }
 
 /** The model with a change applied. */
-export function changed(model: RunModel, { fields, line }: ModelChange): RunModel {
+export function withChange(model: RunModel, { fields, line }: ModelChange): RunModel {
   return { ...model, ...fields, ...(line === undefined ? {} : { lines: [...model.lines.slice(1 - maximumPanelEntries), line] }) };
 }
 

@@ -33,7 +33,7 @@ export class HalfOpenWatch {
   constructor(private readonly engine: string) {}
 
   /** `isExplained`: a wall was named that keeps a server from accepting. */
-  observe(sample: Sample, isExplained: boolean): 'prove' | Recognised | undefined {
+  observeSample(sample: Sample, isExplained: boolean): 'prove' | Recognised | undefined {
     const { previous } = this;
     this.previous = sample;
     const isRunning = sample.phase === 'ramping' || sample.phase === 'holding';
@@ -67,7 +67,7 @@ export class HalfOpenWatch {
       return growth === 0 ? [] : [`${name} ${formatCount(growth)}`];
     });
     const behind = formatCount(this.behind(sample));
-    const text = `${behind} connections are known to the clients only, after ${formatCount(foundIn(sample))} such were opened again; the server's kernel counts ${counters.length === 0 ? 'nothing that tells why' : counters.join(', ')}`;
+    const text = `${behind} connections are known to the clients only, after ${formatCount(foundIn(sample))} such were opened again; the server's kernel counts ${counters.length === 0 ? 'nothing that says why' : counters.join(', ')}`;
     return { id: 'halfOpen', text };
   }
 

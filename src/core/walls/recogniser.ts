@@ -18,9 +18,9 @@ export interface WallEvidence {
   guard?: { id: string; evidence: string } | undefined;
   /** Connections per second that were asked for; 0 or absent: as fast as possible. */
   rate?: number;
-  /** Open files of a server of the user, where the kernel tells them. */
+  /** Open files of a server of the user, where the kernel shows them. */
   serverFiles?: { open: number; full?: number | undefined } | undefined;
-  /** Connections in the accept queues of a server of the user; undefined where the kernel does not tell. */
+  /** Connections in the accept queues of a server of the user; undefined where the kernel does not show them. */
   waiting?: number | undefined;
   /** What a server of the user said and did. */
   foreign?: ForeignEvidence | undefined;
@@ -31,7 +31,7 @@ const overflowsWorthTelling = 50;
 /** Failures of one kind in one second that are no accident, as a share of the connections made in it. */
 const failureShareWorthTelling = 0.02;
 const failuresWorthTelling = 20;
-/** A lag of the server, a busy machine: told after so many samples in a row, since a second of it is ordinary. */
+/** A lag of the server, a busy machine: reported after so many samples in a row, since a second of it is ordinary. */
 const patienceSamples = 5;
 /** A server that ran out of files only because it had not closed yet what its clients had makes room again within a second or two. */
 const filesPatienceSamples = 3;
@@ -39,14 +39,14 @@ const stoppedPatienceSamples = 3;
 /** Missing a rate with all cores busy is plain sooner. */
 const slowPatienceSamples = 3;
 
-type Tell = (found: Recognised) => void;
+type Report = (found: Recognised) => void;
 
 /**
  * Names the wall that stopped or slowed a ramp, each once. Pure: fed with samples and errnos, live or recorded. When nothing fits it says
  * `unknown`; a run that reaches what was asked for, at the speed that was asked for, names none.
  */
 export class WallRecogniser {
-  private readonly told = new Set<string>();
+  private readonly reported = new Set<string>();
   private first: Sample | undefined;
   private previous: Sample | undefined;
   private laggingSamples = 0;
@@ -64,13 +64,13 @@ export class WallRecogniser {
   ) {}
 
   get hasNamed(): boolean {
-    return this.told.size > 0;
+    return this.reported.size > 0;
   }
 
-  /** The walls recognised with this sample that were not told before. */
-  observe(sample: Sample, evidence: WallEvidence = { blocked: [] }): Wall[] {
+  /** The walls recognised with this sample that were not reported before. */
+  observeSample(sample: Sample, evidence: WallEvidence = { blocked: [] }): Wall[] {
     const found: Wall[] = [];
-    const tell: Tell = (recognised) => {
+    const report: Report = (recognised) => {
       found.push(...this.name(withServerWords(recognised, evidence.foreign), sample));
     };
     this.first ??= sample;
@@ -79,28 +79,28 @@ export class WallRecogniser {
         const isOutOfPorts = block.errno === 'EADDRNOTAVAIL' && block.call === 'connect';
         // Judged when no client opens any more: until then others may have ports.
         if (isOutOfPorts && sample.phase === 'ramping' && this.opened(sample) > failuresWorthTelling) continue;
-        tell(isOutOfPorts ? portWall(evidence.blocked, this.plan, this.facts) : blockedWall(block, sample, this.plan, this.facts));
+        report(isOutOfPorts ? portWall(evidence.blocked, this.plan, this.facts) : blockedWall(block, sample, this.plan, this.facts));
       }
-      if (evidence.guard !== undefined) tell({ id: evidence.guard.id as WallId, text: evidence.guard.evidence });
-      const hasStopped = this.observeStopped(sample, evidence, tell);
-      if (!hasStopped) this.observeQueues(sample, tell);
-      this.observeFailures(sample, tell);
-      this.observeSpeed(sample, evidence.rate ?? 0, tell);
-      if (!hasStopped) this.observeServerBehind(sample, evidence, tell);
+      if (evidence.guard !== undefined) report({ id: evidence.guard.id as WallId, text: evidence.guard.evidence });
+      const hasStopped = this.observeStopped(sample, evidence, report);
+      if (!hasStopped) this.observeQueues(sample, report);
+      this.observeFailures(sample, report);
+      this.observeSpeed(sample, evidence.rate ?? 0, report);
+      if (!hasStopped) this.observeServerBehind(sample, evidence, report);
     }
-    this.observeMemory(sample, tell);
-    if (sample.phase === 'holding' && this.told.size === 0) this.observeShortfall(sample, tell);
+    this.observeMemory(sample, report);
+    if (sample.phase === 'holding' && this.reported.size === 0) this.observeShortfall(sample, report);
     if (found.some((wall) => movedByKey.has(wall.id)) && plannedHas(this.plan, 'readOnlySysctl')) {
-      tell({ id: 'readOnlySysctl', text: this.plan.walls.find((wall) => wall.id === 'readOnlySysctl')!.evidence });
+      report({ id: 'readOnlySysctl', text: this.plan.walls.find((wall) => wall.id === 'readOnlySysctl')!.evidence });
     }
     this.previous = sample;
     return found;
   }
 
-  /** The wall as it is told, unless it was told before. */
+  /** The wall as it is reported, unless it was reported before. */
   name({ id, text, remedy }: Recognised, sample: Sample): Wall[] {
-    if (this.told.has(id)) return [];
-    this.told.add(id);
+    if (this.reported.has(id)) return [];
+    this.reported.add(id);
     const at = this.held(sample);
     const wall = { ...metWall(id, at, text), ...(remedy === undefined ? {} : { remedy }) };
     const endsCeiling = this.plan.requested === 'max' && id !== 'unknown' && !isSlowing(id);
@@ -131,7 +131,7 @@ export class WallRecogniser {
   }
 
   /** A server of the user that takes no more although connections wait: neither its queue nor its speed is the limit. */
-  private observeStopped(sample: Sample, { waiting = 0, serverFiles }: WallEvidence, tell: Tell): boolean {
+  private observeStopped(sample: Sample, { waiting = 0, serverFiles }: WallEvidence, report: Report): boolean {
     if (!isForeign(this.plan.engine) || this.previous === undefined) return false;
     const { server } = sample.established;
     const isStill = waiting > 0 && server > 0 && server === this.previous.established.server;
@@ -139,7 +139,7 @@ export class WallRecogniser {
     if (!isStill || serverFiles?.full !== undefined) return false;
     // A busy server may stand for a second, with garbage to collect; one at its limit stays where it is.
     if (this.stoppedSamples >= stoppedPatienceSamples) {
-      tell({
+      report({
         id: 'serverStopped',
         text: `the server has stayed at ${formatCount(server)} connections for ${this.stoppedSamples} s while ${formatCount(waiting)} wait to be accepted`,
       });
@@ -147,7 +147,7 @@ export class WallRecogniser {
     return true;
   }
 
-  private observeQueues(sample: Sample, tell: Tell): void {
+  private observeQueues(sample: Sample, report: Report): void {
     const overflows = this.growth(sample, 'TcpExt.ListenOverflows');
     const opened = this.opened(sample);
     // Our clients back off, so a queue that is far too short shows as few overflows, but second after second.
@@ -156,12 +156,12 @@ export class WallRecogniser {
       const queue = this.acceptQueue();
       const text = `${formatCount(overflows)} connections found an accept queue full within a second (ListenOverflows); a queue holds ${queue === undefined ? 'what the server asked for' : formatCount(queue)}`;
       // A queue that holds a second of the ramp and still overflows is not too short: nobody empties it.
-      tell({ id: queue !== undefined && queue >= 16_384 ? 'serverAccept' : 'acceptQueue', text });
+      report({ id: queue !== undefined && queue >= 16_384 ? 'serverAccept' : 'acceptQueue', text });
     }
     // With cookies the kernel answers all the same, but each answer means that a queue was full.
     const halfOpen = this.growth(sample, 'TcpExt.TCPReqQFullDrop') + this.growth(sample, 'TcpExt.TCPReqQFullDoCookies');
     if (halfOpen > overflowsWorthTelling && overflows === 0) {
-      tell({ id: 'synBacklog', text: `${formatCount(halfOpen)} connections found the queue of half-open ones full within a second (TCPReqQFull)` });
+      report({ id: 'synBacklog', text: `${formatCount(halfOpen)} connections found the queue of half-open ones full within a second (TCPReqQFull)` });
     }
   }
 
@@ -173,34 +173,34 @@ export class WallRecogniser {
     return Number.isFinite(limit) ? Math.min(limit, this.plan.serverWorkers[0]?.backlog ?? limit) : undefined;
   }
 
-  private observeFailures(sample: Sample, tell: Tell): void {
+  private observeFailures(sample: Sample, report: Report): void {
     const failures = (name: string) => (sample.failed.byErrno[name] ?? 0) - (this.previous?.failed.byErrno[name] ?? 0);
     const opened = this.opened(sample);
     const isMany = (count: number) => count >= Math.max(failuresWorthTelling, opened * failureShareWorthTelling);
     const openings = Object.keys(sample.failed.byErrno).filter((name) => name.startsWith('opening'));
     for (const name of ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'handshake', ...openings]) {
       const count = failures(name);
-      if (!isMany(count) || this.told.has('acceptQueue')) continue;
+      if (!isMany(count) || this.reported.has('acceptQueue')) continue;
       const what = failureText(name);
-      tell({ id: 'serverRefusing', text: `${formatCount(count)} ${what} within a second` });
+      report({ id: 'serverRefusing', text: `${formatCount(count)} ${what} within a second` });
     }
     const ofTls = Object.keys(sample.failed.byErrno).filter((name) => tlsFailureOf(name) !== undefined);
     const failedHandshakes = ofTls.map((name) => ({ name, count: failures(name) })).filter(({ count }) => count > 0);
-    if (isMany(failedHandshakes.reduce((sum, { count }) => sum + count, 0))) tell(tlsWall(failedHandshakes, ' within a second'));
+    if (isMany(failedHandshakes.reduce((sum, { count }) => sum + count, 0))) report(tlsWall(failedHandshakes, ' within a second'));
     const halfOpen = failures(halfOpenFailure);
-    if (isMany(halfOpen)) tell({ id: 'halfOpen', text: `${formatCount(halfOpen)} connections that the clients held were unknown to the server's kernel` });
+    if (isMany(halfOpen)) report({ id: 'halfOpen', text: `${formatCount(halfOpen)} connections that the clients held were unknown to the server's kernel` });
     const lost = sample.lost - (this.previous?.lost ?? 0);
     if (lost >= Math.max(failuresWorthTelling, sample.established.client * failureShareWorthTelling)) {
-      tell({ id: 'serverRefusing', text: `${formatCount(lost)} established connections were closed by the server within a second` });
+      report({ id: 'serverRefusing', text: `${formatCount(lost)} established connections were closed by the server within a second` });
     }
     const conntrack = sample.limits['conntrack'];
     if (conntrack !== undefined && conntrack.limit > 0 && conntrack.used >= conntrack.limit * 0.98) {
-      tell({ id: 'conntrack', text: `${formatCount(conntrack.used)} of ${formatCount(conntrack.limit)} tracked connections are in use` });
+      report({ id: 'conntrack', text: `${formatCount(conntrack.used)} of ${formatCount(conntrack.limit)} tracked connections are in use` });
     }
   }
 
   /** Slower than asked for with every core busy. Without a rate, busy cores are what a ramp is meant to have. */
-  private observeSpeed(sample: Sample, rate: number, tell: Tell): void {
+  private observeSpeed(sample: Sample, rate: number, report: Report): void {
     const left = sample.target - sample.established.client;
     const isSlow =
       sample.phase === 'ramping' && rate > 0 && left > sample.connectRate && sample.connectRate < rate * 0.9 && sample.cpu.host > sample.cpu.cores * 0.95;
@@ -208,10 +208,10 @@ export class WallRecogniser {
     if (this.slowSamples < slowPatienceSamples) return;
     const own = sample.cpu.server + sample.cpu.client + sample.cpu.supervisor;
     const cores = `${sample.cpu.host.toFixed(1)} of ${sample.cpu.cores} cores are busy, ${own.toFixed(1)} with this run`;
-    tell({ id: 'cpu', text: `${formatCount(sample.connectRate)} instead of ${formatCount(rate)} connections per second: ${cores}` });
+    report({ id: 'cpu', text: `${formatCount(sample.connectRate)} instead of ${formatCount(rate)} connections per second: ${cores}` });
   }
 
-  private observeServerBehind(sample: Sample, evidence: WallEvidence, tell: Tell): void {
+  private observeServerBehind(sample: Sample, evidence: WallEvidence, report: Report): void {
     if (this.plan.serverWorkers.length === 0 || this.plan.clientWorkers.length === 0) return;
     const { server, client } = sample.established;
     const behind = client - server;
@@ -220,43 +220,43 @@ export class WallRecogniser {
     const isBehind = behind > Math.max(2_000, client * 0.2) && !isStanding;
     this.laggingSamples = isBehind ? this.laggingSamples + 1 : 0;
     if (this.laggingSamples >= patienceSamples) {
-      tell({
+      report({
         id: 'serverAccept',
         text: `for ${patienceSamples} s the server has been ${formatCount(behind)} connections behind the clients, using ${sample.cpu.server.toFixed(1)} cores`,
       });
     }
-    if (isForeign(this.plan.engine)) this.observeUnaccepted(sample, evidence, tell);
+    if (isForeign(this.plan.engine)) this.observeUnaccepted(sample, evidence, report);
   }
 
-  /** A server of the user does not tell what it accepted, but an accepted socket is an open file and a waiting one is not. */
-  private observeUnaccepted(sample: Sample, { serverFiles, waiting }: WallEvidence, tell: Tell): void {
+  /** A server of the user does not show what it accepted, but an accepted socket is an open file and a waiting one is not. */
+  private observeUnaccepted(sample: Sample, { serverFiles, waiting }: WallEvidence, report: Report): void {
     const { client } = sample.established;
     if (waiting !== undefined) {
-      this.observeQueue(sample, waiting, serverFiles?.full, tell);
+      this.observeQueue(sample, waiting, serverFiles?.full, report);
       return;
     }
     this.firstServerFiles ??= serverFiles?.open;
     const accepted = Math.max(0, serverFiles === undefined ? this.filesOfHost(sample) - client : serverFiles.open - (this.firstServerFiles ?? 0));
     const isWaiting = client - accepted > Math.max(500, client * 0.1);
     this.unacceptedSamples = isWaiting ? this.unacceptedSamples + 1 : 0;
-    if (this.unacceptedSamples < patienceSamples || this.told.has('serverRefusing') || this.told.has('nofile')) return;
+    if (this.unacceptedSamples < patienceSamples || this.reported.has('serverRefusing') || this.reported.has('nofile')) return;
     const text = `the server has accepted about ${formatCount(accepted)} of ${formatCount(client)} connections`;
     const nofile = this.plan.serverWorkers[0]?.nofile ?? Number.POSITIVE_INFINITY;
     const isNearPlanned = serverFiles === undefined && accepted > nofile * 0.9 && accepted <= nofile;
-    if (serverFiles?.full !== undefined) tell({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(serverFiles.full)} files open` });
-    else if (isNearPlanned) tell({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
-    else tell({ id: 'serverAccept', text });
+    if (serverFiles?.full !== undefined) report({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(serverFiles.full)} files open` });
+    else if (isNearPlanned) report({ id: 'nofile', text: `${text}; it may open ${formatCount(nofile)} files` });
+    else report({ id: 'serverAccept', text });
   }
 
   /** The accept queues hold connections, and nobody has taken one for some seconds: whatever their number, the server does not serve them. */
-  private observeQueue(sample: Sample, waiting: number, full: number | undefined, tell: Tell): void {
+  private observeQueue(sample: Sample, waiting: number, full: number | undefined, report: Report): void {
     const { server, client } = sample.established;
     const isStanding = waiting > 0 && server === this.previous?.established.server;
     this.unacceptedSamples = isStanding ? this.unacceptedSamples + 1 : 0;
-    if (this.unacceptedSamples < patienceSamples || this.told.has('serverRefusing') || this.told.has('nofile')) return;
+    if (this.unacceptedSamples < patienceSamples || this.reported.has('serverRefusing') || this.reported.has('nofile')) return;
     const text = `the server has accepted ${formatCount(server)} of ${formatCount(client)} connections, and ${formatCount(waiting)} wait in its accept queues`;
-    if (full !== undefined) tell({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(full)} files open` });
-    else tell({ id: 'serverAccept', text });
+    if (full !== undefined) report({ id: 'nofile', text: `${text}; a process of it has all its ${formatCount(full)} files open` });
+    else report({ id: 'serverAccept', text });
   }
 
   /** Files opened on the host since the ramp began, without those of the clients before it. Other programs are in it too. */
@@ -265,7 +265,7 @@ export class WallRecogniser {
     return files(sample) - files(this.first) + (this.first?.established.client ?? 0);
   }
 
-  private observeMemory(sample: Sample, tell: Tell): void {
+  private observeMemory(sample: Sample, report: Report): void {
     const aborted = this.growth(sample, 'TcpExt.TCPAbortOnMemory');
     const pages = this.facts.sysctls['net.ipv4.tcp_mem']?.value?.trim().split(/\s+/).map(Number) ?? [];
     const maximumOrphans = Number(this.facts.sysctls['net.ipv4.tcp_max_orphans']?.value ?? Number.NaN);
@@ -273,11 +273,11 @@ export class WallRecogniser {
       // Both ends in the same counter: too many orphans, or too many pages.
       const isFull = pages[1] !== undefined && Math.max(sample.sockstat.memoryPages, this.previous?.sockstat.memoryPages ?? 0) >= pages[1];
       const text = `${formatCount(aborted)} sockets were reset for want of memory (TCPAbortOnMemory)`;
-      if (isFull) tell({ id: 'tcpMemory', text: `${text} at ${formatCount(sample.sockstat.memoryPages)} pages` });
-      else tell({ id: 'orphans', text: `${text} with ${formatCount(sample.sockstat.orphan)} orphans; the limit is ${formatCount(maximumOrphans)}` });
+      if (isFull) report({ id: 'tcpMemory', text: `${text} at ${formatCount(sample.sockstat.memoryPages)} pages` });
+      else report({ id: 'orphans', text: `${text} with ${formatCount(sample.sockstat.orphan)} orphans; the limit is ${formatCount(maximumOrphans)}` });
     }
     if (this.growth(sample, 'TcpExt.TCPMemoryPressures') > 0) {
-      tell({
+      report({
         id: 'tcpMemory',
         text: `the kernel went into TCP memory pressure at ${formatCount(sample.sockstat.memoryPages)} pages; tcp_mem is ${pages.join(' ')}`,
       });
@@ -285,22 +285,22 @@ export class WallRecogniser {
   }
 
   /** The ramp is over and there are fewer than asked for: what was known beforehand, or nothing that we know. */
-  private observeShortfall(sample: Sample, tell: Tell): void {
+  private observeShortfall(sample: Sample, report: Report): void {
     const { plan } = this;
     if (sample.established.client < sample.target && plan.clientWorkers.length > 0) {
       const missing = sample.target - sample.established.client;
       if (sample.lost >= missing) {
-        tell({ id: 'serverRefusing', text: `the server closed ${formatCount(sample.lost)} established connections; ${formatCount(missing)} are missing` });
+        report({ id: 'serverRefusing', text: `the server closed ${formatCount(sample.lost)} established connections; ${formatCount(missing)} are missing` });
         return;
       }
       const ofTls = Object.entries(sample.failed.byErrno).flatMap(([name, count]) => (tlsFailureOf(name) === undefined ? [] : [{ name, count }]));
       if (ofTls.length > 0) {
-        tell(tlsWall(ofTls, ''));
+        report(tlsWall(ofTls, ''));
         return;
       }
       const errnos = Object.entries(sample.failed.byErrno).sort((a, b) => b[1] - a[1]);
       const failures = errnos.map(([name, count]) => `${name} ${formatCount(count)}`).join(', ');
-      tell({
+      report({
         id: 'unknown',
         text: `${formatCount(missing)} connections are missing; failures: ${failures === '' ? 'none' : failures}`,
       });
@@ -309,7 +309,7 @@ export class WallRecogniser {
     if (plan.requested === 'max' || plan.connections >= plan.requested || sample.target < plan.connections) return;
     const wall = plan.walls.find((candidate) => candidate.atAfterTuning === plan.largestFit.afterTuning);
     if (wall !== undefined && wall.id in wallCatalogue) {
-      tell({ id: wall.id as WallId, text: `known beforehand, so that only ${formatCount(plan.connections)} were opened: ${wall.evidence}` });
+      report({ id: wall.id as WallId, text: `known beforehand, so that only ${formatCount(plan.connections)} were opened: ${wall.evidence}` });
     }
   }
 }
@@ -321,7 +321,7 @@ function tlsWall(failures: readonly { name: string; count: number }[], when: str
   return { id: 'tlsHandshake', text, remedy: tlsFailureOf(sorted[0]!.name)!.remedy };
 }
 
-/** Walls that a key moves: when it could not be written, that is told too. */
+/** Walls that a key moves: when it could not be written, that is reported too. */
 const movedByKey: ReadonlySet<string> = new Set<WallId>(['fileMax', 'epollWatches', 'conntrack', 'portRange', 'acceptQueue', 'synBacklog', 'tcpMemory']);
 
 function failureText(name: string): string {

@@ -23,7 +23,7 @@ export type InteractivePrompt = (
 ) => void;
 
 /**
- * Decides what to try next to log in: first `none`, which tells what the server wants, then keys, keyboard-interactive and
+ * Decides what to try next to log in: first `none`, which shows what the server wants, then keys, keyboard-interactive and
  * passwords in the configured order, each only while the server still takes its kind. Knows nothing of ssh2 but the shapes.
  */
 export class Authenticator {

@@ -50,7 +50,7 @@ export async function openChain(name: string, options: ChainOptions): Promise<Ch
   const closed = Promise.race(
     links.map((link, index) => link.closed.then((reason) => (index === links.length - 1 ? reason : `The jump host ${hops[index]!.name} is gone: ${reason}`))),
   );
-  // A lost hop takes those behind it along; ssh2 does not tell them.
+  // A lost hop takes those behind it along; ssh2 does not notify them.
   void closed.then(endAll);
   return { client: last.client, settings: hops.at(-1)!, closed, end: endAll };
 }

@@ -76,7 +76,7 @@ export class HostKeyJudge {
       new HumanError(`The host key of ${name} (${shown}) is not known${why}. Nothing was sent to the host.`, {
         code: 'accessRefused',
         remedy:
-          'Compare the fingerprint with the one that whoever runs the host tells you, then accept it (in a terminal: --accept-new), or log in once with ssh.',
+          'Compare the fingerprint with the one that whoever runs the host gives you, then accept it (in a terminal: --accept-new), or log in once with ssh.',
       });
     if (strictHostKeyChecking === 'yes') throw refused(', and StrictHostKeyChecking is on');
     // A host that is known by another type of key may be one that somebody else answers for: never accepted unasked.

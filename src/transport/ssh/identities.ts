@@ -167,7 +167,7 @@ class FileAgent extends ssh2.BaseAgent {
         return;
       }
     }
-    // Only the private half tells which key it is, so it is needed before the server can be asked.
+    // Only the private half shows which key it is, so it is needed before the server can be asked.
     void this.unlock().then((key) => callback(undefined, key === undefined ? [] : [key]));
   }
 

@@ -111,7 +111,7 @@ class RelayStart {
       this.errors.write(chunk);
       return;
     }
-    // 64 KiB of a banner or of complaints tell enough.
+    // 64 KiB of a banner or of complaints say enough.
     this.errorText = (this.errorText + chunk.toString('utf8')).slice(-65_536);
     if (this.privilege !== 'password' || !this.errorText.includes(sudoPrompt)) return;
     this.errorText = this.errorText.replaceAll(sudoPrompt, '');

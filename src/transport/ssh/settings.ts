@@ -40,7 +40,7 @@ export interface SshSettings {
   algorithms: { kex?: string | undefined; cipher?: string | undefined; hmac?: string | undefined; serverHostKey?: string | undefined };
 }
 
-/** Without a ConnectTimeout: long enough for a far host behind two jumps, short enough to be told. */
+/** Without a ConnectTimeout: long enough for a far host behind two jumps, short enough to wait for. */
 const defaultConnectTimeoutMs = 20_000;
 /**
  * A dead link is noticed within 15 s, whatever the file says of longer intervals: ssh2 gives up at the fourth interval after

@@ -139,8 +139,8 @@ async function askForHost(registry: HostRegistry, before: SavedHost | undefined)
   const sudoStep = async (): Promise<StepResult<unknown>> => {
     const items = [
       {
-        label: l10n.t('When it can be had'),
-        detail: l10n.t('uses sudo where it needs no password or the password is given; goes on without'),
+        label: l10n.t('When it is available'),
+        detail: l10n.t('uses sudo where it needs no password or the password is given; continues without it otherwise'),
         value: 'auto' as const,
       },
       { label: l10n.t('Never'), detail: l10n.t("plans with this user's limits"), value: 'never' as const },

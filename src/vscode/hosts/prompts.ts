@@ -21,7 +21,7 @@ async function confirmHostKey(question: HostKeyQuestion): Promise<boolean> {
     l10n.t('{0} port {1} presents a key that is not in known_hosts.', question.address, question.port),
     `${question.keyType}\n${question.fingerprint}`,
     ...(question.note === undefined ? [] : [question.note]),
-    l10n.t('Compare the fingerprint with what the owner of the host tells you. Nothing was sent to the host so far.'),
+    l10n.t('Compare the fingerprint with the one that the owner of the host gives you. Nothing was sent to the host so far.'),
   ].join('\n\n');
   const choice = await askModal(l10n.t('Do you trust the host {0}?', question.name), { detail }, accept);
   return choice === accept;

@@ -17,13 +17,13 @@ export async function restoreHost(target: string, name: string, pool: HostPool, 
     l10n.t('Left behind by: {0}', found.runs.join(', ')),
     ...found.keys.map((key) => `${key.key}: ${key.now ?? '–'} → ${key.original} (${key.outcome})`),
     ...found.notes,
-    l10n.t('Only settings that still hold the value of C10M are put back.'),
+    l10n.t('Only settings that still hold the value C10M wrote are restored.'),
   ].join('\n');
-  if ((await askModal(l10n.t('Put {0} back as it was?', name), { detail }, accept)) !== accept) return;
+  if ((await askModal(l10n.t('Restore {0}?', name), { detail }, accept)) !== accept) return;
   const done = await restore(target, name, pool, false);
   for (const key of done.keys) log.info(`${name}: ${key.key} ${key.outcome}, now ${key.now ?? '–'}`);
   if (done.complete) {
-    void showInformation(l10n.t('{0} was put back as it was.', name));
+    void showInformation(l10n.t('{0} was restored.', name));
     return;
   }
   for (const line of [...done.notes, ...restoreCommands(done)]) log.warn(`${name}: ${line}`);

@@ -13,7 +13,7 @@ import { runTitle } from '../../core/run/model.js';
 /** More curves than this cannot be told apart. */
 export const maximumComparedRuns = 8;
 
-/** Panels that show runs side by side. What is compared is over: each panel is told once. */
+/** Panels that show runs side by side. What is compared is over: each panel is filled once. */
 export class Comparisons implements Disposable, WebviewPanelSerializer {
   private readonly registration: Disposable;
 
@@ -36,7 +36,7 @@ export class Comparisons implements Disposable, WebviewPanelSerializer {
         remedy: l10n.t('Choose up to {0}.', maximumComparedRuns),
       });
     }
-    // Before the panel: what cannot be read is told instead of an empty panel.
+    // Before the panel: what cannot be read is reported instead of an empty panel.
     const snapshot = await this.snapshot(runIds);
     const title = l10n.t('Comparison of {0} runs', runIds.length);
     const panel = window.createWebviewPanel(panelTypes.comparison, title, ViewColumn.Active, {

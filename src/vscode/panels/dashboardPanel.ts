@@ -58,7 +58,7 @@ export class DashboardPanel {
         onDispose();
       }),
     );
-    this.sourceSubscription = source.onDelta((delta) => this.push(delta));
+    this.sourceSubscription = source.onDelta((delta) => this.postDelta(delta));
     panel.title = source.title;
     webview.html = panelHtml(webview, dependencies.assets, source.title, dependencies.language);
   }
@@ -71,7 +71,7 @@ export class DashboardPanel {
   replaceSource(source: RunSource): void {
     this.sourceSubscription.dispose();
     this.source = source;
-    this.sourceSubscription = source.onDelta((delta) => this.push(delta));
+    this.sourceSubscription = source.onDelta((delta) => this.postDelta(delta));
     this.panel.title = source.title;
     if (this.ready) void this.sendSnapshot();
   }
@@ -91,7 +91,7 @@ export class DashboardPanel {
     this.timer = undefined;
   }
 
-  private push(delta: PanelDelta): void {
+  private postDelta(delta: PanelDelta): void {
     if (delta.run.title !== undefined) this.panel.title = delta.run.title;
     if (!this.ready) return;
     this.pending = mergeDeltas(this.pending, delta);

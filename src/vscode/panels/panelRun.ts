@@ -10,7 +10,7 @@ export function panelRunOf(model: RunModel, shown: Pick<PanelRun, 'title' | 'tag
   return { runId, host: spec.host, spec, startedAt: startedAt ?? new Date().toISOString(), facts, plan, last, summary, ...copies, ...shown };
 }
 
-/** What a visible panel must be told of a change. */
+/** What a visible panel must learn of a change. */
 export function deltaOf({ fields, line }: ModelChange): PanelDelta {
   const { last } = fields;
   return { type: 'delta', rows: last === undefined ? [] : [rowOf(last)], entries: line === undefined ? [] : [line], run: panelFields(fields) };

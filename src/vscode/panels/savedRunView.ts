@@ -1,5 +1,5 @@
 import { rowOf, SampleColumnStore } from '../../core/figures/sampleColumns.js';
-import { changed, newModel, observe, runTitle } from '../../core/run/model.js';
+import { withChange, newModel, observeEvent, runTitle } from '../../core/run/model.js';
 import { text } from '../../core/texts.js';
 import { unreadableText } from '../../history/exchange.js';
 import type { RunStore } from '../../history/store.js';
@@ -14,9 +14,9 @@ export async function readRunView(store: RunStore, runId: string): Promise<{ run
   let model = newModel(runId, spec, { facts, plan });
   const samples = new SampleColumnStore();
   const onEvent = (event: RunEvent): void => {
-    const change = observe(model, event);
+    const change = observeEvent(model, event);
     if (change === undefined) return;
-    model = changed(model, change);
+    model = withChange(model, change);
     if (event.type === 'sample') samples.append(rowOf(event));
   };
   let last = { seq: 0, t: 0 };

@@ -38,7 +38,7 @@ export async function startRun(dependencies: RunCommandDependencies, spec: RunSp
   const plan = await confirmPlan(spec, dependencies);
   if (plan === undefined) return undefined;
   const { run, outcome } = live.start(spec, plan);
-  // The dashboard tells everything about a run, an error included; a run that ended before it could be seen is reported.
+  // The dashboard shows everything about a run, an error included; a run that ended before it could be seen is reported.
   outcome.catch((error: unknown) => reportError(log, error));
   dashboards.open(run.runId);
   return run.runId;

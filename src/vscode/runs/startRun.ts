@@ -61,7 +61,7 @@ export async function askForSpec(registry: HostRegistry, host?: string): Promise
   return specFromInput({ host: answers.host, protocol: answers.protocol, connections: answers.connections, hold: settings.defaultHold.value });
 }
 
-/** Probes and plans with a notification that tells the steps and can be cancelled. */
+/** Probes and plans with a notification that shows the steps and can be cancelled. */
 export function planWithProgress(spec: RunSpec, plan: PlanRun): Thenable<RunPlan> {
   const title = l10n.t('C10M: checking {0}', spec.host === 'local' ? l10n.t('this machine') : spec.host);
   return window.withProgress({ location: ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
@@ -101,7 +101,7 @@ export async function confirmPlan(spec: RunSpec, { plan, plans }: { plan: PlanRu
   const changes = globalChanges(checked.plan);
   if (changes === undefined) return checked;
   const accept = l10n.t('Change and Start');
-  const detail = l10n.t('These settings hold for the whole host, not only for this run. They are put back when it ends.\n\n{0}', changes);
+  const detail = l10n.t('These settings hold for the whole host, not only for this run. They are restored when it ends.\n\n{0}', changes);
   const answer = await askModal(l10n.t('Change kernel settings of {0}?', checked.facts.hostname), { detail }, accept);
   return answer === accept ? checked : undefined;
 }

@@ -119,7 +119,7 @@ export class StatelessClient {
     this.isFrozen = true;
   }
 
-  takeReached(): boolean {
+  takeTargetReached(): boolean {
     if (this.isReached || this.openCount !== this.target) return false;
     this.isReached = true;
     return true;
@@ -150,7 +150,7 @@ export class StatelessClient {
     if (missing <= 0 || room <= 0 || stats.blocked !== undefined) return dueIn;
     const pause = Math.max(this.backoff.dueIn(now), this.quietUntil - now);
     if (pause > 0) return Math.min(dueIn, pause);
-    const allowed = this.bucket.take(Math.min(missing, room, opensPerTurn), now);
+    const allowed = this.bucket.takeTokens(Math.min(missing, room, opensPerTurn), now);
     for (let count = 0; count < allowed; count++) if (!this.openOne(now)) break;
     if (allowed === missing) return dueIn;
     return Math.min(dueIn, Math.max(this.bucket.dueIn(now), this.backoff.dueIn(now)));

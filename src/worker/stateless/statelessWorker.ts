@@ -14,7 +14,7 @@ import { WebSocketClient } from '../websocket/client.js';
 import { StatelessClient } from './client.js';
 import { Numbering } from './numbering.js';
 
-/** Runs a client without sockets until it is told to stop or its supervisor is gone; its device goes with it. */
+/** Runs a client without sockets until it is ordered to stop or its supervisor is gone; its device goes with it. */
 export async function runStatelessClient(
   configuration: ClientConfiguration,
   stateless: StatelessPlan,

@@ -2,7 +2,7 @@ import { LogHistogram } from '../../core/figures/logHistogram.js';
 import { allocatedBytes } from '../../linux/memoryUse.js';
 import type { TlsStats } from '../../protocol/tls.js';
 
-/** What handshakes cost a worker: counted as they end, and told with its other counters. */
+/** What handshakes cost a worker: counted as they end, and reported with its other counters. */
 export class HandshakeFigures {
   handshakes = 0;
   resumed = 0;

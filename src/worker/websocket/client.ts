@@ -6,7 +6,7 @@ import { looksLikeTls } from '../../core/walls/tlsFailures.js';
 import { MaskSource } from './mask.js';
 import { MessageReader, type MessageHandler } from './messages.js';
 
-/** What happens to a connection, told to its owner. */
+/** What happens to a connection, reported to its owner. */
 export interface WebSocketClientOwner {
   upgraded(fd: number, hasCompression: boolean): void;
   /** `answer`: what the server said instead. */
@@ -39,7 +39,7 @@ export class WebSocketClient implements MessageHandler {
     this.owner = owner;
   }
 
-  /** Sends the request. The owner is told when that fails. */
+  /** Sends the request. The owner learns when that fails. */
   begin(fd: number, request: HandshakeRequest): void {
     const bytes = this.handshake.prepare(fd, request);
     if (this.output.send(fd, bytes, bytes.length) === 'gone') this.owner?.fail(fd, 'handshake');

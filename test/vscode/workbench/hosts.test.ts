@@ -45,7 +45,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     await workbench.answer(String(host.port));
     await answerStep('5', host.keyFile);
     await workbench.quickInputTitled('(6/6)').waitFor();
-    await workbench.pick('When it can be had');
+    await workbench.pick('When it is available');
     await workbench.openContainer('C10M');
     await workbench.treeRow('lab host').waitFor();
   });
