@@ -132,6 +132,8 @@ export const evidenceSchema = v.object({
   serverFiles: v.optional(serverFilesSchema),
   /** Connections that wait in the accept queues of a server of the user. */
   waiting: v.optional(natural),
+  /** The count of the server is an estimate between two exact ones, and no proof that it held so many. */
+  isEstimate: v.optional(v.boolean()),
   foreign: v.optional(foreignEvidenceSchema),
 });
 

@@ -79,8 +79,8 @@ export const workerCommandSchema = v.variant('type', [
   v.object({ type: v.literal('burst'), order: natural, messages: natural, bytes: natural }),
   /** Client: open no more and close none, until the next target. Answered by stats with `frozen`. */
   v.object({ type: v.literal('freeze') }),
-  /** Send stats at once; a client adds what became of its messages. */
-  v.object({ type: v.literal('report') }),
+  /** Send stats at once; a client adds what became of its messages. `exactly`: with counts of now, whatever they cost. */
+  v.object({ type: v.literal('report'), exactly: v.optional(v.boolean()) }),
   /** Client: plan no more messages, wait so long for those under way, then report in the stats what became of all (`concluded`). */
   v.object({ type: v.literal('conclude'), graceMs: natural }),
   /** Client: have the other side asked whether it knows each open connection; what it does not know fails as `halfOpen` and is opened again. */
@@ -130,6 +130,8 @@ export const workerStatsSchema = v.object({
   messages: v.optional(clientMessagesSchema),
   /** Server of the user: established by the kernel and not accepted; not among the open ones. */
   waiting: v.optional(natural),
+  /** Server of the user: `open` is what the number of sockets in use suggests since the last count. */
+  isEstimate: v.optional(v.boolean()),
   tcpMessages: v.number(),
   tcpBytes: v.number(),
   websocketMessages: v.number(),

@@ -1,4 +1,5 @@
 import { decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js';
+import { mergeForeign } from '../core/figures/foreignEvidence.js';
 import { latencyOf } from '../core/figures/latency.js';
 import type { Ledger, Sample } from '../protocol/events.js';
 
@@ -28,6 +29,7 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
   }
   const latency = mergeLatencies(samples.flatMap((sample) => sample.latency ?? []));
   const ramps = samples.flatMap((sample) => sample.ramp ?? []);
+  const evidence = mergeEvidence(server.sample, samples);
   const stale = all.flatMap(({ name, sample }) => (sample.staleWorkers ?? []).map((id) => `${name}/${id}`));
   return {
     type: 'sample',
@@ -55,8 +57,16 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
     ...(ramps.length === 0 ? {} : { ramp: mergeRamps(ramps) }),
     ...(stale.length === 0 ? {} : { staleWorkers: stale }),
     ...(latency === undefined ? {} : { latency }),
+    ...(evidence === undefined ? {} : { evidence }),
     hosts: Object.fromEntries(all.map(({ name, sample }) => [name, { ...sample.established, availableBytes: sample.memory.availableBytes }])),
   };
+}
+
+/** The server host knows the server, the clients' hosts heard what it said; each host names the walls of its own workers. */
+function mergeEvidence(server: Sample, clients: readonly Sample[]): Sample['evidence'] {
+  const foreign = mergeForeign([server, ...clients].flatMap((sample) => sample.evidence?.foreign ?? []));
+  if (server.evidence === undefined && foreign === undefined) return undefined;
+  return { blocked: [], rate: 0, ...server.evidence, ...(foreign === undefined ? {} : { foreign }) };
 }
 
 /** Percentiles cannot be added, but the messages that they are of can. */

@@ -46,7 +46,7 @@ export function runCommandServer(configuration: ServerConfiguration, channel: Wo
   server.start().catch((error: unknown) => server.fail(error));
   return {
     onCommand(command) {
-      if (command.type === 'report') server.report(true);
+      if (command.type === 'report') server.report({ asked: true, exactly: command.exactly === true });
       if (command.type !== 'stop') return;
       server.report();
       void server.settle().then(endAndExit);
@@ -64,6 +64,8 @@ class CommandServer {
   private foreign: number[] = [];
   private pids: number[] = [];
   private connections: AcceptedConnections | undefined;
+  private acceptedBefore: Accepted['byPort'] | undefined;
+  private hasFailedToCount = false;
   private readonly keyFiles: KeyFiles | undefined;
   private isEnding = false;
   private cpuMicroseconds = 0;
@@ -126,6 +128,7 @@ class CommandServer {
       this.plan.ports.map(({ port }) => port),
       isLoopback(this.plan.address) ? 2 : 1,
     );
+    this.acceptedBefore = this.connections.read(true).byPort;
     this.pids = this.livingPids();
     this.filesBefore = openFilesOf(this.pids)?.open ?? 0;
     // Its counts before the first connection, for whoever begins with `ready`.
@@ -135,12 +138,13 @@ class CommandServer {
     setInterval(() => this.tick(), tickMs);
   }
 
-  /** `asked`: it answers an order. */
-  report(asked = false): void {
+  /** `asked`: it answers an order; `exactly`: with counts of now, whatever they cost. */
+  report({ asked = false, exactly = false } = {}): void {
     const { stats } = this;
     stats.asked = asked;
     this.followProcesses();
-    if (this.connections !== undefined) this.countConnections(this.connections.read());
+    const accepted = this.readConnections(exactly);
+    if (accepted !== undefined) this.countConnections(accepted);
     if (this.pids.length > 0) this.cpuMicroseconds = Math.max(this.cpuMicroseconds, treeCpuMicroseconds(this.pids));
     this.channel.send(stats.message(performance.now(), this.cpuMicroseconds));
   }
@@ -245,21 +249,40 @@ class CommandServer {
     return owner === undefined ? undefined : processName(owner);
   }
 
+  /** Undefined: they cannot be counted now, and the last count stands, as one that is old. */
+  private readConnections(exactly: boolean): Accepted | undefined {
+    try {
+      return this.connections?.read(exactly);
+    } catch (error) {
+      this.stats.isEstimate = true;
+      if (this.hasFailedToCount) return undefined;
+      this.hasFailedToCount = true;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.channel.send({ type: 'log', level: 'warn', text: `the connections of the server cannot be counted (${reason}): its last count stands` });
+      return undefined;
+    }
+  }
+
   private countConnections(accepted: Accepted): void {
     let webSockets = 0;
     let tcp = 0;
     for (const { port, protocol } of this.plan.ports) {
-      const count = accepted.byPort.get(port)?.accepted ?? 0;
+      // Of a server that runs already, the connections that others have to it are not the run's.
+      const count = Math.max(0, (accepted.byPort.get(port)?.accepted ?? 0) - (this.acceptedBefore?.get(port)?.accepted ?? 0));
       if (protocol === 'websocket') webSockets += count;
       else tcp += count;
     }
     setOpen(this.stats.websocket, webSockets);
     setOpen(this.stats.tcp, tcp);
     this.stats.waiting = accepted.waiting;
+    this.stats.isEstimate = accepted.isEstimate ? true : undefined;
     // Not older than the counts beside it: a ramp makes tens of thousands of connections in a second.
     this.stats.files = openFilesOf(this.pids);
     // Only what its own processes hold beyond the clients' sockets can be upstream connections of a proxy.
-    const files = this.stats.files === undefined ? Number.POSITIVE_INFINITY : Math.max(0, this.stats.files.open - this.filesBefore - accepted.open);
+    const files =
+      this.stats.files === undefined
+        ? Number.POSITIVE_INFINITY
+        : Math.max(0, this.stats.files.open - this.filesBefore - this.stats.tcp.open - this.stats.websocket.open);
     this.stats.upstream = Math.min(accepted.others, files);
   }
 

@@ -28,6 +28,7 @@ export class Stats {
   readonly websocketPlan = { planned: 0, lost: 0 };
   /** Server of the user: established connections that it has not accepted. */
   waiting: number | undefined;
+  isEstimate: true | undefined;
   frozen: true | undefined;
   /** The next stats are the answer to `report`. */
   asked = false;
@@ -116,6 +117,7 @@ export class Stats {
       ...(this.takeAsked() ? { asked: true } : {}),
       ...(this.frozen === undefined ? {} : { frozen: true }),
       ...(this.waiting === undefined ? {} : { waiting: this.waiting }),
+      ...(this.isEstimate === undefined ? {} : { isEstimate: true }),
       ...(this.blocked === undefined ? {} : { blocked: this.blocked }),
       ...(this.files === undefined ? {} : { files: this.files }),
       ...(this.upstream === undefined ? {} : { upstream: this.upstream }),

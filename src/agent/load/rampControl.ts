@@ -182,20 +182,29 @@ export class RampControl {
       const end = progress.observeCounts(now, { target: orders.target, established, opened, failed: failed.total });
       const idleMs = progress.idleMs(now);
       const clientsDone = pool.clients.every((worker) => worker.isDone);
-      // The server of a run over several hosts counts on its own host.
-      const isAccepted = pool.servers.length === 0 || established.server >= established.client;
-      if (clientsDone && (isAccepted || idleMs > settleMs)) break;
+      if (clientsDone && (this.isAccepted() || idleMs > settleMs)) {
+        // What ends a ramp is a count, not an estimate.
+        await pool.refresh(true);
+        if (this.isAccepted() || idleMs > settleMs) break;
+      }
       if (this.hasAlarm() && idleMs > 1_000) break;
       if (end !== undefined) {
         story.log('warn', `The ramp ended at ${formatCount(established.client)} connections: ${end}.`);
         break;
       }
     }
-    await pool.refresh();
+    await pool.refresh(true);
     this.sampler.refreshProcesses();
     this.endIfRefused();
     orders.reached();
     if (this.hasAlarm()) orders.keepOpen();
+  }
+
+  private isAccepted(): boolean {
+    const { pool } = this.run;
+    const { established } = totalsOf(pool.all);
+    // The server of a run over several hosts counts on its own host.
+    return pool.servers.length === 0 || established.server >= established.client;
   }
 
   /** A server that never kept one connection will not while they are held. */
@@ -223,7 +232,7 @@ export class RampControl {
         deadline = this.run.clock.now() + Math.max(left, 0);
       }
     }
-    await this.run.pool.refresh();
+    await this.run.pool.refresh(true);
     this.sampler.refreshProcesses();
     this.takeSample();
   }
@@ -299,6 +308,7 @@ export class RampControl {
     const { pool, orders } = this.run;
     const serverFiles = pool.servers[0]?.stats?.files;
     const waiting = pool.servers[0]?.stats?.waiting;
+    const isEstimate = pool.servers[0]?.stats?.isEstimate;
     const foreign = foreignEvidence(pool.all);
     return {
       blocked,
@@ -306,6 +316,7 @@ export class RampControl {
       ...(this.alarm === undefined || !this.isAlarmTold ? {} : { guard: { id: this.alarm.id, evidence: this.alarm.evidence } }),
       ...(serverFiles === undefined ? {} : { serverFiles }),
       ...(waiting === undefined ? {} : { waiting }),
+      ...(isEstimate === undefined ? {} : { isEstimate }),
       ...(foreign === undefined ? {} : { foreign }),
     };
   }

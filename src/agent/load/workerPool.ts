@@ -5,7 +5,7 @@ import { readOutOfMemoryKills } from '../../linux/procfs.js';
 import { identityOf, type ProcessIdentity } from '../../linux/process.js';
 import type { RunEventBody } from '../../protocol/events.js';
 import type { Plan } from '../../protocol/plan.js';
-import type { RunSpec } from '../../protocol/spec.js';
+import { isForeign, type RunSpec } from '../../protocol/spec.js';
 import { defaultStartTimeoutSeconds } from '../../protocol/specValues.js';
 import type { WorkerMessage } from '../../protocol/worker.js';
 import { openingOf } from '../../core/opening/openings.js';
@@ -28,6 +28,8 @@ const killTimeoutMs = 60_000;
 
 /** A worker goes back to its commands each 20 ms; one that takes longer is counted as it reported last. */
 const answerMs = 200;
+/** Counting a million sockets takes half a second. */
+const countMs = 5_000;
 const lookMs = 2;
 
 export interface WorkerPoolOptions {
@@ -169,14 +171,19 @@ export class WorkerPool {
     return this.clients.reduce((sum, worker) => sum + worker.target, 0);
   }
 
-  /** Has all workers report their counts now, so that they are of the same moment. Resolves when they have, or when one is late. */
-  async refresh(): Promise<void> {
+  /**
+   * Has all workers report their counts now, so that they are of the same moment. Resolves when they have, or when one is late. `exactly`: a server of
+   * the user counts what it holds instead of estimating it.
+   */
+  async refresh(exactly = false): Promise<void> {
     const living = this.workers.filter((worker) => !worker.hasEnded);
     for (const worker of living) {
       this.asked.add(worker);
-      worker.send({ type: 'report' });
+      worker.send({ type: 'report', ...(exactly && worker.role === 'server' ? { exactly } : {}) });
     }
-    await this.until(() => !living.some((worker) => this.asked.has(worker) && !worker.hasEnded), answerMs);
+    const late = () => living.filter((worker) => this.asked.has(worker) && !worker.hasEnded);
+    await this.until(() => late().length === 0, answerMs);
+    if (exactly && isForeign(this.options.spec.engine)) await this.until(() => !late().some(({ role }) => role === 'server'), countMs);
   }
 
   /** Has the clients plan no more messages and wait so long for those under way. Resolves when they have reported what became of all. */

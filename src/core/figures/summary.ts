@@ -92,10 +92,8 @@ export class SummaryBuilder {
   }
 
   private observeSample(sample: Sample): void {
-    const together = (of: Sample) => Math.min(of.established.server, of.established.client);
     this.last = sample;
-    // At the same height the later one counts: its memory is settled.
-    if (this.peak === undefined || (together(sample) >= together(this.peak) && sample.phase !== 'draining' && sample.phase !== 'restoring')) this.peak = sample;
+    if (this.peak === undefined || (sample.phase !== 'draining' && sample.phase !== 'restoring' && isHigher(sample, this.peak))) this.peak = sample;
     this.largestTarget = Math.max(this.largestTarget, sample.target);
     const messages = (sample.byProtocol.tcp?.messagesPerSecond ?? 0) + (sample.byProtocol.websocket?.messagesPerSecond ?? 0);
     this.perSecondMaximum = Math.max(this.perSecondMaximum, messages);
@@ -180,6 +178,13 @@ export class SummaryBuilder {
     };
     return judgedSummary(summary, this.spec ?? { connections: 'max', stages: [], thresholds: [] });
   }
+}
+
+/** Whether a sample is a better proof of what was held: a count before an estimate. At the same height the later one counts, its memory is settled. */
+function isHigher(sample: Sample, peak: Sample): boolean {
+  const isEstimate = (of: Sample) => of.evidence?.isEstimate === true;
+  const together = (of: Sample) => Math.min(of.established.server, of.established.client);
+  return isEstimate(sample) === isEstimate(peak) ? together(sample) >= together(peak) : isEstimate(peak);
 }
 
 /** The most connections that a stage aims at; undefined without stages: then the run's own number counts. */

@@ -22,6 +22,8 @@ export interface WallEvidence {
   serverFiles?: { open: number; full?: number | undefined } | undefined;
   /** Connections in the accept queues of a server of the user; undefined where the kernel does not show them. */
   waiting?: number | undefined;
+  /** The server's count is an estimate. */
+  isEstimate?: boolean | undefined;
   /** What a server of the user said and did. */
   foreign?: ForeignEvidence | undefined;
 }
