@@ -12,21 +12,24 @@ export interface ProcessIdentity {
   startTime: number;
 }
 
-/** State letter and start time of `/proc/PID/stat`; undefined when there is no such process. The name in it may hold spaces and brackets. */
-export function parseProcessStat(text: string): { state: string; parent: number; group: number; startTime: number } | undefined {
+/**
+ * State letter, threads and start time of `/proc/PID/stat`; undefined when there is no such process. The name in it may hold spaces and
+ * brackets.
+ */
+export function parseProcessStat(text: string): { state: string; parent: number; group: number; threads: number; startTime: number } | undefined {
   const end = text.lastIndexOf(')');
   if (end === -1) return undefined;
   const fields = text.slice(end + 2).split(' ');
   const startTime = Number(fields[19]);
   if (fields[0] === undefined || !Number.isFinite(startTime)) return undefined;
-  return { state: fields[0], parent: Number(fields[1]), group: Number(fields[2]), startTime };
+  return { state: fields[0], parent: Number(fields[1]), group: Number(fields[2]), threads: Number(fields[17]), startTime };
 }
 
 function statOf(pid: number): ReturnType<typeof parseProcessStat> {
   try {
     const stat = parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-    // A zombie holds nothing any more.
-    return stat?.state === 'Z' || stat?.state === 'X' ? undefined : stat;
+    // A zombie holds nothing any more, once its last thread is gone: until then its files, locks and sockets are open.
+    return stat?.state === 'X' || (stat?.state === 'Z' && stat.threads <= 1) ? undefined : stat;
   } catch {
     return undefined;
   }

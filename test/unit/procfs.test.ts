@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   kernelStackBytesPerThread,
   parseCpuTicks,
@@ -14,7 +18,7 @@ import {
   readProcessMemory,
   slabAliases,
 } from '../../src/linux/procfs.js';
-import { identityOf, isAlive, parseProcessStat } from '../../src/linux/process.js';
+import { canAct, identityOf, isAlive, parseProcessStat, signalProcess, waitForEnd } from '../../src/linux/process.js';
 
 test('meminfo in bytes', () => {
   assert.deepEqual(parseMeminfo('MemTotal:       24684092 kB\nHugePages_Total:       3\nActive(anon):   12 kB\n'), {
@@ -69,8 +73,24 @@ test('CPU ticks: idle and waiting are not busy, guests are not counted twice', (
 
 test('the stat of a process whose name holds brackets and spaces', () => {
   const rest = 'S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 20';
-  assert.deepEqual(parseProcessStat(`77 (a) b (c) ${rest}`), { state: 'S', parent: 1, group: 42, startTime: 123456 });
+  assert.deepEqual(parseProcessStat(`77 (a) b (c) ${rest}`), { state: 'S', parent: 1, group: 42, threads: 1, startTime: 123456 });
   assert.equal(parseProcessStat(''), undefined);
+});
+
+test('a process whose first thread has ended lives until its last one has', { skip: process.platform !== 'linux' }, async (t) => {
+  // As a killed worker with a million sockets: whichever thread ends last closes them.
+  const program = `import ctypes, sys, threading; threading.Thread(target=sys.stdin.read).start(); print('on', flush=True); ctypes.CDLL(None).pthread_exit(None)`;
+  const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'ignore'] });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  const identity = identityOf(child.pid!);
+  const isLeaderGone = () => readFileSync(`/proc/${child.pid}/stat`, 'latin1').includes(') Z ');
+  for (let tries = 0; tries < 200 && !isLeaderGone(); tries++) await delay(10);
+  assert.ok(isLeaderGone());
+  assert.ok(identity !== undefined && isAlive(identity) && canAct(identity));
+  assert.deepEqual(await waitForEnd([identity], 50), [identity]);
+  assert.ok(signalProcess(identity, 'SIGKILL'));
+  assert.deepEqual(await waitForEnd([identity], 5_000), []);
 });
 
 test('a pid that was given away is not the same process', () => {
