@@ -6,7 +6,6 @@ import { setCloseOnExec } from './linux/hostCalls.js';
 import { bringLoopbackUp } from './linux/netns.js';
 import { setParentDeathSignal } from './linux/limits.js';
 import { secretsSchema } from './protocol/commands.js';
-import { identityOf } from './linux/process.js';
 import { Guardian } from './agent/restoration/guardian.js';
 import { guardianLockFd } from './agent/restoration/guardianLink.js';
 import { HostLock } from './agent/hostLock.js';
@@ -17,6 +16,8 @@ import { Supervisor } from './agent/supervisor.js';
 import { SysctlFiles } from './linux/sysctlFiles.js';
 
 const agentPath = process.argv[1]!;
+/** State directory, run, where it lives, lease in seconds, and the supervisor's pid and start time. */
+const guardianArgumentsSchema = v.tuple([v.string(), v.string(), v.picklist(['isolated', 'shared']), v.string(), v.string(), v.string()]);
 /** SIGKILL: a probe has nobody to answer once its relay is gone, even when it was stopped. */
 const killSignal = 9;
 
@@ -44,9 +45,10 @@ async function main(command: string | undefined, args: string[]): Promise<void> 
       break;
     }
     case 'guard': {
-      const [statePath, runId, isolation, lease] = v.parse(v.tuple([v.string(), v.string(), v.picklist(['isolated', 'shared']), v.string()]), args);
+      const [statePath, runId, isolation, lease, pid, startTime] = v.parse(guardianArgumentsSchema, args);
       for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
-      const supervisor = identityOf(process.ppid) ?? { pid: process.ppid, startTime: 0 };
+      // Not our parent: the supervisor may have died while we were starting, and then that is a stranger.
+      const supervisor = { pid: Number(pid), startTime: Number(startTime) };
       await new Guardian(new StateDirectory(statePath).run(runId), supervisor, new SysctlFiles(), isolation === 'isolated', Number(lease)).watch(process.stdin);
       HostLock.inherited(guardianLockFd).release();
       process.exit(0);

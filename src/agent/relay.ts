@@ -10,7 +10,7 @@ import { encodeLine, parseLine } from '../protocol/lines.js';
 import { attachTarget, type AttachedServer } from '../core/plan/attachTarget.js';
 import { findListeningServers } from '../linux/listeningServers.js';
 import { enterCommand, unshareCommand } from '../linux/netns.js';
-import { identityOf, isAlive } from '../linux/process.js';
+import { identityOf, isAlive, runMarkVariable } from '../linux/process.js';
 import { readBootId } from '../linux/bootId.js';
 import { Follower } from './follower.js';
 import { describeHolder, findLockPath, holderOfRoot, HostLock, sharesHost } from './hostLock.js';
@@ -144,7 +144,7 @@ export class Relay {
       // A relay that was stopped for a while may find that its controller went away meanwhile: a turn of the loop reads the end.
       await sleep(loopTurnMs);
       if (this.hasEnded) throw new HumanError('The controller went away before the run began; nothing was started.', { code: 'cancelled' });
-      await this.spawnSupervisor(run, entryOf(kind, attached), { lock, start, secrets: command.secrets ?? {} });
+      await this.spawnSupervisor(run, entryOf(kind, attached), { lock, start, mark, secrets: command.secrets ?? {} });
     } catch (error) {
       // A lost start leaves nothing behind.
       start.hand();
@@ -193,12 +193,18 @@ export class Relay {
   private async spawnSupervisor(
     run: RunDirectory,
     entry: Entry,
-    { lock, start, secrets }: { lock: HostLock | undefined; start: StartLock; secrets: Readonly<Record<string, string>> },
+    { lock, start, mark, secrets }: { lock: HostLock | undefined; start: StartLock; mark: string; secrets: Readonly<Record<string, string>> },
   ): Promise<void> {
     const log = openSync(run.logPath, 'a', 0o600);
     const node = [process.execPath, this.agentPath, 'supervise', this.state.path, run.runId, entry.isIsolated ? 'isolated' : 'shared'];
     const [program, ...args] = entry.by === undefined ? node : [entry.by.command, ...entry.by.args, ...node];
-    const child = spawn(program!, args, { detached: true, cwd: '/', stdio: ['pipe', log, log, lock === undefined ? 'ignore' : lock.fd, start.fd] });
+    const child = spawn(program!, args, {
+      detached: true,
+      cwd: '/',
+      stdio: ['pipe', log, log, lock === undefined ? 'ignore' : lock.fd, start.fd],
+      // We may die before it is recorded, and whoever closes the run must find it all the same.
+      env: { ...process.env, [runMarkVariable]: mark },
+    });
     // Over a pipe: neither a file nor the arguments nor the environment of a process may hold them.
     child.stdin?.on('error', () => undefined).end(JSON.stringify(secrets));
     closeSync(log);

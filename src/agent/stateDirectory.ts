@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { HumanError, messageOf } from '../core/errors.js';
 import { planSchema } from '../protocol/plan.js';
 import { runSpecSchema } from '../protocol/spec.js';
+import { keyFileNames } from '../protocol/tls.js';
 import { replaceFile } from '../files/durableFile.js';
 import { ownHome, isPlaceOf } from '../files/ownHome.js';
 import { readOwnFile } from './ownFile.js';
@@ -81,6 +82,11 @@ export class RunDirectory {
 
   writeState(state: RunState): void {
     replaceFile(join(this.path, 'state.json'), JSON.stringify(state));
+  }
+
+  /** Removes the private key that a worker wrote for the user's server: it goes with the run, whatever became of that worker. */
+  removeKeys(): void {
+    for (const name of Object.values(keyFileNames)) rmSync(join(this.path, name), { force: true });
   }
 
   remove(): void {

@@ -159,6 +159,7 @@ export class Supervisor {
       isolated: this.options.isolated,
       leaseSeconds: spec.leaseSeconds,
       lockFd: lock.fd,
+      mark: this.order.mark,
       emit: (event) => this.story.emit(event),
       onChange: (identity) => {
         this.state.guardian = identity;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { attackCases, opener } from './faults/attacks.js';
+import { opener } from './faults/attackCase.js';
+import { deathAttacks } from './faults/deathAttacks.js';
+import { placeAttacks } from './faults/placeAttacks.js';
 import { leftoversBetween, pidsOf, snapshotOf } from './faults/hostSnapshot.js';
 import { agentPath } from './faults/runCase.js';
 import { startHost, stopLab } from './support/host.js';
@@ -13,7 +15,9 @@ const only = process.env.C10M_ATTACK;
 after(stopLab);
 
 test('each attack on the host is refused or survived, and changes nothing', { skip, timeout: 300_000, concurrency: atOnce }, async (t) => {
-  const selected = attackCases.map((attack, index) => ({ attack, index })).filter(({ attack }) => only === undefined || attack.name.includes(only));
+  const selected = [...placeAttacks, ...deathAttacks]
+    .map((attack, index) => ({ attack, index }))
+    .filter(({ attack }) => only === undefined || attack.name.includes(only));
   await Promise.all(
     selected.map(({ attack, index }) =>
       t.test(`${attack.name}: ${attack.met}`, { timeout: 120_000 }, async () => {

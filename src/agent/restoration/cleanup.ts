@@ -66,6 +66,7 @@ async function closeLockedRun(run: RunDirectory, reason: string, sysctls: Sysctl
   const bootId = readBootId();
   const sameBoot = state === undefined || state.bootId === bootId;
   const processes = sameBoot ? await endRecordedProcesses(run, state, bootId, context) : { ended: 0, left: [] };
+  run.removeKeys();
   const { keys, problem } = restoreKeys(run, sysctls, bootId, context.keysInUse);
   const complete = problem === undefined && processes.left.length === 0 && keys.every((key) => key.outcome !== 'refused');
   completeSpool(run, sameBoot ? reason : 'The host was rebooted during the run.', keys, complete);

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { canAct, identityOf, isAlive, type ProcessIdentity } from '../../linux/process.js';
+import { canAct, identityOf, isAlive, runMarkVariable, type ProcessIdentity } from '../../linux/process.js';
 import type { RunEventBody } from '../../protocol/events.js';
 import { encodeLine } from '../../protocol/lines.js';
 import { beatIntervalMs, type GuardianMessage } from './guardian.js';
@@ -31,19 +31,25 @@ export class GuardianLink {
       isolated: boolean;
       leaseSeconds: number;
       lockFd: number;
+      /** Of the run's programs (`RunTraces`). */
+      mark: string;
       emit(event: RunEventBody): void;
       onChange(guardian: ProcessIdentity | null): void;
     },
   ) {}
 
   start(): void {
-    const { agentPath, run, stateDirectory, isolated, leaseSeconds, lockFd } = this.options;
+    const { agentPath, run, stateDirectory, isolated, leaseSeconds, lockFd, mark } = this.options;
     const log = openSync(run.logPath, 'a', 0o600);
     // `detached`: a session and process group of its own, so that a signal to the supervisor's group does not reach it.
-    const child = spawn(process.execPath, [agentPath, 'guard', stateDirectory, run.runId, isolated ? 'isolated' : 'shared', String(leaseSeconds)], {
+    const { pid, startTime } = identityOf(process.pid)!;
+    const words = [stateDirectory, run.runId, isolated ? 'isolated' : 'shared', String(leaseSeconds), String(pid), String(startTime)];
+    const child = spawn(process.execPath, [agentPath, 'guard', ...words], {
       detached: true,
       cwd: '/',
       stdio: ['pipe', log, log, lockFd],
+      // We may die before it is recorded, and whoever closes the run must find it all the same.
+      env: { ...process.env, [runMarkVariable]: mark },
     });
     closeSync(log);
     this.child = child;

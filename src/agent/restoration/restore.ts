@@ -8,7 +8,7 @@ import { HostLock } from '../hostLock.js';
 import { conditionOfRun, neverBegan } from './runCondition.js';
 import { readStart } from '../startLock.js';
 import type { RunDirectory, StateDirectory } from '../stateDirectory.js';
-import { closeRun, type ClosedRun, type ClosingContext } from './cleanup.js';
+import { closeRun, endRunProcesses, type ClosedRun, type ClosingContext } from './cleanup.js';
 import { Journal } from './journal.js';
 import { SysctlFiles } from '../../linux/sysctlFiles.js';
 
@@ -18,6 +18,8 @@ const keptEndedRuns = 20;
 const stoppedGraceMs = 1_500;
 const pollMs = 50;
 const endTimeoutMs = 5_000;
+/** A guardian or relay that has done its last duty holds the lock for a moment more. */
+const endingTimeoutMs = 2_000;
 
 /**
  * Does for a run what its supervisor and its guardian, dead or stopped, no longer can. Undefined when one of them goes on after all.
@@ -47,7 +49,7 @@ export async function restoreHost(state: StateDirectory, lockPath: string, dryRu
     if (!dryRun) await restoreRun(report, state, run, lockPath, sysctls);
   }
   if (dryRun) report.complete = report.runs.length === 0;
-  checkLock(report, state, lockPath);
+  await checkLock(report, state, lockPath);
   return report;
 }
 
@@ -82,20 +84,30 @@ function keysInUse(state: StateDirectory): Set<string> {
 }
 
 /** A lock that nobody of ours holds keeps every run away: then this host is not as it was. */
-function checkLock(report: RestoreReport, state: StateDirectory, lockPath: string): void {
-  if (state.runs().some((run) => conditionOfRun(run) !== 'ended')) return;
+async function checkLock(report: RestoreReport, state: StateDirectory, lockPath: string): Promise<void> {
   try {
-    const lock = HostLock.tryAcquire(lockPath);
-    if (lock instanceof HostLock) {
-      lock.release();
-      return;
-    }
+    if (await isLockFree(state, lockPath)) return;
     report.notes.push(`The lock ${lockPath} is held by a process that belongs to no run in ${state.path}.`);
   } catch (error) {
     if (!(error instanceof HumanError)) throw error;
     report.notes.push(error.text);
   }
   report.complete = false;
+}
+
+/** Whether the lock can be had, or belongs to a run that lives. */
+async function isLockFree(state: StateDirectory, lockPath: string): Promise<boolean> {
+  const deadline = performance.now() + endingTimeoutMs;
+  for (;;) {
+    if (state.runs().some((run) => conditionOfRun(run) !== 'ended')) return true;
+    const lock = HostLock.tryAcquire(lockPath);
+    if (lock instanceof HostLock) {
+      lock.release();
+      return true;
+    }
+    if (performance.now() > deadline) return false;
+    await sleep(pollMs);
+  }
 }
 
 /** Removes what a start left that never came to a supervisor: a directory, and perhaps a stopped relay. False for anything more. */
@@ -106,6 +118,8 @@ async function discardStart(run: RunDirectory): Promise<boolean> {
     const starters = [start.relay, start.supervisor].filter((identity) => identity !== null).filter(({ pid }) => pid !== process.pid);
     for (const identity of starters) signalProcess(identity, 'SIGKILL');
     if ((await waitForEnd(starters, endTimeoutMs)).length > 0) return false;
+    // Started by a relay that died before it could record it.
+    if ((await endRunProcesses({ recorded: [], namespace: undefined, mark: run.readOrder()?.mark })).left.length > 0) return false;
   }
   run.remove();
   return true;

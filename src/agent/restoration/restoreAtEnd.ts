@@ -34,6 +34,7 @@ export function restoreAtEnd(
   scope.defer(async () => {
     story.enter('restoring');
     restored.left = (await endProcesses(state, own)).left;
+    run.removeKeys();
   });
   return restored;
 }
