@@ -5,7 +5,7 @@ import { HostPool } from '../run/hostPool.js';
 import type { RunDependencies } from '../run/run.js';
 import { RunStore } from '../history/store.js';
 import { runOwner } from '../transport/environment.js';
-import { secretsOf } from '../run/secrets.js';
+import { secretsOf } from '../core/opening/secrets.js';
 import { connectHost } from '../transport/transport.js';
 import type { CommandValues } from './commandList.js';
 import { addressOf } from './savedHosts.js';

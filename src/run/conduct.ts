@@ -1,86 +1,75 @@
-import type { Phase, Verdict } from '../protocol/events.js';
-import type { Part } from './combine.js';
-import type { LinkEnd } from './linkStates.js';
+import { hostsOf, type RunPlan } from '../core/plan/hostPlans.js';
+import { phaseOf } from '../core/run/model.js';
+import { type Outcome, outcomeOf, outcomeWithoutServer, problemOf, serverProblem } from '../core/run/outcome.js';
+import type { RunSpec } from '../protocol/spec.js';
+import type { Part, Parts } from './parts.js';
+import type { RunRecord } from './runRecord.js';
+import { partStore, savedPart } from './savedParts.js';
 
-/** How a run over several hosts came out, before its hosts are looked at. */
-export interface Outcome {
-  verdict: Verdict;
-  reason?: string;
+/** A run over several hosts, whose order is kept here. */
+export interface ConductedRun {
+  readonly id: string;
+  readonly spec: RunSpec;
+  readonly directory: string;
+  readonly record: RunRecord;
+  readonly parts: Parts;
 }
 
-/** What the order of a run over several hosts needs to know of it. */
-export interface Conducted {
-  readonly failOnClientHostLoss: boolean;
-  phase(): Phase | undefined;
-  /** The first reason of a stop of the whole run. */
-  stopReason(): string | undefined;
-  isReleased(): boolean;
-  enter(phase: Phase): void;
-  /** Reports a client host that failed. */
-  report(part: Part, text: string): void;
-  /** Resolves when all of these parts hold; never, when one ends before. */
-  holding(parts: readonly Part[]): Promise<void>;
+/** Starts the servers, then the clients, and follows them to the end. */
+export async function conductStart(run: ConductedRun, { parts: [first, ...others] }: RunPlan): Promise<Outcome> {
+  const { record, parts } = run;
+  record.enter('starting');
+  const server = parts.add(first!);
+  const hasBegun = await Promise.race([server.held.then(() => true), server.ended.then(() => false)]);
+  if (parts.isReleased) return { verdict: 'stopped' };
+  if (!hasBegun) return outcomeWithoutServer(server.name, await server.ended, parts.stopReason);
+  if (parts.stopReason === undefined) record.enter('ramping');
+  const clients = parts.stopReason === undefined ? others.map((other) => parts.add(other)) : [];
+  return followParts(run, server, clients);
 }
 
-/** Waits until the servers listen; what went wrong, when they do not. */
-export async function awaitServer(run: Conducted, server: Part): Promise<Outcome | undefined> {
-  const failure = await Promise.race([
-    run.holding([server]).then(() => undefined),
-    server.ended.then((end) => (end?.is === 'seen' ? end.summary.reason : problemOf(end)) ?? 'it ended'),
-  ]);
-  if (failure === undefined || run.isReleased()) return undefined;
-  return run.stopReason() === undefined
-    ? { verdict: 'failed', reason: `${server.name}: ${failure}` }
-    : { verdict: 'stopped', reason: run.stopReason() ?? failure };
+/** Follows the parts again as far as they had begun. */
+export async function conductResume(run: ConductedRun): Promise<Outcome> {
+  const { id, spec, parts } = run;
+  for (const [index, name] of hostsOf(spec).entries()) {
+    const known = await savedPart(partStore(run.directory), id, name, index);
+    if (known !== undefined) parts.add(known.part, known.report);
+  }
+  const [server, ...clients] = parts.all;
+  if (server?.role !== 'server') return { verdict: 'failed', reason: 'It was left before it had begun on any host.' };
+  if (clients.length < spec.clientHosts.length) parts.stop('It was left before it had begun on all hosts.');
+  return followParts(run, server, clients);
 }
 
 /** Follows all parts until the clients are done, then ends the server's. */
-export async function conduct(run: Conducted, server: Part, clients: readonly Part[]): Promise<Outcome> {
-  void run.holding(clients).then(() => run.phase() === 'ramping' && run.enter('holding'));
+async function followParts({ spec, record, parts }: ConductedRun, server: Part, clients: readonly Part[]): Promise<Outcome> {
+  const phase = () => phaseOf(record.model);
+  void Promise.all(clients.map(({ held }) => held)).then(() => phase() === 'ramping' && record.enter('holding'));
   const problems: string[] = [];
   const serverEnd: { problem?: string } = {};
   void server.ended.then((end) => {
-    if (run.phase() === 'draining' || run.isReleased()) return;
+    if (phase() === 'draining' || parts.isReleased) return;
     serverEnd.problem = serverProblem(server.name, end);
     for (const client of clients) client.link.stop(`The server host ${server.name} ended.`, false);
   });
   await Promise.all(
-    clients.map(async (part) => {
-      const problem = problemOf(await part.ended);
-      if (problem === undefined || run.stopReason() !== undefined || run.isReleased()) return;
-      problems.push(`${part.name}: ${problem}`);
-      run.report(part, `The client host failed: ${problem}`);
-      if (run.failOnClientHostLoss) for (const other of clients) other.link.stop(`${part.name} failed.`, false);
+    clients.map(async ({ name, ended }) => {
+      const problem = problemOf(await ended);
+      if (problem === undefined || parts.stopReason !== undefined || parts.isReleased) return;
+      problems.push(`${name}: ${problem}`);
+      record.emit({ type: 'log', level: 'error', text: `The client host failed: ${problem}`, host: name });
+      if (spec.failOnClientHostLoss) for (const other of clients) other.link.stop(`${name} failed.`, false);
     }),
   );
-  // Let go of: the hosts go on, and nothing may be ended here.
-  if (run.isReleased()) return { verdict: 'stopped' };
-  if (run.phase() !== 'draining') run.enter('draining');
+  if (parts.isReleased) return { verdict: 'stopped' };
+  if (phase() !== 'draining') record.enter('draining');
   server.link.stop('All clients are done.', false);
   await server.ended;
-  const stopReason = run.stopReason();
-  if (stopReason !== undefined) return { verdict: 'stopped', reason: stopReason };
-  if (serverEnd.problem !== undefined) return { verdict: 'failed', reason: [serverEnd.problem, ...problems].join(' ') };
-  const isFailed = problems.length > 0 && (run.failOnClientHostLoss || problems.length >= clients.length);
-  return problems.length === 0 ? { verdict: 'finished' } : { verdict: isFailed ? 'failed' : 'finished', reason: problems.join(' ') };
-}
-
-/** A host that is out of reach has not ended: only its own word, or its refusal to begin, says so. */
-function serverProblem(name: string, end: LinkEnd | undefined): string {
-  if (end?.is === 'unseen') return `${name}: the server's host was out of reach, and its end was not seen (${end.why})`;
-  return `${name}: the server's part ended before the clients were done.`;
-}
-
-/** What went wrong with one host; undefined: nothing, or the window let go of it. */
-function problemOf(end: LinkEnd | undefined): string | undefined {
-  switch (end?.is) {
-    case 'notBegun':
-      return end.error.message;
-    case 'unseen':
-      return `its end was not seen: ${end.why}`;
-    case 'seen':
-      return end.summary.verdict === 'failed' ? (end.summary.reason ?? 'for an unknown reason') : undefined;
-    case undefined:
-      return undefined;
-  }
+  return outcomeOf({
+    stopReason: parts.stopReason,
+    serverProblem: serverEnd.problem,
+    clientProblems: problems,
+    clients: clients.length,
+    failOnClientHostLoss: spec.failOnClientHostLoss,
+  });
 }

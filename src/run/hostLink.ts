@@ -1,11 +1,12 @@
 import { HumanError, messageOf } from '../core/errors.js';
+import { deferred } from '../files/deferred.js';
+import { Timers } from '../files/timers.js';
 import type { ControllerCommand, StartOrder } from '../protocol/commands.js';
 import type { RunEvent, Summary } from '../protocol/events.js';
 import type { RelayChannel } from '../transport/transport.js';
 import type { HostLease } from './hostPool.js';
-import { type LinkAction, type LinkEnd, type LinkInput, type LinkState, transition } from './linkStates.js';
+import { type LinkAction, type LinkEnd, type LinkInput, type LinkState, transition } from '../core/run/linkStates.js';
 import { type RelayWatch, watchRelay } from './relayWatch.js';
-import { Timers } from './timers.js';
 
 /** Pauses between attempts to come back to a host. */
 const pausesMs = [500, 1_000, 2_000, 4_000, 8_000, 10_000] as const;
@@ -45,6 +46,8 @@ interface Attempt {
   readonly abort: AbortController;
   relay?: RelayChannel;
   watch?: RelayWatch;
+  /** The host has answered since it was last asked whether it is there. */
+  isAnswered: boolean;
 }
 
 /** The laptop's link to one host of a run: starts or follows it, comes back by itself, and lets go in any state. Its table is `linkStates.ts`. */
@@ -52,8 +55,6 @@ export class HostLink {
   private current: LinkState;
   private attempt: Attempt | undefined;
   private lastSequence: number;
-  /** Answers so far. */
-  private heard = 0;
   private readonly timers = new Timers<'retry' | 'patience' | 'unheard' | 'overdue'>();
   /** Resolved when the state is `ended` or `released`. */
   private readonly settled = deferred();
@@ -84,9 +85,9 @@ export class HostLink {
   stop(reason: string, isUrgent = true): void {
     this.apply({ is: 'stop', reason });
     if (!isUrgent || this.current.is === 'ended' || this.current.is === 'released') return;
-    const before = this.heard;
+    if (this.attempt !== undefined) this.attempt.isAnswered = false;
     this.attempt?.watch?.beat();
-    const isObeyed = () => this.current.is === 'following' && this.heard !== before;
+    const isObeyed = () => this.current.is === 'following' && this.attempt?.isAnswered === true;
     this.timers.set('unheard', stopUnheardMs, () => {
       if (!isObeyed() && this.current.is === 'following') this.fail({ is: 'silent', why: 'It does not answer.' });
     });
@@ -152,17 +153,22 @@ export class HostLink {
         this.closeAttempt();
         break;
       case 'sendStop':
-        this.request((id) => ({ type: 'stop', id, reason: ('stop' in state ? state.stop : undefined) ?? 'Stopped.' })).then(
-          () => this.heard++,
-          (error: unknown) => this.options.log(`${this.options.name} did not take the stop: ${messageOf(error)}`),
-        );
+        this.sendStop(('stop' in state ? state.stop : undefined) ?? 'Stopped.');
     }
+  }
+
+  private sendStop(reason: string): void {
+    const { attempt } = this;
+    this.request((id) => ({ type: 'stop', id, reason })).then(
+      () => attempt !== undefined && (attempt.isAnswered = true),
+      (error: unknown) => this.options.log(`${this.options.name} did not accept the stop: ${messageOf(error)}`),
+    );
   }
 
   private open(): void {
     if (this.attempt !== undefined) return;
     this.timers.clear('retry');
-    const attempt: Attempt = { abort: new AbortController() };
+    const attempt: Attempt = { abort: new AbortController(), isAnswered: false };
     this.attempt = attempt;
     const { state } = this;
     if (state.is === 'lost' && !this.timers.has('patience')) {
@@ -171,7 +177,7 @@ export class HostLink {
     this.converse(attempt).then(
       () => {
         if (this.attempt !== attempt) return;
-        this.heard++;
+        attempt.isAnswered = true;
         this.apply({ is: 'answer' });
       },
       (error: unknown) => this.attempt === attempt && this.fail(failureOf(this.current, error)),
@@ -196,7 +202,7 @@ export class HostLink {
     relay.expectReplay(this.options.elapsedSeconds());
     // What floods us would do it again: there is no coming back to it.
     relay.onClose((why) => (relay.isFlooded && this.attempt === attempt ? this.fail({ is: 'overdue', why }) : failWith('lost')(why)));
-    attempt.watch = watchRelay(relay, () => this.heard++, failWith('silent'));
+    attempt.watch = watchRelay(relay, () => (attempt.isAnswered = true), failWith('silent'));
     if (order !== undefined && this.current.is === 'connecting') {
       this.apply({ is: 'sent' });
       await relay.request((id) => ({ type: 'start', id, ...order }));
@@ -232,10 +238,4 @@ function failureOf(state: LinkState, error: unknown): LinkInput {
   const known = error instanceof Error ? error : new Error(String(error));
   const isFinal = isStarting ? !(error instanceof HumanError && error.code === 'unreachable') : error instanceof HumanError && finalCodes.includes(error.code);
   return isFinal ? { is: 'busy', error: known } : { is: 'lost', why: known.message, error: known };
-}
-
-function deferred(): { promise: Promise<void>; resolve(): void } {
-  const made: { resolve(): void } = { resolve: () => undefined };
-  const promise = new Promise<void>((resolve) => (made.resolve = resolve));
-  return { promise, resolve: () => made.resolve() };
 }

@@ -1,4 +1,4 @@
-import { HumanError } from '../core/errors.js';
+import { unlessCancelled } from '../core/cancellation.js';
 import type { HostConnection, RelayChannel } from '../transport/transport.js';
 
 /** A host that nothing uses keeps its login this long: a plan is read and confirmed, a run is repeated. */
@@ -69,7 +69,7 @@ export class HostPool {
     const link = (host.link ??= this.open(name, host));
     host.waiting++;
     try {
-      return await unlessAborted(link.connection, signal);
+      return await unlessCancelled(link.connection, signal);
     } finally {
       host.waiting--;
       if (host.waiting === 0 && !link.isReady) link.abort.abort();
@@ -107,15 +107,4 @@ async function close({ link, idle }: PooledHost): Promise<void> {
   link?.abort.abort();
   const connection = await link?.connection.catch(() => undefined);
   await connection?.dispose();
-}
-
-/** Rejects when the signal is given first; the promise itself goes on. Leaves no listener behind. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const cancelled = () => new HumanError('Cancelled.', { code: 'cancelled' });
-  if (signal.aborted) return Promise.reject(cancelled());
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(cancelled());
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

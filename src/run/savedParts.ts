@@ -1,8 +1,8 @@
 import { join } from 'node:path';
+import type { HostPart } from '../core/plan/hostPlans.js';
+import { newReport, noteReport, type PartReport } from '../core/run/partReport.js';
 import { partsName } from '../history/exchange.js';
 import { RunStore } from '../history/store.js';
-import { newReport, noteReport, type Part, type PartReport } from './combine.js';
-import type { HostPart } from './planning.js';
 
 /** Where the parts of a run over several hosts are saved whole, beside it. */
 export function partStore(runDirectory: string): RunStore {
@@ -10,7 +10,7 @@ export function partStore(runDirectory: string): RunStore {
 }
 
 /** The id of one host's part, on that host and on disk. `index`: 0 the server's, then the client hosts in their order. */
-export function partId(runId: string, role: Part['role'], index: number): string {
+export function partId(runId: string, role: HostPart['role'], index: number): string {
   return role === 'whole' ? runId : `${runId}-${role === 'server' ? 'server' : `client${index}`}`;
 }
 

@@ -7,7 +7,7 @@ import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { HumanError } from '../core/errors.js';
-import { cancelledError } from './cancellation.js';
+import { cancelledError } from '../core/cancellation.js';
 import type { LaptopEnvironment } from './environment.js';
 
 /** A Node that C10M may bring to a host: a package of the npm registry that holds nothing but Node's own release. */

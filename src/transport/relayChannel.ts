@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { boundedLine, parseForeign } from '../core/foreignText.js';
 import * as v from 'valibot';
+import { cancelledError } from '../core/cancellation.js';
 import { HumanError } from '../core/errors.js';
 import type { ControllerCommand } from '../protocol/commands.js';
 import { replySchema, type Reply } from '../protocol/commands.js';
@@ -85,10 +86,10 @@ export class StreamRelayChannel implements RelayChannel {
 
   request<T>(build: (id: number) => ControllerCommand, signal?: AbortSignal): Promise<T> {
     if (this.closedReason !== undefined) return Promise.reject(linkLost(this.closedReason));
-    if (signal?.aborted === true) return Promise.reject(cancelled());
+    if (signal?.aborted === true) return Promise.reject(cancelledError());
     const id = this.nextId++;
     return new Promise<unknown>((resolve, reject) => {
-      const onAbort = () => settle(() => reject(cancelled()));
+      const onAbort = () => settle(() => reject(cancelledError()));
       const settle = (act: () => void) => {
         this.pending.delete(id);
         signal?.removeEventListener('abort', onAbort);
@@ -209,8 +210,4 @@ function flooding(reason: string): HumanError {
     remedy:
       'Look at the host: its agent was replaced, or something else answers. What its run began ends by its lease; then restore it with: c10m host restore',
   });
-}
-
-function cancelled(): HumanError {
-  return new HumanError('Cancelled.', { code: 'cancelled' });
 }

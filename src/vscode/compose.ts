@@ -3,7 +3,7 @@ import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode'
 import { useTexts } from '../core/texts.js';
 import { RunStore } from '../history/store.js';
 import { Run } from '../run/run.js';
-import { secretsOf } from '../run/secrets.js';
+import { secretsOf } from '../core/opening/secrets.js';
 import { runOwner } from '../transport/environment.js';
 import { vscodePool } from './hosts/connect.js';
 import { Comparisons } from './panels/comparisonPanel.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { HumanError } from '../../src/core/errors.js';
-import { type LinkInput, type LinkState, transition } from '../../src/run/linkStates.js';
+import { type LinkInput, type LinkState, transition } from '../../src/core/run/linkStates.js';
 import { summary } from './builders/samples.js';
 
 const states = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { specFromInput } from '../../src/core/profile.js';
 import type { Plan } from '../../src/protocol/plan.js';
-import { clientPartSpecs, divideOrder, type PartPlans, serverPartSpec } from '../../src/run/partSpecs.js';
+import { clientPartSpecs, divideOrder, type PartPlans, serverPartSpec } from '../../src/core/plan/partSpecs.js';
 
 const plansOf = (...clients: number[]): PartPlans => ({
   server: { connections: clients.reduce((sum, count) => sum + count, 0) } as Plan,

@@ -128,7 +128,7 @@ export class RampControl {
     const { phase } = story;
     if (phase === undefined || isFinal(phase) || phase === 'restoring') return;
     const evidence = this.evidence();
-    const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...toldEvidence(evidence) }) as Sample;
+    const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...reportedEvidence(evidence) }) as Sample;
     for (const wall of this.recogniser.observeSample(sample, evidence)) story.emit({ type: 'wall', wall });
     this.reportStale(sample.staleWorkers ?? []);
     this.checkHalfOpen(sample);
@@ -326,7 +326,7 @@ export class RampControl {
 const toldWorkers = 8;
 
 /** Nothing is reported while there is nothing to report. */
-function toldEvidence(evidence: WallEvidence): Pick<Sample, 'evidence'> {
+function reportedEvidence(evidence: WallEvidence): Pick<Sample, 'evidence'> {
   const { blocked, guard, rate = 0, serverFiles, waiting } = evidence;
   if (blocked.length === 0 && guard === undefined && rate === 0 && serverFiles === undefined && waiting === undefined) return {};
   return { evidence: { ...evidence, blocked: blocked.slice(0, toldWorkers), rate } };

@@ -28,7 +28,7 @@ export class HalfOpenWatch {
   private stillSamples = 0;
   private proofs = 0;
   private foundBeforeProof = 0;
-  private isTold = false;
+  private isReported = false;
 
   constructor(private readonly engine: string) {}
 
@@ -37,7 +37,7 @@ export class HalfOpenWatch {
     const { previous } = this;
     this.previous = sample;
     const isRunning = sample.phase === 'ramping' || sample.phase === 'holding';
-    if (!isRunning || this.isTold || this.behind(sample) === 0 || !isStill(sample, previous)) {
+    if (!isRunning || this.isReported || this.behind(sample) === 0 || !isStill(sample, previous)) {
       this.stillSamples = 0;
       return undefined;
     }
@@ -51,7 +51,7 @@ export class HalfOpenWatch {
       return 'prove';
     }
     if (this.proofs === 0 || this.stillSamples < proofPatience) return undefined;
-    this.isTold = true;
+    this.isReported = true;
     if (hasHelped) return this.halfOpen(sample);
     return isExplained ? undefined : this.unaccepted(sample);
   }

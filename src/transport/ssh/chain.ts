@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 import { HumanError } from '../../core/errors.js';
 import { boundedLine } from '../../core/foreignText.js';
 import { sleep } from '../../files/sleep.js';
-import { throwIfCancelled } from '../cancellation.js';
+import { throwIfCancelled } from '../../core/cancellation.js';
 import type { LaptopEnvironment } from '../environment.js';
 import { resolveHost, type ConfigSources } from './config.js';
 import { expandTilde } from './configFiles.js';

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { HumanError } from '../../core/errors.js';
 import { boundedLine } from '../../core/foreignText.js';
-import { cancelledError } from '../cancellation.js';
+import { cancelledError } from '../../core/cancellation.js';
 import type { Prompts } from '../contract.js';
 import { offeredAlgorithms } from './algorithms.js';
 import { Authenticator } from './authentication.js';

@@ -1,3 +1,4 @@
+import { cancelledError } from '../../core/cancellation.js';
 import { PassThrough } from 'node:stream';
 import { boundedLine } from '../../core/foreignText.js';
 import type { ClientChannel } from 'ssh2';
@@ -70,7 +71,7 @@ class RelayStart {
           channel.close();
           reject(error);
         });
-      const onAbort = () => fail(new HumanError('Cancelled.', { code: 'cancelled' }));
+      const onAbort = () => fail(cancelledError());
       this.signal.addEventListener('abort', onAbort, { once: true });
       const ended = new Promise<string>((resolveEnded) => {
         channel.once('close', () => {

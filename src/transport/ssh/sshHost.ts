@@ -1,5 +1,5 @@
 import { HumanError } from '../../core/errors.js';
-import { cancelledError, throwIfCancelled, unlessCancelled } from '../cancellation.js';
+import { cancelledError, throwIfCancelled, unlessCancelled } from '../../core/cancellation.js';
 import type { ConnectOptions, HostConnection, RelayChannel } from '../contract.js';
 import { consentFile, Consents } from '../consents.js';
 import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';

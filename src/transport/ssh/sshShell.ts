@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ClientChannel, SFTPWrapper } from 'ssh2';
 import { HumanError, messageOf } from '../../core/errors.js';
 import { patience, sleep } from '../../files/sleep.js';
-import { cancelledError, throwIfCancelled } from '../cancellation.js';
+import { cancelledError, throwIfCancelled } from '../../core/cancellation.js';
 import type { HostShell, ShellResult, Upload } from '../hostShell.js';
 import { loginShellCommand, shellQuoted } from '../quote.js';
 import type { Link } from './link.js';

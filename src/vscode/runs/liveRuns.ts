@@ -2,7 +2,7 @@ import { EventEmitter, type Disposable, type LogOutputChannel } from 'vscode';
 import { entryText } from '../../core/run/line.js';
 import type { PanelRequest } from '../../protocol/panel.js';
 import type { RunSpec } from '../../protocol/spec.js';
-import type { RunPlan } from '../../run/planning.js';
+import type { RunPlan } from '../../core/plan/hostPlans.js';
 import type { Run } from '../../run/run.js';
 import { notSaved, type RunListener } from '../../run/runRecord.js';
 import { LiveRun } from './liveRun.js';

@@ -9,7 +9,7 @@ import { inputStep, keep, pickStep, runSteps, type StepResult } from '../multiSt
 import type { PlanDocuments } from './planDocument.js';
 import { commandLines, globalChanges, planLines } from '../planItems.js';
 import { runTitle } from '../../core/run/model.js';
-import type { RunPlan } from '../../run/planning.js';
+import type { RunPlan } from '../../core/plan/hostPlans.js';
 import type { PlanRun } from '../planRun.js';
 import { settings } from '../settings.js';
 import { askModal } from '../messages.js';

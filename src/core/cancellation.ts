@@ -1,4 +1,4 @@
-import { HumanError } from '../core/errors.js';
+import { HumanError } from './errors.js';
 
 export function cancelledError(): HumanError {
   return new HumanError('Cancelled.', { code: 'cancelled' });

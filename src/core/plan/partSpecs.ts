@@ -1,6 +1,6 @@
-import { divide } from '../core/plan/division.js';
-import type { Plan } from '../protocol/plan.js';
-import type { RunSpec } from '../protocol/spec.js';
+import { divide } from './division.js';
+import type { Plan } from '../../protocol/plan.js';
+import type { RunSpec } from '../../protocol/spec.js';
 
 /** The plan of each host of a run over several; `clients` in the order of the spec's `clientHosts`. */
 export interface PartPlans {

@@ -1,5 +1,6 @@
-import { HumanError } from '../core/errors.js';
-import type { Summary } from '../protocol/events.js';
+import { cancelledError } from '../cancellation.js';
+import { HumanError } from '../errors.js';
+import type { Summary } from '../../protocol/events.js';
 
 /**
  * How the link to one host of a run ended: with the host's summary; unseen, when the host could not be reached any more and ends the run by
@@ -86,7 +87,7 @@ function comeBack(state: Open, begun: Begun, why: string): Transition {
 
 /** The first reason counts. */
 function stop(state: Open, begun: Begun, reason: string): Transition {
-  if (begun === 'no') return ended({ is: 'notBegun', error: new HumanError('Cancelled.', { code: 'cancelled' }) });
+  if (begun === 'no') return ended({ is: 'notBegun', error: cancelledError() });
   const stopped = { ...state, stop: state.stop ?? reason };
   if (state.is === 'lost') return { state: stopped, actions: ['open'] };
   // An order to start that is under way is followed by the stop; the relay keeps their order.

@@ -1,9 +1,10 @@
-import { decodeFromCompressedBase64, type Histogram } from 'hdr-histogram-js';
-import { mergeForeign } from '../core/figures/foreignEvidence.js';
-import { latencyOf } from '../core/figures/latency.js';
-import type { Ledger, Sample } from '../protocol/events.js';
+import type { Ledger, Sample } from '../../protocol/events.js';
+import { mergeForeign } from './foreignEvidence.js';
+import { latencyOf } from './latency.js';
+import { mergedHistogram } from './mergedHistogram.js';
 
 type Counts = NonNullable<Sample['byProtocol']['tcp']>;
+
 /** The latest sample of each host of one run. */
 export interface HostSamples {
   server: { name: string; sample: Sample };
@@ -69,21 +70,10 @@ function mergeEvidence(server: Sample, clients: readonly Sample[]): Sample['evid
   return { blocked: [], rate: 0, ...server.evidence, ...(foreign === undefined ? {} : { foreign }) };
 }
 
-/** Percentiles cannot be added, but the messages that they are of can. */
 function mergeLatencies(latencies: readonly NonNullable<Sample['latency']>[]): Sample['latency'] {
-  let merged: Histogram | undefined;
-  for (const { histogram } of latencies) {
-    if (histogram === undefined) continue;
-    const decoded = decodeFromCompressedBase64(histogram);
-    if (merged === undefined) merged = decoded;
-    else merged.add(decoded);
-  }
-  return merged === undefined
-    ? undefined
-    : latencyOf(
-        merged,
-        sum(latencies, (latency) => latency.unanswered ?? 0),
-      );
+  const merged = mergedHistogram(latencies.flatMap(({ histogram }) => histogram ?? []));
+  const unanswered = sum(latencies, (latency) => latency.unanswered ?? 0);
+  return merged === undefined ? undefined : latencyOf(merged, unanswered);
 }
 
 /** Hosts ramp at the same time: the longest is that of all. */

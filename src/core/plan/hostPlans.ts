@@ -1,9 +1,9 @@
-import { HumanError } from '../core/errors.js';
-import { nearestAddress, planDistributed, planRun } from '../core/plan/plan.js';
-import type { StartOrder } from '../protocol/commands.js';
-import type { HostFacts } from '../protocol/facts.js';
-import type { Plan } from '../protocol/plan.js';
-import type { RunSpec } from '../protocol/spec.js';
+import { HumanError } from '../errors.js';
+import { nearestAddress, planDistributed, planRun } from './plan.js';
+import type { StartOrder } from '../../protocol/commands.js';
+import type { HostFacts } from '../../protocol/facts.js';
+import type { Plan } from '../../protocol/plan.js';
+import type { RunSpec } from '../../protocol/spec.js';
 import { clientPartSpecs, type PartPlans, serverPartSpec } from './partSpecs.js';
 
 /** What one host does in a run. */

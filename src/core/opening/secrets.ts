@@ -1,7 +1,7 @@
-import { HumanError } from '../core/errors.js';
-import { openingOf } from '../core/opening/openings.js';
-import { environmentNames } from '../protocol/opening.js';
-import type { RunSpec } from '../protocol/spec.js';
+import { HumanError } from '../errors.js';
+import { openingOf } from './openings.js';
+import { environmentNames } from '../../protocol/opening.js';
+import type { RunSpec } from '../../protocol/spec.js';
 
 /** Values of `{env:NAME}` in what the clients of a run say. Throws a HumanError (usage) for one that is not set. */
 export function secretsOf(spec: RunSpec, environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
