@@ -1,10 +1,14 @@
 import { html, LitElement, nothing, svg, type TemplateResult } from 'lit';
 import uPlot from 'uplot';
 import { downsampleMinMax, downsampleStack, lowerBound, visibleRange } from '../../src/core/figures/downsample.js';
+import type { ChartMark } from '../../src/core/figures/marks.js';
 import type { SampleColumnStore } from '../../src/core/figures/sampleColumns.js';
+import { timeLabel, timeTicks, valueTicks } from '../../src/core/figures/ticks.js';
 import { formatDuration } from '../../src/core/units.js';
+import { chartCsv } from './chartCsv.js';
 import type { ChartDefinition } from './chartDefinitions.js';
 import { chartImage } from './chartImage.js';
+import { drawMarks, marksAt } from './chartMarks.js';
 import { text } from '../../src/core/texts.js';
 import { tableView } from './tableView.js';
 import { color, gridColor, type ColorName } from './theme.js';
@@ -15,16 +19,33 @@ export interface ChartView {
   to: number;
 }
 
-const heightPx = 180;
+/** As high as reads well at the width: a chart of a wide window must not be a strip. */
+function heightOf(widthPx: number, isEnlarged: boolean): number {
+  const [least, share, most] = isEnlarged ? [300, 0.4, 480] : [180, 0.3, 260];
+  return Math.round(Math.min(most, Math.max(least, widthPx * share)));
+}
 /** Rows of the table equivalent: enough to see the shape, few enough to read. */
 const tableRows = 24;
-/** Steps of an axis, where uPlot's own do not fit the unit. */
-const axisSteps = {
-  /** Half a connection is nothing. */
-  counts: Array.from({ length: 10 }, (_value, power) => [1, 2, 5].map((digit) => digit * 10 ** power)).flat(),
-  /** Round in binary units: 256 MiB, not 191 MiB. */
-  bytes: Array.from({ length: 50 }, (_value, power) => 2 ** power),
-};
+/** Room that a mark of an axis needs. */
+const tickPx = { x: 64, y: 28 };
+
+/** What a chart asks its page for. */
+export interface ChartEvents {
+  'chart-cursor': { row: number | undefined };
+  'chart-zoom': { view: ChartView | undefined };
+  'chart-series': string;
+  'chart-image': { id: string; image: Blob };
+  'chart-csv': { id: string; csv: string };
+  'chart-enlarge': string;
+}
+
+/** Calls `listener` with what a chart within `element` asks for. */
+export function onChart<Name extends keyof ChartEvents>(element: HTMLElement, name: Name, listener: (detail: ChartEvents[Name]) => void): void {
+  element.addEventListener(name, (event) => listener((event as CustomEvent<ChartEvents[Name]>).detail));
+}
+
+/** A value holds until the next one: there is no slope between two targets. */
+const steppedPaths = uPlot.paths.stepped?.({ align: 1 });
 
 /** A chart with its legend, keyboard cursor and table. Draws into the light DOM, so that one style sheet serves all. */
 export class ChartElement extends LitElement {
@@ -36,6 +57,8 @@ export class ChartElement extends LitElement {
     hiddenSeries: { attribute: false },
     cursorRow: { attribute: false },
     restRow: { attribute: false },
+    marks: { attribute: false },
+    enlarged: { attribute: false },
   };
   declare definition: ChartDefinition;
   declare samples: SampleColumnStore;
@@ -47,6 +70,9 @@ export class ChartElement extends LitElement {
   declare cursorRow: number | undefined;
   /** The row that is read while nobody points at one. Undefined: the last one. */
   declare restRow: number | undefined;
+  /** What happened meanwhile; undefined: nothing is marked. */
+  declare marks: readonly ChartMark[] | undefined;
+  declare enlarged: boolean | undefined;
 
   private plot: uPlot | undefined;
   private columns: Float32Array[] = [];
@@ -79,7 +105,16 @@ export class ChartElement extends LitElement {
         <header>
           <h2 id="title-${definition.id}">${definition.title}</h2>
           <span class="at">${row === undefined ? nothing : formatDuration(this.samples.column('seconds')[row] ?? 0)}</span>
-          <button class="quiet" @click=${() => void this.copyImage()} aria-label=${text('Copy {0} as an image', definition.title)}>${text('Copy')}</button>
+          <button class="quiet" @click=${() => void this.copyImage()} aria-label=${text('Copy PNG of {0}', definition.title)}>PNG</button>
+          <button class="quiet" @click=${() => this.exportCsv()} aria-label=${text('Save CSV of {0}', definition.title)}>CSV</button>
+          <button
+            class="quiet"
+            aria-pressed=${this.enlarged === true ? 'true' : 'false'}
+            @click=${() => this.send('chart-enlarge', definition.id)}
+            aria-label=${text('Larger: {0}', definition.title)}
+          >
+            ${text('Larger')}
+          </button>
         </header>
         <div
           class="plot"
@@ -92,6 +127,7 @@ export class ChartElement extends LitElement {
           aria-valuetext=${this.readout(row)}
           @keydown=${(event: KeyboardEvent) => this.onKey(event)}
         ></div>
+        <p class="pointer" aria-hidden="true"></p>
         <ul class="legend">
           ${definition.series.map((series, position) => this.legendItem(series.label, series.color, series.dash, position, row))}
         </ul>
@@ -114,6 +150,8 @@ export class ChartElement extends LitElement {
       this.resize.observe(container);
     } else if (!this.visible) {
       return;
+    } else if (this.drawnEnlarged !== this.enlarged) {
+      this.fit(true);
     } else if (this.drawnRevision !== this.revision || this.drawnView !== this.view || this.drawnHidden !== this.hiddenSeries) {
       this.draw();
     } else {
@@ -122,6 +160,7 @@ export class ChartElement extends LitElement {
     this.drawnRevision = this.revision;
     this.drawnView = this.view;
     this.drawnHidden = this.hiddenSeries;
+    this.drawnEnlarged = this.enlarged;
   }
 
   private drawing = false;
@@ -134,6 +173,7 @@ export class ChartElement extends LitElement {
   private drawnRevision = -1;
   private drawnView: ChartView | undefined;
   private drawnHidden: ReadonlySet<string> | undefined;
+  private drawnEnlarged: boolean | undefined;
 
   private legendItem(label: string, name: ColorName, dash: readonly number[] | undefined, position: number, row: number | undefined): TemplateResult {
     const shown = !this.hiddenSeries.has(`${this.definition.id}.${label}`);
@@ -205,15 +245,15 @@ export class ChartElement extends LitElement {
     this.placeCursor();
   }
 
-  private fit(): void {
+  private fit(isForced = false): void {
     const width = this.querySelector<HTMLElement>('.plot')?.clientWidth ?? 0;
     if (width === 0) return;
     if (this.plot === undefined) {
       this.requestUpdate();
-    } else if (width !== this.plot.width) {
+    } else if (isForced || width !== this.plot.width) {
       const { plot } = this;
       this.drawing = true;
-      plot.batch(() => plot.setSize({ width, height: heightPx }));
+      plot.batch(() => plot.setSize({ width, height: heightOf(width, this.enlarged === true) }));
       this.draw();
     }
   }
@@ -225,9 +265,9 @@ export class ChartElement extends LitElement {
     const axis = { stroke: () => color('muted'), grid: { stroke: () => gridColor(), width: 1 }, ticks: { stroke: () => gridColor(), width: 1 } };
     return {
       width,
-      height: heightPx,
+      height: heightOf(width, this.enlarged === true),
       // To the right, half of the last time's label.
-      padding: [8, 20, 0, 0],
+      padding: [8, 26, 0, 0],
       legend: { show: false },
       cursor: {
         drag: { x: true, y: false, setScale: false },
@@ -240,12 +280,17 @@ export class ChartElement extends LitElement {
         y: { range: (_plot, _minimum, maximum) => [0, Number.isFinite(maximum) && maximum > 0 ? maximum * 1.08 : 1] },
       },
       axes: [
-        { ...axis, size: 28, values: (_plot, splits) => splits.map((value) => formatDuration(value)) },
+        {
+          ...axis,
+          size: 28,
+          splits: (plot, _axis, from, to) => timeTicks(from, to, plot.width / tickPx.x),
+          values: (_plot, splits) => splits.map((value) => timeLabel(value, this.range()[1])),
+        },
         {
           ...axis,
           size: labelsWidth,
-          ...(definition.steps === undefined ? {} : { incrs: axisSteps[definition.steps] }),
-          values: (_plot, splits) => splits.map((value) => definition.format(value)),
+          splits: (plot, _axis, _from, to) => valueTicks(to, (plot.height - 36) / tickPx.y, definition.steps),
+          values: (_plot, splits) => splits.map((value) => (definition.tick ?? definition.format)(value)),
         },
       ],
       series: [
@@ -255,6 +300,7 @@ export class ChartElement extends LitElement {
           stroke: () => color(series.color),
           width: stacked ? 1 : 1.5,
           ...(series.dash === undefined ? {} : { dash: [...series.dash] }),
+          ...(series.stepped === true && steppedPaths !== undefined ? { paths: steppedPaths } : {}),
           ...(stacked ? { fill: () => color(series.color) } : {}),
           points: { show: false },
         })),
@@ -263,6 +309,7 @@ export class ChartElement extends LitElement {
       hooks: {
         setCursor: [(plot) => this.onCursor(plot)],
         setSelect: [(plot) => this.onSelect(plot)],
+        draw: [(plot) => drawMarks(plot, this.marks ?? [])],
       },
     };
   }
@@ -270,11 +317,27 @@ export class ChartElement extends LitElement {
   private onCursor(plot: uPlot): void {
     if (this.drawing) return;
     const { left } = plot.cursor;
+    this.showAtPointer(plot, left);
     this.announceCursor(left === undefined || left < 0 ? undefined : this.nearestRow(plot.posToVal(left, 'x')));
   }
 
+  /** Values and marks beside the pointer, over the chart: nothing moves for them. */
+  private showAtPointer(plot: uPlot, left: number | undefined): void {
+    const place = this.querySelector<HTMLElement>('.pointer');
+    if (place === null) return;
+    const isShown = left !== undefined && left >= 0 && this.samples.length > 0;
+    place.classList.toggle('shown', isShown);
+    if (!isShown) return;
+    const said = [this.readout(this.nearestRow(plot.posToVal(left, 'x'))), ...marksAt(plot, this.marks ?? [], left)];
+    place.textContent = said.join('\n');
+    const x = plot.over.offsetLeft + left;
+    const isRight = left > plot.over.clientWidth / 2;
+    place.style.left = isRight ? '' : `${x + 12}px`;
+    place.style.right = isRight ? `${plot.width - x + 12}px` : '';
+  }
+
   private announceCursor(row: number | undefined): void {
-    if (row !== this.cursorRow) this.dispatchEvent(new CustomEvent<{ row: number | undefined }>('chart-cursor', { detail: { row }, bubbles: true }));
+    if (row !== this.cursorRow) this.send('chart-cursor', { row });
   }
 
   /** uPlot drops its cursor when the data change, and knows nothing of the other charts. */
@@ -300,11 +363,11 @@ export class ChartElement extends LitElement {
   }
 
   private zoom(view: ChartView | undefined): void {
-    this.dispatchEvent(new CustomEvent<{ view: ChartView | undefined }>('chart-zoom', { detail: { view }, bubbles: true }));
+    this.send('chart-zoom', { view });
   }
 
   private toggleSeries(label: string): void {
-    this.dispatchEvent(new CustomEvent<string>('chart-series', { detail: `${this.definition.id}.${label}`, bubbles: true }));
+    this.send('chart-series', `${this.definition.id}.${label}`);
   }
 
   private onKey(event: KeyboardEvent): void {
@@ -359,7 +422,16 @@ export class ChartElement extends LitElement {
       .filter((_series, position) => !this.isHidden(position))
       .map(({ label, color, dash }) => ({ label, color, ...(stacked === true ? {} : { dash: dash ?? [] }) }));
     const image = await chartImage(canvas, this.definition.title, legend);
-    this.dispatchEvent(new CustomEvent<{ id: string; image: Blob }>('chart-image', { detail: { id: this.definition.id, image }, bubbles: true }));
+    this.send('chart-image', { id: this.definition.id, image });
+  }
+
+  private exportCsv(): void {
+    this.send('chart-csv', { id: this.definition.id, csv: chartCsv(this.definition, this.samples) });
+  }
+
+  /** To the page, which knows the other charts and the extension. */
+  private send<Name extends keyof ChartEvents>(name: Name, detail: ChartEvents[Name]): void {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
   }
 }
 customElements.define('c10m-chart', ChartElement);

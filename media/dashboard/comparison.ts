@@ -8,10 +8,10 @@ import { formatCount } from '../../src/core/units.js';
 import type { ComparisonSnapshot, SampleColumns } from '../../src/protocol/panel.js';
 import { alignedTimes } from './alignedTimes.js';
 import './chart.js';
-import type { ChartElement, ChartView } from './chart.js';
+import { onChart, type ChartElement, type ChartView } from './chart.js';
 import type { ChartDefinition } from './chartDefinitions.js';
 import type { Host } from './host.js';
-import { copyOrSave } from './saveImage.js';
+import { copyOrSave, saveText } from './saveImage.js';
 import { text } from '../../src/core/texts.js';
 import { tableView } from './tableView.js';
 import { onThemeChange, type ColorName } from './theme.js';
@@ -29,6 +29,11 @@ const strokes: { color: ColorName; dash?: number[] }[] = [
   { color: 'foreground', dash: [2, 3] },
   { color: 'muted', dash: [12, 3, 3, 3] },
 ];
+interface Look {
+  view?: ChartView | undefined;
+  hiddenSeries: ReadonlySet<string>;
+  enlarged?: string | undefined;
+}
 /** Points of the common time axis: more than any screen has pixels. */
 const maximumPoints = 20_000;
 
@@ -41,8 +46,7 @@ export class ComparisonElement extends LitElement {
   private definitions: ChartDefinition[] = [];
   /** Until a reader points elsewhere, the values are those of the last moment at which all runs held their connections. */
   private restRow: number | undefined;
-  private view: ChartView | undefined;
-  private hiddenSeries: ReadonlySet<string> = new Set();
+  private look: Look = { hiddenSeries: new Set() };
   private notice = '';
 
   override createRenderRoot(): HTMLElement {
@@ -56,22 +60,16 @@ export class ComparisonElement extends LitElement {
     const held = samples.flatMap((_columns, index) => lastHeldRow(this.store.column(`${index}.establishedServer`)) ?? []);
     this.restRow = held.length === 0 ? undefined : Math.min(...held);
     this.definitions = drawn.map((id) => this.definition(id));
-    this.addEventListener('chart-zoom', (event) => {
-      this.view = (event as CustomEvent<{ view: ChartView | undefined }>).detail.view;
-      this.requestUpdate();
+    onChart(this, 'chart-zoom', ({ view }) => this.set({ view }));
+    onChart(this, 'chart-enlarge', (id) => this.set({ enlarged: this.look.enlarged === id ? undefined : id }));
+    onChart(this, 'chart-series', (id) => {
+      const hiddenSeries = new Set(this.look.hiddenSeries);
+      if (!hiddenSeries.delete(id)) hiddenSeries.add(id);
+      this.set({ hiddenSeries });
     });
-    this.addEventListener('chart-series', (event) => {
-      const hidden = new Set(this.hiddenSeries);
-      const id = (event as CustomEvent<string>).detail;
-      if (!hidden.delete(id)) hidden.add(id);
-      this.hiddenSeries = hidden;
-      this.requestUpdate();
-    });
-    this.addEventListener('chart-cursor', (event) => {
-      const { row } = (event as CustomEvent<{ row: number | undefined }>).detail;
-      this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row));
-    });
-    this.addEventListener('chart-image', (event) => void this.keepImage((event as CustomEvent<{ id: string; image: Blob }>).detail));
+    onChart(this, 'chart-cursor', ({ row }) => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row)));
+    onChart(this, 'chart-image', ({ id, image }) => void this.keep(() => copyOrSave(this.host, `comparison-${id}.png`, image)));
+    onChart(this, 'chart-csv', ({ id, csv }) => void this.keep(() => saveText(this.host, `comparison-${id}.csv`, csv)));
     onThemeChange(() => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw()));
   }
 
@@ -82,7 +80,7 @@ export class ComparisonElement extends LitElement {
       <header class="head">
         <div class="title">
           <h1>${text('Comparison of {0} runs', runs.length)}</h1>
-          <p class="muted">${text('Verdicts are against the first run. Within the noise band two figures count as the same.')}</p>
+          <p class="muted">${text('Verdicts are against the baseline, the first run. Within the noise band two figures count as the same.')}</p>
         </div>
         <div class="actions"><button type="button" class="secondary" @click=${() => void this.exportReport()}>${text('Export report…')}</button></div>
         ${this.notice === '' ? nothing : html`<p class="notice" role="status">${this.notice}</p>`}
@@ -94,11 +92,12 @@ export class ComparisonElement extends LitElement {
       </section>
       <section class="card" aria-labelledby="metrics-title">
         <h2 id="metrics-title">${text('Results')}</h2>
+        ${unequalWarning(comparison)}
         <table class="comparison">
           <thead>
             <tr>
               <th scope="col">${text('Metric')}</th>
-              ${runs.map((run) => html`<th scope="col">${run.label}</th>`)}
+              ${runs.map((run, index) => html`<th scope="col">${run.label} ${index === 0 ? html`<span class="badge">${text('baseline')}</span>` : this.baselineButton(run)}</th>`)}
               <th scope="col">${text('Noise band')}</th>
             </tr>
           </thead>
@@ -120,7 +119,7 @@ export class ComparisonElement extends LitElement {
         </table>
       </section>
       <div class="charts">
-        ${this.definitions.map((definition) => html`<c10m-chart .definition=${definition} .samples=${this.store} .view=${this.view} .revision=${0} .restRow=${this.restRow} .hiddenSeries=${this.hiddenSeries}></c10m-chart>`)}
+        ${this.definitions.map((definition) => html`<c10m-chart .definition=${definition} .samples=${this.store} .view=${this.look.view} .revision=${0} .restRow=${this.restRow} .hiddenSeries=${this.look.hiddenSeries} .enlarged=${this.look.enlarged === definition.id} class=${this.look.enlarged === definition.id ? 'enlarged' : ''}></c10m-chart>`)}
       </div>
       <section class="card" aria-labelledby="ledger-title">
         <h2 id="ledger-title">${text('Where each byte goes')}</h2>
@@ -130,6 +129,17 @@ export class ComparisonElement extends LitElement {
         )}
       </section>
     `;
+  }
+
+  private baselineButton({ id, label }: ComparisonSnapshot['comparison']['runs'][number]): TemplateResult {
+    return html`<button
+      type="button"
+      class="quiet baseline"
+      aria-label=${text('Make baseline: {0}', label)}
+      @click=${() => void this.keep(() => this.host.request({ name: 'baseline', runId: id }).then(() => '', messageOf))}
+    >
+      ${text('Make baseline')}
+    </button>`;
   }
 
   private differences(title: string, rows: readonly { field: string; values: (string | null)[] }[]): TemplateResult {
@@ -151,6 +161,7 @@ export class ComparisonElement extends LitElement {
       title: metric.title,
       description: text('{0} over the seconds since the start of the ramp, one line for each run.', metric.title),
       format: (value) => metric.format(value),
+      unit: metric.unit,
       ...(metric.unit.startsWith('connections') ? { steps: 'counts' as const } : id === 'ledgerBytes' ? { steps: 'bytes' as const } : {}),
       series: this.snapshot.comparison.runs.map((run, index) => ({
         label: run.label,
@@ -169,8 +180,13 @@ export class ComparisonElement extends LitElement {
     }
   }
 
-  private async keepImage({ id, image }: { id: string; image: Blob }): Promise<void> {
-    this.notice = await copyOrSave(this.host, `comparison-${id}.png`, image);
+  private set(look: Partial<Look>): void {
+    this.look = { ...this.look, ...look };
+    this.requestUpdate();
+  }
+
+  private async keep(action: () => Promise<string>): Promise<void> {
+    this.notice = await action();
     this.requestUpdate();
   }
 }
@@ -182,10 +198,27 @@ function verdictView(verdict: string | undefined, change: number | null | undefi
     change === null || change === undefined || !Number.isFinite(change) || Math.abs(change) < 0.0005
       ? ''
       : ` ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %`;
-  const words: Record<string, string> = { same: text('same'), better: text('better'), worse: text('worse'), differs: text('differs') };
+  const looks: Record<string, { word: string; sign: string; className: string }> = {
+    same: { word: text('same'), sign: '', className: 'muted' },
+    better: { word: text('better'), sign: '✓ ', className: 'badge success' },
+    worse: { word: text('worse'), sign: '✗ ', className: 'badge error' },
+    differs: { word: text('differs'), sign: '≠ ', className: 'badge' },
+  };
+  const look = looks[verdict];
   // What is the same needs no attention.
-  return html`<span class=${verdict === 'same' ? 'muted' : `badge ${verdict === 'worse' ? 'error' : ''}`}>${words[verdict] ?? verdict}${percent}</span>`;
+  return look === undefined ? nothing : html`<span class=${look.className}>${look.sign}${look.word}${percent}</span>`;
 }
+
+/** Verdicts between runs that were asked for different things are no verdicts on what changed: said above them. */
+function unequalWarning({ spec }: ComparisonSnapshot['comparison']): TemplateResult | typeof nothing {
+  const asked = spec.filter(({ field }) => decisive.has(field)).map(({ field, values }) => `${field} (${values.map((value) => value ?? '–').join(', ')})`);
+  if (asked.length === 0) return nothing;
+  return html`<p class="warning unequal">
+    ${text('These runs did not do the same: {0}. Figures and verdicts below compare what differs for that reason, too.', asked.join('; '))}
+  </p>`;
+}
+/** Names of `Comparison.spec` without which figures of two runs can be held beside each other. */
+const decisive: ReadonlySet<string> = new Set(['connections', 'protocol', 'client', 'stages', 'target reached', 'orders', 'tls']);
 
 /** All runs on one time axis that counts from the start of each run's ramp; the columns of run 1 are `0.…`, of run 2 `1.…`. */
 function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly number[]): SampleColumnStore {

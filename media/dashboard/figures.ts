@@ -1,8 +1,10 @@
 import { isSlowing } from '../../src/core/walls/catalogue.js';
 import { isFinal } from '../../src/core/phases.js';
 import { text } from '../../src/core/texts.js';
+import { verdictWord } from '../../src/core/verdict.js';
 import type { Phase } from '../../src/protocol/events.js';
 import type { PanelRun } from '../../src/protocol/panel.js';
+import { verdictOf } from './verdictView.js';
 
 /** The figures of the first screen, derived from the run alone. All bytes per end, all times in seconds. */
 export interface Figures {
@@ -13,6 +15,8 @@ export interface Figures {
   client: number;
   /** 0–1. */
   progress: number;
+  /** Connections per second that the host goes by; 0: as fast as possible. */
+  askedRate: number;
   /** Connections per second: now while it runs, the mean of the ramp afterwards. */
   rate: number;
   bytesPerEnd: number | null;
@@ -27,12 +31,12 @@ export interface Figures {
 }
 
 /** What the run does, or how it ended as far as that was seen. */
-export function phaseText({ phases, link, summary }: PanelRun): string {
-  const phase = phases.at(-1)?.phase;
-  if (link !== 'saved') return phase ?? text('starting');
-  if (phase === undefined && summary === undefined) return text('did not begin');
-  if (summary !== undefined) return summary.verdict;
-  return phase !== undefined && isFinal(phase) ? phase : text('incomplete');
+export function phaseText(run: PanelRun): string {
+  const phase = run.phases.at(-1)?.phase;
+  const verdict = verdictOf(run);
+  if (verdict !== undefined) return verdictWord(verdict);
+  if (run.link !== 'saved') return phase ?? text('starting');
+  return text('did not begin');
 }
 
 export function figuresOf(run: PanelRun): Figures {
@@ -49,6 +53,7 @@ export function figuresOf(run: PanelRun): Figures {
     target,
     ...established,
     progress: target > 0 ? Math.min(1, held / target) : 0,
+    askedRate: last?.aim?.rate ?? spec.stages[0]?.rate ?? spec.rate ?? 0,
     rate: running || summary === undefined ? (last?.connectRate ?? 0) : summary.connectRate.mean,
     bytesPerEnd: running || summary === undefined ? (last?.ledger.bytesPerEnd ?? null) : summary.bytesPerEnd,
     approximate: (summary?.ledger ?? last?.ledger)?.approximate ?? false,
@@ -65,10 +70,9 @@ function secondsLeft(run: PanelRun, phase: Phase | undefined, target: number, he
   const { last } = run;
   if (last === undefined) return undefined;
   if (phase === 'ramping' && last.connectRate > 0 && target > held) return { phase, seconds: (target - held) / last.connectRate };
-  const since = run.phases.at(-1);
-  if (phase === 'holding' && since !== undefined && run.spec.stages.length === 0) {
-    return { phase, seconds: Math.max(0, run.spec.holdSeconds - (last.t - since.t) / 1000) };
-  }
+  // The host says it: what was left before an order is held after it, and no clock here knows how long that is.
+  const holdLeft = last.aim?.holdLeftSeconds;
+  if (phase === 'holding' && typeof holdLeft === 'number') return { phase, seconds: holdLeft };
   return undefined;
 }
 

@@ -9,13 +9,14 @@ interface VsCodeApi {
 }
 declare function acquireVsCodeApi(): VsCodeApi;
 
-/** No answer after this long is a defect of the extension; the button becomes usable again. */
+/** No answer to an order after this long is a defect of the extension; the button becomes usable again. What asks a person has no limit. */
 const replyTimeoutMs = 30_000;
+const asksAPerson: ReadonlySet<PanelRequest['name']> = new Set(['command', 'saveImage', 'saveText']);
 
 /** The panel's end of src/protocol/panel.ts. */
 export class Host {
   private readonly api = acquireVsCodeApi();
-  private readonly pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void; timer: number }>();
+  private readonly pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void; timer: number | undefined }>();
   private nextId = 1;
 
   /** Calls `onMessage` for everything but replies, then tells the extension that the panel is ready. */
@@ -33,10 +34,11 @@ export class Host {
   request(request: PanelRequest): Promise<unknown> {
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
-      const timer = window.setTimeout(() => {
+      const giveUp = (): void => {
         this.pending.delete(id);
         reject(new HumanError(text('The extension does not answer.')));
-      }, replyTimeoutMs);
+      };
+      const timer = asksAPerson.has(request.name) ? undefined : window.setTimeout(giveUp, replyTimeoutMs);
       this.pending.set(id, { resolve, reject, timer });
       this.api.postMessage({ type: 'request', id, request });
     });

@@ -17,6 +17,15 @@ export async function copyOrSave(host: Host, fileName: string, image: Blob): Pro
   }
 }
 
+/** The extension asks where and writes it. Returns what happened. */
+export async function saveText(host: Host, fileName: string, content: string): Promise<string> {
+  try {
+    return (await host.request({ name: 'saveText', fileName, content })) === true ? text('The file was saved.') : text('The file was not saved.');
+  } catch (error) {
+    return error instanceof HumanError ? error.text : String(error);
+  }
+}
+
 async function toBase64(blob: Blob): Promise<string> {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   let binary = '';

@@ -13,7 +13,7 @@ export type VerdictSeverity = 'success' | 'warning' | 'error' | 'neutral';
 interface VerdictLook {
   exitCode: ExitCode;
   severity: VerdictSeverity;
-  /** A codicon. */
+  /** A codicon of its own: verdicts are told apart without their colours. */
   icon: string;
 }
 
@@ -23,9 +23,9 @@ interface VerdictLook {
  */
 export const verdictLooks: Readonly<Record<RunVerdict, VerdictLook>> = {
   incomplete: { exitCode: exitCodes.notRestored, severity: 'error', icon: 'question' },
-  hostNotRestored: { exitCode: exitCodes.notRestored, severity: 'error', icon: 'alert' },
+  hostNotRestored: { exitCode: exitCodes.notRestored, severity: 'error', icon: 'tools' },
   stopped: { exitCode: exitCodes.interrupted, severity: 'neutral', icon: 'debug-stop' },
-  failed: { exitCode: exitCodes.internal, severity: 'error', icon: 'error' },
+  failed: { exitCode: exitCodes.internal, severity: 'error', icon: 'circle-slash' },
   targetNotReached: { exitCode: exitCodes.targetNotReached, severity: 'warning', icon: 'warning' },
   thresholdFailed: { exitCode: exitCodes.thresholdFailed, severity: 'error', icon: 'error' },
   passed: { exitCode: exitCodes.done, severity: 'success', icon: 'pass' },

@@ -178,6 +178,11 @@ export const sampleSchema = v.object({
   latency: v.optional(latencySchema),
   /** Only with TLS. */
   tls: v.optional(tlsSampleSchema),
+  /**
+   * What the host goes by beside its target: connections per second that are asked for (0: as fast as possible), and what is left of the hold of this
+   * stage, which waits while an order ramps; null where no hold has begun. Absent in runs of older versions.
+   */
+  aim: v.optional(v.object({ rate: v.number(), holdLeftSeconds: v.nullable(v.number()) })),
   /** A run over several hosts: what each of them holds, by its name. */
   hosts: v.optional(v.record(v.string(), v.object({ server: natural, client: natural, availableBytes: v.number() }))),
   /** What walls are recognised by beside the counts, so that a saved run can be judged again; absent while there is nothing to report. */

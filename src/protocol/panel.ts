@@ -100,10 +100,13 @@ export type PanelRequest =
   | { name: 'burst'; messages: number; bytes: number }
   | { name: 'removeAll' }
   | { name: 'command'; command: PanelCommand }
-  | { name: 'saveImage'; fileName: string; base64: string };
+  | { name: 'saveImage'; fileName: string; base64: string }
+  | { name: 'saveText'; fileName: string; content: string }
+  /** Of a comparison: the run that the others are held against. */
+  | { name: 'baseline'; runId: string };
 
 /** Commands of the extension that a panel offers as buttons, for its own run. */
-export type PanelCommand = 'repeatRun' | 'exportReport' | 'saveRunAsProfile' | 'showLog';
+export type PanelCommand = 'repeatRun' | 'exportReport' | 'copySummary' | 'saveRunAsProfile' | 'showLog';
 
 export type FromPanel =
   { type: 'ready' } | { type: 'request'; id: number; request: PanelRequest } | { type: 'failure'; message: string; stack?: string | undefined };

@@ -21,6 +21,7 @@ import { reattachOrphans } from './runs/reattach.js';
 import { PlanDocuments } from './runs/planDocument.js';
 import { registerProfiles } from './runs/profiles.js';
 import { handlePanelRequest, registerRunCommands, startRun } from './runs/runCommands.js';
+import { registerRunLinks } from './runs/runLinks.js';
 import { RunningRuns } from './runs/runningRuns.js';
 import { RunsTree } from './runs/runsTree.js';
 import { SavedRunSource } from './panels/savedRun.js';
@@ -92,6 +93,7 @@ export function createExtension(context: ExtensionContext): void {
     live.onDidEnd(() => runsTree.refresh()),
     ...registerHostCommands({ registry, tree: hostsTree, secrets, plan, pool, log }),
     comparisons,
+    registerRunLinks(store, dashboards, log),
     plans,
     ...registerRunCommands(runDependencies),
     ...registerHistoryCommands({ store, tree: runsTree, comparisons, dashboards, log }),

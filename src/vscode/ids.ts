@@ -21,6 +21,8 @@ export const commandIds = {
   exportRun: 'c10m.exportRun',
   importRun: 'c10m.importRun',
   exportReport: 'c10m.exportReport',
+  copySummary: 'c10m.copySummary',
+  copyRunLink: 'c10m.copyRunLink',
   compareRuns: 'c10m.compareRuns',
   filterRuns: 'c10m.filterRuns',
   clearRunFilter: 'c10m.clearRunFilter',

@@ -150,6 +150,8 @@ function host(input: SpecInput, limits: { client?: number; server?: number; guar
     logs: () => events.flatMap((event) => (event.type === 'log' ? [event.text] : [])),
     walls: () => events.flatMap((event) => (event.type === 'wall' ? [event.wall.id] : [])),
     samples: () => events.filter(({ type }) => type === 'sample').length,
+    /** What the latest sample says of the hold. */
+    holdLeft: () => events.flatMap((event) => (event.type === 'sample' ? [event.aim?.holdLeftSeconds] : [])).at(-1),
     open,
   };
 }
@@ -215,9 +217,16 @@ describe('a ramp', () => {
   });
 
   test('is begun anew by an order, and what was left of the hold is held then', async () => {
-    const { clock, ended, phases, order } = host({ connections: '20k', hold: '10s' });
-    await clock.pass(5_000);
+    const { clock, ended, phases, order, holdLeft } = host({ connections: '20k', hold: '10s' });
+    await clock.pass(1_000);
+    assert.equal(holdLeft(), null, 'no hold has begun');
+    await clock.pass(4_000);
+    const before = holdLeft()!;
+    assert.ok(before > 6 && before < 8, `${before} s of 10 are left after about 3`);
     order(5_000);
+    await clock.pass(5_000);
+    const after = holdLeft()!;
+    assert.ok(after > 3 && after < before - 2, `${after} s: the ramp of the order took 1.5 s, during which the hold stood still`);
     await clock.pass(60_000);
     assert.equal(await ended, 'done');
     const [first, second, third, fourth] = phases().map((phase) => phase.split(' ')[0]);

@@ -5,6 +5,7 @@ import { judgedSummary } from '../../src/core/figures/summary.js';
 import { specFromInput } from '../../src/core/profile.js';
 import type { SpecInput } from '../../src/core/specInput.js';
 import { judgeRun, runVerdicts, verdictLooks, verdictWord, type RunVerdict } from '../../src/core/verdict.js';
+import { verdictShape } from '../../src/core/verdictShapes.js';
 import type { Summary } from '../../src/protocol/events.js';
 import { summary } from './builders/samples.js';
 
@@ -62,6 +63,8 @@ describe('the verdict of a run', () => {
 
   it('has a word of its own for each verdict, and green only where the exit code is 0', () => {
     assert.equal(new Set(runVerdicts.map(verdictWord)).size, runVerdicts.length);
+    assert.equal(new Set(runVerdicts.map((verdict) => verdictLooks[verdict].icon)).size, runVerdicts.length, 'told apart without colour');
+    assert.equal(new Set(runVerdicts.map(verdictShape)).size, runVerdicts.length, 'in pages without codicons, too');
     assert.deepEqual(new Set(ends.map(([, , , verdict]) => verdict)), new Set(runVerdicts), 'each is in the table');
     for (const verdict of runVerdicts) assert.equal(verdictLooks[verdict].severity === 'success', verdictLooks[verdict].exitCode === 0, verdict);
   });

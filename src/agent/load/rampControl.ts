@@ -16,6 +16,7 @@ import type { RunStory } from '../runStory.js';
 import type { Sampler } from './sampler.js';
 import { totalsOf } from './totals.js';
 import type { Clock } from '../../files/clock.js';
+import { HoldTime } from './holdTime.js';
 import type { WorkerPool } from './workerPool.js';
 import type { Worker } from './workerProcess.js';
 
@@ -61,12 +62,14 @@ export class RampControl {
   /** It is reported only with counts from after the stop, so that its wall stands at what is open then. */
   private isAlarmTold = false;
   private isClosed = false;
+  private readonly holdTime: HoldTime;
   private readonly stale = new Set<string>();
 
   constructor(private readonly run: RampRun) {
     const { plan, facts, clock, sampler } = run;
     this.sampler = sampler;
     this.beganAt = clock.now();
+    this.holdTime = new HoldTime(clock);
     this.recogniser = new WallRecogniser(plan, facts);
     this.halfOpen = new HalfOpenWatch(plan.engine);
   }
@@ -128,7 +131,11 @@ export class RampControl {
     const { phase } = story;
     if (phase === undefined || isFinal(phase) || phase === 'restoring') return;
     const evidence = this.evidence();
-    const sample = story.emit({ ...this.sampler.sample(phase, orders.target), ...reportedEvidence(evidence) }) as Sample;
+    const sample = story.emit({
+      ...this.sampler.sample(phase, orders.target),
+      aim: { rate: orders.rate, holdLeftSeconds: this.holdTime.leftSeconds },
+      ...reportedEvidence(evidence),
+    }) as Sample;
     for (const wall of this.recogniser.observeSample(sample, evidence)) story.emit({ type: 'wall', wall });
     this.reportStale(sample.staleWorkers ?? []);
     this.checkHalfOpen(sample);
@@ -220,18 +227,21 @@ export class RampControl {
   private async hold(seconds: number): Promise<void> {
     const { story, orders, signal } = this.run;
     story.enter('holding');
-    let deadline = this.run.clock.now() + seconds * 1_000;
+    this.holdTime.begin(seconds);
     this.takeSample();
-    while (this.run.clock.now() < deadline) {
-      await this.run.clock.sleep(Math.min(pollMs, Math.max(1, deadline - this.run.clock.now())), signal);
+    while (this.holdTime.leftMs > 0) {
+      await this.run.clock.sleep(Math.min(pollMs, Math.max(1, this.holdTime.leftMs)), signal);
       if (orders.takeChange()) {
-        const left = deadline - this.run.clock.now();
+        this.holdTime.pause();
         // Its order is with the workers already.
         await this.ramp(() => undefined);
         story.enter('holding');
-        deadline = this.run.clock.now() + Math.max(left, 0);
+        this.holdTime.resume();
+        // What is left is known at once, not a second later.
+        this.takeSample();
       }
     }
+    this.holdTime.end();
     await this.run.pool.refresh(true);
     this.sampler.refreshProcesses();
     this.takeSample();

@@ -31,6 +31,7 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
   const latency = mergeLatencies(samples.flatMap((sample) => sample.latency ?? []));
   const ramps = samples.flatMap((sample) => sample.ramp ?? []);
   const evidence = mergeEvidence(server.sample, samples);
+  const aims = samples.flatMap((sample) => sample.aim ?? []);
   const stale = all.flatMap(({ name, sample }) => (sample.staleWorkers ?? []).map((id) => `${name}/${id}`));
   return {
     type: 'sample',
@@ -56,6 +57,7 @@ export function mergeSamples({ server, clients }: HostSamples): Omit<Sample, 'se
     netstat: server.sample.netstat,
     limits: server.sample.limits,
     ...(ramps.length === 0 ? {} : { ramp: mergeRamps(ramps) }),
+    ...(aims.length === 0 ? {} : { aim: mergeAims(aims) }),
     ...(stale.length === 0 ? {} : { staleWorkers: stale }),
     ...(latency === undefined ? {} : { latency }),
     ...(evidence === undefined ? {} : { evidence }),
@@ -79,6 +81,12 @@ function mergeLatencies(latencies: readonly NonNullable<Sample['latency']>[]): S
 /** Hosts ramp at the same time: the longest is that of all. */
 function mergeRamps(ramps: readonly NonNullable<Sample['ramp']>[]): NonNullable<Sample['ramp']> {
   return { seconds: Math.max(...ramps.map(({ seconds }) => seconds)), opened: sum(ramps, ({ opened }) => opened), cpuMicroseconds: null };
+}
+
+/** The rate is shared over the hosts; the run holds until the last of them has. */
+function mergeAims(aims: readonly NonNullable<Sample['aim']>[]): NonNullable<Sample['aim']> {
+  const left = aims.flatMap(({ holdLeftSeconds }) => holdLeftSeconds ?? []);
+  return { rate: sum(aims, ({ rate }) => rate), holdLeftSeconds: left.length === 0 ? null : Math.max(...left) };
 }
 
 function mergeMessages(parts: readonly NonNullable<Counts['messages']>[]): Pick<Counts, 'messages'> {

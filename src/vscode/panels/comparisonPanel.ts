@@ -56,13 +56,14 @@ export class Comparisons implements Disposable, WebviewPanelSerializer {
     return Promise.resolve();
   }
 
-  private show(panel: WebviewPanel, title: string, runIds: readonly string[], first?: ComparisonSnapshot): void {
+  private show(panel: WebviewPanel, title: string, given: readonly string[], first?: ComparisonSnapshot): void {
     const { webview } = panel;
     const { dependencies } = this;
     const { assets, icon, language } = dependencies;
     webview.options = { enableScripts: true, localResourceRoots: [assets] };
     panel.iconPath = icon;
     let prepared = first;
+    let runIds = given;
     const post = async (message: ToPanel): Promise<void> => {
       await webview.postMessage(message);
     };
@@ -72,6 +73,11 @@ export class Comparisons implements Disposable, WebviewPanelSerializer {
         else if (message.type === 'ready') {
           await post(prepared ?? (await this.snapshot(runIds)));
           prepared = undefined;
+        } else if (message.request.name === 'baseline') {
+          const { runId } = message.request;
+          if (runIds.includes(runId)) runIds = [runId, ...runIds.filter((id) => id !== runId)];
+          await post(await this.snapshot(runIds));
+          await post({ type: 'reply', id: message.id, ok: true, value: null });
         } else await post({ type: 'reply', id: message.id, ok: true, value: (await this.handle(message.request, runIds)) ?? null });
       } catch (error) {
         if (message.type === 'request') await post({ type: 'reply', id: message.id, ok: false, error: toPlainError(error) });

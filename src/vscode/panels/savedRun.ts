@@ -23,7 +23,7 @@ export class SavedRunSource implements RunSource {
   }
 
   handle(request: PanelRequest): Promise<unknown> {
-    if (request.name === 'command' || request.name === 'saveImage') return this.runCommand(request);
+    if (request.name === 'command' || request.name === 'saveImage' || request.name === 'saveText') return this.runCommand(request);
     return Promise.reject(new HumanError(l10n.t('The run is over.'), { code: 'usage' }));
   }
 }

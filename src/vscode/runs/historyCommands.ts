@@ -8,6 +8,7 @@ import type { Dashboards } from '../panels/dashboards.js';
 import { commandIds } from '../ids.js';
 import { reportError } from '../reportError.js';
 import { runTitle } from '../../core/run/model.js';
+import { runLink } from './runLinks.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
 import { showInformation, showWarning } from '../messages.js';
 
@@ -97,6 +98,21 @@ export function registerHistoryCommands(dependencies: HistoryCommandDependencies
       void showInformation(l10n.t('The run was exported to {0}', target.fsPath));
     }),
     onRuns(commandIds.exportReport, (runs) => exportReport(store, runs)),
+    onRuns(commandIds.copySummary, async (runs) => {
+      if (runs.length === 0) return;
+      const markdown = await reportSaved(
+        store,
+        'md',
+        runs.map(({ id }) => id),
+      );
+      await env.clipboard.writeText(markdown);
+      void showInformation(l10n.t('The summary is on the clipboard.'));
+    }),
+    onRuns(commandIds.copyRunLink, async ([run]) => {
+      if (run === undefined) return;
+      await env.clipboard.writeText(runLink(run.id));
+      void showInformation(l10n.t('The link is on the clipboard. It opens the run in VS Code on this machine.'));
+    }),
     onRuns(commandIds.compareRuns, async (runs) => {
       if (runs.length === 0) return;
       if (runs.length < 2)

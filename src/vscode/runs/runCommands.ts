@@ -120,16 +120,18 @@ export async function handlePanelRequest(runId: string, request: PanelRequest, s
       await commands.executeCommand(`c10m.${request.command}`, { id: runId, ...(spec === undefined ? {} : { spec }) });
       return null;
     case 'saveImage':
-      return saveImage(request.fileName, request.base64);
+      return saveFile(request.fileName, Buffer.from(request.base64, 'base64'), { PNG: ['png'] });
+    case 'saveText':
+      return saveFile(request.fileName, Buffer.from(request.content), { CSV: ['csv'] });
     default:
       throw new HumanError(l10n.t('The run is over.'), { code: 'usage' });
   }
 }
 
-async function saveImage(fileName: string, base64: string): Promise<boolean> {
+async function saveFile(fileName: string, bytes: Uint8Array, filters: Record<string, string[]>): Promise<boolean> {
   const folder = workspace.workspaceFolders?.[0]?.uri;
-  const target = await window.showSaveDialog({ ...(folder === undefined ? {} : { defaultUri: Uri.joinPath(folder, fileName) }), filters: { PNG: ['png'] } });
+  const target = await window.showSaveDialog({ ...(folder === undefined ? {} : { defaultUri: Uri.joinPath(folder, fileName) }), filters });
   if (target === undefined) return false;
-  await workspace.fs.writeFile(target, Buffer.from(base64, 'base64'));
+  await workspace.fs.writeFile(target, bytes);
   return true;
 }

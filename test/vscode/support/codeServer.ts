@@ -30,8 +30,6 @@ const quietSettings = {
   'git.enabled': false,
   'workbench.colorTheme': 'Default Dark Modern',
   'window.autoDetectColorScheme': false,
-  // The product is a `ui` extension; in the browser its only host is the server.
-  'remote.extensionKind': { 'c10m.c10m': ['workspace'] },
 };
 
 export interface CodeServerOptions {

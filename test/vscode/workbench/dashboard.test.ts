@@ -252,7 +252,7 @@ test('a chart is copied as PNG with title, curves and legend; without the clipbo
   mkdirSync(directory, { recursive: true });
   await withDashboard('vscode-light', syntheticComparison(), async ({ page }) => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-    await page.getByRole('button', { name: 'Copy Established (server) as an image' }).click();
+    await page.getByRole('button', { name: 'Copy PNG of Established (server)' }).click();
     await page.locator('.notice').getByText('The image is on the clipboard.').waitFor();
     const copied = await page.evaluate(async () => {
       const [item] = await navigator.clipboard.read();
@@ -271,7 +271,7 @@ test('a chart is copied as PNG with title, curves and legend; without the clipbo
       // As a webview without the focus or the permission has it.
       navigator.clipboard.write = () => Promise.reject(new DOMException('denied', 'NotAllowedError'));
     });
-    await page.getByRole('button', { name: 'Copy Memory as an image' }).click();
+    await page.getByRole('button', { name: 'Copy PNG of Memory' }).click();
     await page.waitForFunction(() => (globalThis as unknown as { sent: { type: string }[] }).sent.some((message) => message.type === 'request'));
     const [message] = (await dashboard.sent()).filter(({ type }) => type === 'request') as unknown as {
       id: number;

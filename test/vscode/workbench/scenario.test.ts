@@ -48,7 +48,8 @@ test('the packed extension: plan, dashboard at 5,000, tree, hidden and shown, re
   await session.step('orders are obeyed: remove all, a rate, a target, a burst', async () => {
     const dashboard = workbench.webview();
     const outcome = (text: string | RegExp) => dashboard.getByText(text).first().waitFor({ timeout: 20_000 });
-    await dashboard.getByRole('button', { name: 'Remove all connections' }).click();
+    await dashboard.getByRole('button', { name: 'Remove all connections…' }).click();
+    await dashboard.getByRole('button', { name: 'Remove 5,000' }).click();
     await held('0').waitFor({ timeout: 20_000 });
     await outcome(/remove all connections: done in [\d.]+ s/);
     await dashboard.getByRole('textbox', { name: 'Per second (0: as fast as possible)' }).fill('2k');

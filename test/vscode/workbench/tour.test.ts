@@ -84,7 +84,7 @@ test('a chart of the dashboard is copied, or saved where the browser refuses', {
     await workbench.runCommand('C10M: Open Dashboard');
     const panel = workbench.webview();
     await panel.locator('canvas').first().waitFor({ timeout: 30_000 });
-    await panel.getByRole('button', { name: 'Copy Connections as an image' }).click();
+    await panel.getByRole('button', { name: 'Copy PNG of Connections' }).click();
     const dialog = workbench.quickInputTitled('Show Local');
     const outcome = await Promise.race([
       panel
