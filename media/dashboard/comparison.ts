@@ -1,5 +1,6 @@
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { messageOf } from '../../src/core/errors.js';
+import { unreachedField } from '../../src/core/figures/compare.js';
 import { bandText } from '../../src/core/figures/comparisonTexts.js';
 import { valueAt } from '../../src/core/figures/downsample.js';
 import { metrics } from '../../src/core/figures/metrics.js';
@@ -198,15 +199,15 @@ function verdictView(verdict: string | undefined, change: number | null | undefi
     change === null || change === undefined || !Number.isFinite(change) || Math.abs(change) < 0.0005
       ? ''
       : ` ${change > 0 ? '+' : '−'}${Math.abs(change * 100).toFixed(1)} %`;
-  const looks: Record<string, { word: string; sign: string; className: string }> = {
+  const looks: Record<string, { word: string; sign: string; className: string; severity?: string }> = {
     same: { word: text('same'), sign: '', className: 'muted' },
-    better: { word: text('better'), sign: '✓ ', className: 'badge success' },
-    worse: { word: text('worse'), sign: '✗ ', className: 'badge error' },
+    better: { word: text('better'), sign: '✓ ', className: 'badge', severity: 'success' },
+    worse: { word: text('worse'), sign: '✗ ', className: 'badge', severity: 'error' },
     differs: { word: text('differs'), sign: '≠ ', className: 'badge' },
   };
   const look = looks[verdict];
   // What is the same needs no attention.
-  return look === undefined ? nothing : html`<span class=${look.className}>${look.sign}${look.word}${percent}</span>`;
+  return look === undefined ? nothing : html`<span class="${look.className} ${look.severity ?? ''}">${look.sign}${look.word}${percent}</span>`;
 }
 
 /** Verdicts between runs that were asked for different things are no verdicts on what changed: said above them. */
@@ -218,7 +219,7 @@ function unequalWarning({ spec }: ComparisonSnapshot['comparison']): TemplateRes
   </p>`;
 }
 /** Names of `Comparison.spec` without which figures of two runs can be held beside each other. */
-const decisive: ReadonlySet<string> = new Set(['connections', 'protocol', 'client', 'stages', 'target reached', 'orders', 'tls']);
+const decisive: ReadonlySet<string> = new Set(['connections', 'protocol', 'client', 'stages', unreachedField, 'orders', 'tls']);
 
 /** All runs on one time axis that counts from the start of each run's ramp; the columns of run 1 are `0.…`, of run 2 `1.…`. */
 function alignedStore(samples: readonly SampleColumns[], rampStartMs: readonly number[]): SampleColumnStore {

@@ -9,13 +9,13 @@ import { verdictView } from './verdictView.js';
 /** How a run ended, why, and what of the host differs; nothing while it goes on. */
 export function outcomeView({ summary }: PanelRun, verdict: RunVerdict | undefined): TemplateResult | typeof nothing {
   if (verdict === undefined) return nothing;
-  const className = `card verdict ${verdictLooks[verdict].severity}`;
+  const { severity } = verdictLooks[verdict];
   if (summary === undefined)
-    return html`<section class=${className} aria-label=${text('Result')}>
+    return html`<section class="card verdict ${severity}" aria-label=${text('Result')}>
       <p>${verdictView(verdict)} ${text('Its end was not seen; what is known up to then is below.')}</p>
     </section>`;
   const held = formatCount(Math.min(summary.established.server, summary.established.client));
-  return html`<section class=${className} aria-label=${text('Result')}>
+  return html`<section class="card verdict ${severity}" aria-label=${text('Result')}>
     <p>
       ${verdictView(verdict)}
       ${summary.target === 0 ? text('{0} connections held together', held) : text('{0} of {1} connections held together', held, formatCount(summary.target))},

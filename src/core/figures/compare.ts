@@ -135,13 +135,16 @@ export function sameSpecKey(run: SavedRun): string {
   return JSON.stringify([spec, run.facts?.hostname ?? null, run.facts?.kernel ?? null]);
 }
 
+/** The field of a comparison that says of a run that it did not reach its target. */
+export const unreachedField = 'target reached';
+
 /** What was asked for, and what was not reached: said before all figures. */
 function runFields({ run, orders = [] }: ComparedRun): Record<string, string> {
   const { summary } = run;
   const held = summary === undefined ? undefined : Math.min(summary.established.server, summary.established.client);
   return {
     ...textFields(run.spec),
-    ...(summary === undefined || held === undefined || isTargetReached(summary, run.spec) ? {} : { 'target reached': `no: ${held} of ${summary.target}` }),
+    ...(summary === undefined || held === undefined || isTargetReached(summary, run.spec) ? {} : { [unreachedField]: `no: ${held} of ${summary.target}` }),
     ...(orders.length === 0 ? {} : { orders: orders.join('; ') }),
     'C10M version': run.c10mVersion,
   };
