@@ -46,7 +46,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
     privilege: outer.privilege,
     capabilities: outer.capabilities,
     nofile: { ...nofile, raisable: openLimit > nofile.hard && couldSetNofile(openLimit) ? openLimit : nofile.hard },
-    filesInUse: readFileNumbers().used,
+    filesInUse: readFileNumbers()?.used ?? null,
     namespace: outer.namespace,
     ...(isolated ? { tun: probeTun() } : {}),
     slabReadable: readText('/proc/slabinfo') !== undefined,
@@ -55,7 +55,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
     sysctls: Object.fromEntries(probedKeys.map((key) => [key, probeSysctl(sysctls, key, outer)])),
     listeningPorts: readListeningPorts(),
     addresses: Object.values(networkInterfaces()).flatMap((list) => (list ?? []).filter((entry) => !entry.internal).map((entry) => entry.address)),
-    tcpSocketsAllocated: parseSockstat(readText('/proc/net/sockstat') ?? '').allocated,
+    tcpSocketsAllocated: parseSockstat(readText('/proc/net/sockstat') ?? '')?.allocated ?? null,
     loadAverage: loadavg()[0] ?? 0,
   };
 }

@@ -57,15 +57,17 @@ export interface Sockstat {
   memoryPages: number;
 }
 
-/** The TCP line of `/proc/net/sockstat`, with TCP6's sockets in use added when given (`/proc/net/sockstat6`). */
-export function parseSockstat(text: string, text6 = ''): Sockstat {
-  const value = (name: string) => Number(new RegExp(`^TCP:.*\\b${name} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
+/** The TCP line of `/proc/net/sockstat`, with TCP6's sockets in use added when given (`/proc/net/sockstat6`); null where there is none. */
+export function parseSockstat(text: string, text6 = ''): Sockstat | null {
+  const line = /^TCP:.*$/m.exec(text)?.[0];
+  if (line === undefined) return null;
+  const value = (name: string) => Number(new RegExp(`\\b${name} (\\d+)`).exec(line)?.[1] ?? 0);
   const inUse6 = Number(/^TCP6: inuse (\d+)/m.exec(text6)?.[1] ?? 0);
   return { inUse: value('inuse') + inUse6, timeWait: value('tw'), orphan: value('orphan'), allocated: value('alloc'), memoryPages: value('mem') };
 }
 
-/** TCP sockets of this network namespace, of both families. */
-export function readSockstat(): Sockstat {
+/** TCP sockets of this network namespace, of both families; null where the kernel does not show them. */
+export function readSockstat(): Sockstat | null {
   return parseSockstat(readText('/proc/net/sockstat') ?? '', readText('/proc/net/sockstat6') ?? '');
 }
 
@@ -180,10 +182,10 @@ function slabLink(name: string): string | undefined {
   }
 }
 
-/** `/proc/sys/fs/file-nr`: file structures in use, and their limit. */
-export function readFileNumbers(): { used: number; limit: number } {
-  const fields = (readText('/proc/sys/fs/file-nr') ?? '').trim().split(/\s+/).map(Number);
-  return { used: fields[0] ?? 0, limit: fields[2] ?? 0 };
+/** `/proc/sys/fs/file-nr`: file structures in use, and their limit; undefined where it cannot be read. */
+export function readFileNumbers(): { used: number; limit: number } | undefined {
+  const [used, , limit] = (readText('/proc/sys/fs/file-nr') ?? '').trim().split(/\s+/).map(Number);
+  return used === undefined || limit === undefined ? undefined : { used, limit };
 }
 
 /** Processes the kernel has killed for want of memory since boot, by a cgroup's limit too. */

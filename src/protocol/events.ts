@@ -168,8 +168,8 @@ export const sampleSchema = v.object({
   memory: v.object({ availableBytes: v.number(), totalBytes: v.number(), guardBytes: v.number(), cgroupCurrentBytes: v.nullable(v.number()) }),
   /** In cores (1 = one core busy). `host` is all that was busy on the machine. */
   cpu: v.object({ server: v.number(), client: v.number(), supervisor: v.number(), host: v.number(), cores: v.number() }),
-  /** `/proc/net/sockstat`: inUse and timeWait are of the run's namespace, allocated, orphan and memoryPages of the host. */
-  sockstat: v.object({ inUse: v.number(), allocated: v.number(), orphan: v.number(), timeWait: v.number(), memoryPages: v.number() }),
+  /** `/proc/net/sockstat`: inUse and timeWait are of the run's namespace, allocated, orphan and memoryPages of the host. null: it cannot be read. */
+  sockstat: v.nullable(v.object({ inUse: v.number(), allocated: v.number(), orphan: v.number(), timeWait: v.number(), memoryPages: v.number() })),
   /** Growth since the baseline of `/proc/net/netstat` and `/proc/net/snmp` counters, only those that moved. */
   netstat: v.record(v.string(), v.number()),
   /** Use of limits: file-nr, conntrack, and so on: `{fileMax: {used, limit}}`. */

@@ -55,8 +55,8 @@ export const hostFactsSchema = v.object({
   capabilities: v.object({ sysResource: v.boolean(), netAdmin: v.boolean(), sysAdmin: v.boolean() }),
   /** `hard` is the limit found, `raisable` the largest hard limit that could really be set (tried, not assumed). */
   nofile: v.object({ soft: v.number(), hard: v.number(), raisable: v.number() }),
-  /** `/proc/sys/fs/file-nr`: file structures in use on the whole host. */
-  filesInUse: v.number(),
+  /** `/proc/sys/fs/file-nr`: file structures in use on the whole host; null where it cannot be read. */
+  filesInUse: nullableNumber,
   /** Isolation that can be had: own network namespace as root, through a user namespace, or none (with the reason). */
   namespace: v.object({ kind: v.picklist(['netns', 'userns', 'none']), reason: v.optional(v.string()) }),
   slabReadable: v.boolean(),
@@ -73,8 +73,8 @@ export const hostFactsSchema = v.object({
   listeningPorts: v.array(v.number()),
   /** Addresses of this host (without 127/8), for runs over several hosts. */
   addresses: v.optional(v.array(v.string()), []),
-  /** TCP sockets of the whole host before the run (`sockstat` alloc), to notice foreign ones. */
-  tcpSocketsAllocated: v.number(),
+  /** TCP sockets of the whole host before the run (`sockstat` alloc), to notice foreign ones; null where it cannot be read. */
+  tcpSocketsAllocated: nullableNumber,
   /** One-minute load average. */
   loadAverage: v.number(),
 });

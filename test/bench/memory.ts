@@ -49,8 +49,8 @@ export function readMemory(processes: Processes): MemoryReading {
     fileTableBytes: sumOf(all.map(({ descriptorSlots }) => (descriptorSlots ?? 0) * pointerBytes)),
     pageTableBytes: sumOf(all.map(({ pageTableBytes }) => pageTableBytes ?? 0)),
     kernelStackBytes: sumOf(all.map(({ threads }) => threads ?? 0)) * (kernelStackBytesPerThread(meminfo, readText('/proc/loadavg') ?? '') ?? 0),
-    sockstatMemoryPages: sockstat.memoryPages,
-    tcpAllocated: sockstat.allocated,
+    sockstatMemoryPages: sockstat?.memoryPages ?? null,
+    tcpAllocated: sockstat?.allocated ?? null,
   };
 }
 
@@ -75,6 +75,7 @@ export function ownSeconds(pids: readonly number[]): number {
   return ticks / ticksPerSecond;
 }
 
+/** TCP sockets of the host; NaN where the kernel does not show them, so that no wait for a number of them ends by mistake. */
 export function allocatedSockets(): number {
-  return parseSockstat(readText('/proc/net/sockstat') ?? '').allocated;
+  return parseSockstat(readText('/proc/net/sockstat') ?? '')?.allocated ?? Number.NaN;
 }

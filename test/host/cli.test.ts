@@ -190,6 +190,34 @@ describe('c10m in a terminal', { skip }, () => {
     assert.notEqual(missing.code, 0);
   });
 
+  it('exits with 99 when a server became heavier than in the baseline, and names the metric', async () => {
+    const server = (bytesEach: number) =>
+      writeFileSync(
+        join(runsDirectory, 'growing.cjs'),
+        `const { createServer } = require('node:net');
+         for (const port of process.env.C10M_PORTS.split(',')) createServer((socket) => {
+           socket.kept = Buffer.alloc(${bytesEach}, 1);
+           socket.on('error', () => {}).pipe(socket);
+         }).listen(Number(port), process.env.C10M_ADDRESS, 4096);`,
+      );
+    const profile = join(runsDirectory, 'growing.c10m.json');
+    writeFileSync(profile, JSON.stringify({ connections: 2000, engine: 'command', command: `exec '${process.execPath}' growing.cjs`, ports: 2 }));
+    const measure = (...more: string[]) => c10m(['run', '--json', '--runs', runsDirectory, '--hold', '1s', ...more, profile], { cwd: runsDirectory });
+    const idOf = (result: Result) => eventsOf(result).flatMap((event) => (event.type === 'hello' ? [event.runId] : []))[0]!;
+    server(64);
+    const baseline = await measure();
+    assert.equal(baseline.code, 0, baseline.stderr);
+    server(40_000);
+    const heavier = await measure('--baseline', idOf(baseline), '--metric', 'bytesPerEnd');
+    assert.equal(heavier.code, 99, heavier.stderr);
+    assert.match(heavier.stderr, /^c10m: .*per end.*worse/m);
+    assert.equal(summaryOf(heavier).exitCode, 0, 'the run itself reached its target');
+    const compare = (...more: string[]) => c10m(['runs', 'compare', ...more, '--runs', runsDirectory, '--fail-on-worse', '--metric', 'bytesPerEnd']);
+    assert.equal((await compare(idOf(baseline), idOf(heavier))).code, 99);
+    assert.equal((await compare(idOf(heavier), idOf(baseline))).code, 0, 'lighter is no regression');
+    assert.equal((await compare(idOf(baseline), idOf(baseline))).code, 0, 'a run is not worse than itself');
+  });
+
   it('starts many workers a few at a time', async () => {
     const result = await run('--connections', '8000', '--worker-nofile', '600');
     assert.equal(result.code, 0, result.stderr);

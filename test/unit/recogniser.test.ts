@@ -21,6 +21,7 @@ interface Story {
   evidence?: Partial<WallEvidence>;
 }
 
+const sockets = sample().sockstat!;
 const blocked = (errno: string, call: string, role: 'server' | 'client' = 'client') => ({
   blocked: [{ worker: `${role}-1`, role, errno, call, text: errno }],
 });
@@ -112,7 +113,7 @@ const stories: [string, Story, string[]][] = [
   ],
   [
     'ENOBUFS with full buffers',
-    { samples: [{ sockstat: { ...sample().sockstat, memoryPages: 400_000 } }], evidence: blocked('ENOBUFS', 'connect') },
+    { samples: [{ sockstat: { ...sockets, memoryPages: 400_000 } }], evidence: blocked('ENOBUFS', 'connect') },
     ['tcpMemory'],
   ],
   ['ENOMEM with memory left has no name of ours', { samples: [{}], evidence: blocked('ENOMEM', 'socket') }, ['unknown']],
@@ -186,12 +187,12 @@ const stories: [string, Story, string[]][] = [
   ['memory pressure of TCP', { samples: [{}, { netstat: { 'TcpExt.TCPMemoryPressures': 1 } }] }, ['tcpMemory']],
   [
     'sockets reset for want of buffers',
-    { samples: [{}, { netstat: { 'TcpExt.TCPAbortOnMemory': 5 }, sockstat: { ...sample().sockstat, memoryPages: 400_000 } }] },
+    { samples: [{}, { netstat: { 'TcpExt.TCPAbortOnMemory': 5 }, sockstat: { ...sockets, memoryPages: 400_000 } }] },
     ['tcpMemory'],
   ],
   [
     'orphans while closing',
-    { samples: [{}, { phase: 'draining', netstat: { 'TcpExt.TCPAbortOnMemory': 5 }, sockstat: { ...sample().sockstat, orphan: 131_000 } }] },
+    { samples: [{}, { phase: 'draining', netstat: { 'TcpExt.TCPAbortOnMemory': 5 }, sockstat: { ...sockets, orphan: 131_000 } }] },
     ['orphans'],
   ],
   ['refused', { samples: [{}, { failed: { total: 900, byErrno: { ECONNREFUSED: 900 } } }] }, ['serverRefusing']],

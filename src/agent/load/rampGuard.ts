@@ -19,7 +19,7 @@ export interface GuardReading {
   availableBytes: number;
   cgroup: { used: number; limit: number } | undefined;
   conntrack: { used: number; limit: number } | undefined;
-  files: { used: number; limit: number };
+  files: { used: number; limit: number } | undefined;
 }
 
 export function readGuard(): GuardReading {
@@ -47,7 +47,7 @@ export function judgeGuard(reading: GuardReading, guardBytes: Plan['guardBytes']
   if (conntrack !== undefined && conntrack.limit > 0 && conntrack.used > conntrack.limit * conntrackShare) {
     return { id: 'conntrack', evidence: `${conntrack.used} of ${conntrack.limit} tracked connections are in use`, isCritical: false };
   }
-  if (files.limit > 0 && files.used > files.limit * fileShare) {
+  if (files !== undefined && files.limit > 0 && files.used > files.limit * fileShare) {
     return { id: 'fileMax', evidence: `${files.used} of ${files.limit} file structures are in use`, isCritical: false };
   }
   return undefined;

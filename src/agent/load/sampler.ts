@@ -187,7 +187,7 @@ export class Sampler {
   private readMemory(): MemoryReading {
     const slabText = readText('/proc/slabinfo');
     const slab = slabText === undefined ? null : parseSlabinfo(slabText);
-    const sockstat = readText('/proc/net/sockstat') === undefined ? null : readSockstat();
+    const sockstat = readSockstat();
     const meminfo = parseMeminfo(readText('/proc/meminfo') ?? '');
     const { processes } = this;
     const servers = this.processesOf('server');
@@ -267,7 +267,8 @@ function readNetstat(): Record<string, number> {
 
 /** Limits of the whole host or namespace, and how much of each is used. */
 export function readLimits(isTracked: boolean): Sample['limits'] {
-  const limits: Sample['limits'] = { fileMax: readFileNumbers() };
+  const files = readFileNumbers();
+  const limits: Sample['limits'] = files === undefined ? {} : { fileMax: files };
   const conntrack = isTracked ? readConntrack() : undefined;
   if (conntrack !== undefined) limits.conntrack = conntrack;
   const cgroup = readCgroupLimits();

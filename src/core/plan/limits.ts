@@ -77,7 +77,7 @@ export function limitsOf(spec: RunSpec, facts: HostFacts, widenPorts: boolean): 
     portRange,
     localPorts,
     perTuple: Math.max(1, Math.min(connectionsPerTuple, Math.floor(localPorts.after * fastShareOfRange))),
-    usableBytes: Math.max(0, usableMemoryBytes(facts.memory.availableBytes, facts.tcpSocketsAllocated) - guardBytes),
+    usableBytes: Math.max(0, usableMemoryBytes(facts.memory.availableBytes, facts.tcpSocketsAllocated ?? 0) - guardBytes),
     guardBytes,
     canTune,
   };

@@ -151,7 +151,7 @@ function hostWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): Pl
     walls.push(plannedWall(id, Math.max(0, at), limits.canTune(key) ? null : Math.max(0, at), evidence));
   };
   const fileMax = readNumber(facts, 'fs.file-max');
-  if (fileMax !== undefined) {
+  if (fileMax !== undefined && facts.filesInUse !== null) {
     const evidence = `fs.file-max is ${formatCount(fileMax)}, ${formatCount(facts.filesInUse)} are in use`;
     push('fileMax', 'fs.file-max', Math.floor((fileMax - facts.filesInUse - spareFiles) / needs.sockets), evidence);
   }

@@ -9,8 +9,8 @@ export interface TuningInputs {
   sockets: number;
   /** The largest limit of open files that a process of the plan gets. */
   largestNofile: number;
-  /** File structures in use before the run (`/proc/sys/fs/file-nr`). */
-  filesInUse: number;
+  /** File structures in use before the run (`/proc/sys/fs/file-nr`); null: unknown. */
+  filesInUse: number | null;
   /** The accept queue that one port needs; undefined where this host runs no servers of ours. */
   backlog: number | undefined;
   /** Ports of our servers on this host. */
@@ -57,7 +57,7 @@ export const sysctlDefinitions: readonly SysctlDefinition[] = [
     scope: 'global',
     reason: 'open files of the whole machine',
     // The guard stops a ramp at 95 % of it, so that logins still find files.
-    target: ({ filesInUse, sockets }) => String(Math.ceil((filesInUse + sockets + descriptorHeadroom) / 0.95)),
+    target: ({ filesInUse, sockets }) => (filesInUse === null ? undefined : String(Math.ceil((filesInUse + sockets + descriptorHeadroom) / 0.95))),
   },
   {
     key: 'fs.epoll.max_user_watches',

@@ -273,15 +273,15 @@ export class WallRecogniser {
     const maximumOrphans = Number(this.facts.sysctls['net.ipv4.tcp_max_orphans']?.value ?? Number.NaN);
     if (aborted > 0) {
       // Both ends in the same counter: too many orphans, or too many pages.
-      const isFull = pages[1] !== undefined && Math.max(sample.sockstat.memoryPages, this.previous?.sockstat.memoryPages ?? 0) >= pages[1];
+      const isFull = pages[1] !== undefined && Math.max(sample.sockstat?.memoryPages ?? 0, this.previous?.sockstat?.memoryPages ?? 0) >= pages[1];
       const text = `${formatCount(aborted)} sockets were reset for want of memory (TCPAbortOnMemory)`;
-      if (isFull) report({ id: 'tcpMemory', text: `${text} at ${formatCount(sample.sockstat.memoryPages)} pages` });
-      else report({ id: 'orphans', text: `${text} with ${formatCount(sample.sockstat.orphan)} orphans; the limit is ${formatCount(maximumOrphans)}` });
+      if (isFull) report({ id: 'tcpMemory', text: `${text} at ${shown(sample.sockstat?.memoryPages)} pages` });
+      else report({ id: 'orphans', text: `${text} with ${shown(sample.sockstat?.orphan)} orphans; the limit is ${formatCount(maximumOrphans)}` });
     }
     if (this.growth(sample, 'TcpExt.TCPMemoryPressures') > 0) {
       report({
         id: 'tcpMemory',
-        text: `the kernel went into TCP memory pressure at ${formatCount(sample.sockstat.memoryPages)} pages; tcp_mem is ${pages.join(' ')}`,
+        text: `the kernel went into TCP memory pressure at ${shown(sample.sockstat?.memoryPages)} pages; tcp_mem is ${pages.join(' ')}`,
       });
     }
   }
@@ -325,6 +325,8 @@ function tlsWall(failures: readonly { name: string; count: number }[], when: str
 
 /** Walls that a key moves: when it could not be written, that is reported too. */
 const movedByKey: ReadonlySet<string> = new Set<WallId>(['fileMax', 'epollWatches', 'conntrack', 'portRange', 'acceptQueue', 'synBacklog', 'tcpMemory']);
+
+const shown = (count: number | undefined) => (count === undefined ? 'an unknown number of' : formatCount(count));
 
 function failureText(name: string): string {
   if (name === 'handshake') return 'WebSocket handshakes were refused';
