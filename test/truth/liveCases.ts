@@ -130,17 +130,37 @@ function opensOf({ readings }: ObservedRun): number | undefined {
   return before === undefined ? undefined : Math.max(...readings.map(({ tcp }) => tcp?.activeOpens ?? 0)) - before;
 }
 
-/** A control group with 450 MB of memory, of version 1 or 2. */
-function groupOf(): { enter: readonly string[]; remove: () => void } {
+/** A control group with so much memory, of version 1 or 2. */
+function groupOf(megabytes: number): { enter: readonly string[]; remove: () => void } {
   const isFirst = existsSync('/sys/fs/cgroup/memory');
-  const path = `/sys/fs/cgroup/${isFirst ? 'memory/' : ''}c10m-truth-${process.pid}`;
-  const script = `mkdir -p ${path} && echo 450000000 > ${path}/${isFirst ? 'memory.limit_in_bytes' : 'memory.max'} && echo $$ > ${path}/cgroup.procs && exec "$@"`;
+  const path = `/sys/fs/cgroup/${isFirst ? 'memory/' : ''}c10m-truth-${process.pid}-${megabytes}`;
+  const script = `mkdir -p ${path} && echo ${megabytes}000000 > ${path}/${isFirst ? 'memory.limit_in_bytes' : 'memory.max'} && echo $$ > ${path}/cgroup.procs && exec "$@"`;
   // The last process may need a moment to leave.
   const remove = `for try in $(seq 50); do rmdir ${path} && break; sleep 0.1; done`;
   return { enter: ['sh', '-c', script, 'sh'], remove: () => spawnSync('sh', ['-c', remove], { stdio: 'ignore' }) };
 }
 
-const memoryGroup = groupOf();
+function ceilingCase(megabytes: number): TruthCase {
+  const group = groupOf(megabytes);
+  return {
+    name: `a ceiling in a control group of ${megabytes} MB`,
+    quick: false,
+    args: ['--connections', 'max', '--hold', '2s'],
+    through: group.enter,
+    beside: () => Promise.resolve(group.remove),
+    checks: (run) => [
+      ...(['client', 'server'] as const).map((side) => ({
+        figure: `established.${side}`,
+        source: 'most of ActiveOpens at 10 Hz',
+        reported: run.summary?.established[side],
+        independent: opensOf(run),
+        boundPercent: 1,
+      })),
+      { figure: 'lost', source: 'a guard closes none', reported: run.summary?.lost, independent: 0, boundPercent: 0 },
+      { figure: 'target', source: 'what is open', reported: run.summary?.target, independent: run.summary?.established.client, boundPercent: 0 },
+    ],
+  };
+}
 
 const traffic = (more: readonly string[]) => ['--traffic', '64/1s', '--hold', '6s', ...more];
 const isAnswered = ['--threshold', 'messages.unanswered==0'];
@@ -261,27 +281,10 @@ export const liveCases: readonly TruthCase[] = [
   {
     name: 'rates of a ramp at full speed',
     quick: false,
-    args: ['--connections', '190000', '--hold', '1s'],
-    checks: (run) => [meanRate(run)],
+    args: ['--connections', '300000', '--hold', '1s'],
+    checks: (run) => [...rates(run), meanRate(run)],
   },
-  {
-    name: 'a ceiling in a control group',
-    quick: false,
-    args: ['--connections', 'max', '--hold', '2s'],
-    through: memoryGroup.enter,
-    beside: () => Promise.resolve(memoryGroup.remove),
-    checks: (run) => [
-      ...(['client', 'server'] as const).map((side) => ({
-        figure: `established.${side}`,
-        source: 'most of ActiveOpens at 10 Hz',
-        reported: run.summary?.established[side],
-        independent: opensOf(run),
-        boundPercent: 1,
-      })),
-      { figure: 'lost', source: 'a guard closes none', reported: run.summary?.lost, independent: 0, boundPercent: 0 },
-      { figure: 'target', source: 'what is open', reported: run.summary?.target, independent: run.summary?.established.client, boundPercent: 0 },
-    ],
-  },
+  ...[300, 450, 900].map(ceilingCase),
   {
     name: 'rates of a ramp',
     quick: false,

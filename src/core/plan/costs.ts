@@ -18,26 +18,29 @@ export const bytesPerEndIn2014: Record<ConnectionProtocol, number> = { tcp: 10_5
 /** User memory a server adds for each connection, with its page tables. Node's heap grows in steps: within 5 % from 10,000 connections a worker on. */
 const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
   epoll: { tcp: 33, websocket: 110 },
-  node: { tcp: 4_290, websocket: 6_600 },
+  node: { tcp: 4_290, websocket: 6_700 },
   // Unknown before the run; Tornado on CPython, as in 2014, stands in for it (Go with a 4 KiB buffer: 4,450 for TCP).
   command: { tcp: 4_550, websocket: 13_900 },
   attach: { tcp: 4_550, websocket: 13_900 },
 };
 const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 35, websocket: 190 };
 
-/** What a worker process has for itself, whatever it holds: its anonymous pages (11.7 to 14.8 MB), page tables and kernel stacks. */
-export const bytesPerWorker = 13_800_000;
+/** What a worker process has for itself, whatever it holds: its anonymous pages (12.6 to 15.1 MB), page tables and kernel stacks. */
+export const bytesPerWorker = 14_300_000;
 /** Pages of Node's program and its libraries that the workers have mapped: counted once, however many they are. */
 const programBytes = 43_400_000;
+/** What of Node's program only a server of engine `node` runs: its net, http and stream modules. */
+const nodeServerProgramBytes = 6_200_000;
 /** What traffic adds: to each client worker its histograms and a larger heap, and the parts of the program that run only then. */
 const trafficBytesPerClientWorker = 8_500_000;
 const trafficProgramBytes = 5_000_000;
 
-/** What the processes of a run hold without their connections. Measured with 4, 6 and 8 of them. */
-export function processBytes(workers: { server: number; client: number }, hasTraffic: boolean): number {
+/** What the processes of a run hold without their connections. Measured with 4 to 22 of them. */
+export function processBytes(engine: Engine, workers: { server: number; client: number }, hasTraffic: boolean): number {
   const all = workers.server + workers.client;
   if (all === 0) return 0;
-  return all * bytesPerWorker + programBytes + (hasTraffic ? workers.client * trafficBytesPerClientWorker + trafficProgramBytes : 0);
+  const ofNode = engine === 'node' && workers.server > 0 ? nodeServerProgramBytes : 0;
+  return all * bytesPerWorker + programBytes + ofNode + (hasTraffic ? workers.client * trafficBytesPerClientWorker + trafficProgramBytes : 0);
 }
 
 /** Connections from one source to one address and port. */

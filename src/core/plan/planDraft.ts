@@ -89,7 +89,8 @@ function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['is
 export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, serverWorkers: Plan['serverWorkers'], clientWorkers: Plan['clientWorkers']): Plan {
   const { limits, needs, connections, largestFit } = draft;
   const workers = { server: isForeign(spec.engine) ? 0 : serverWorkers.length, client: clientWorkers.length };
-  const shared = processBytes(workers, spec.traffic !== undefined) + portBucketBytes(needs.ends.client ? tuplesOf(clientWorkers) : [], limits.localPorts.after);
+  const buckets = portBucketBytes(needs.ends.client ? tuplesOf(clientWorkers) : [], limits.localPorts.after);
+  const shared = processBytes(spec.engine, workers, spec.traffic !== undefined) + buckets;
   const onThisHost = needs.bytes + (connections === 0 ? 0 : shared / connections);
   const perEnd = onThisHost / needs.sockets;
   const tls = tlsPlanOf(spec, facts, draft.ends, draft.park, secondsPerConnection(draft.ends));
