@@ -59,6 +59,12 @@ export interface Burst {
   elapsedMs: number;
 }
 
+/**
+ * glibc gives each thread an arena of its own; Node's helper threads then hold 1.6 MB that nobody uses again (measured: 13.9 against 12.3 MB of anonymous
+ * pages a worker, at the same rate). A server of the user gets its own environment unchanged.
+ */
+const allocatorVariables = { MALLOC_ARENA_MAX: '1' };
+
 /** All workers of a run. */
 export class WorkerPool {
   private workers: Worker[] = [];
@@ -245,7 +251,7 @@ export class WorkerPool {
       role,
       planned,
       capacity,
-      this.options,
+      { ...this.options, environment: role === 'server' && isForeign(this.options.spec.engine) ? {} : allocatorVariables },
       (from, message) => this.receive(from, message),
       (from, exitCode, signal) => this.onEnd(from, exitCode, signal),
     );

@@ -44,14 +44,14 @@ export class Worker {
     readonly planned: number,
     /** Connections it can hold at most. */
     readonly capacity: number,
-    options: { workerPath: string; directory: string; mark: string },
+    options: { workerPath: string; directory: string; mark: string; environment: Readonly<Record<string, string>> },
     onMessage: (worker: Worker, message: WorkerMessage) => void,
     onEnd: (worker: Worker, exitCode: number | null, signal: string | null) => void,
   ) {
     this.child = spawn(process.execPath, [options.workerPath], {
       cwd: options.directory,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, [runMarkVariable]: options.mark },
+      env: { ...process.env, ...options.environment, [runMarkVariable]: options.mark },
     });
     const { pid } = this.child;
     if (pid !== undefined) {

@@ -25,8 +25,8 @@ const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
 };
 const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 35, websocket: 190 };
 
-/** What a worker process has for itself, whatever it holds: its anonymous pages (12.6 to 15.1 MB), page tables and kernel stacks. */
-export const bytesPerWorker = 14_300_000;
+/** What a worker process has for itself, whatever it holds: its anonymous pages (11.5 to 14 MB), page tables and kernel stacks. */
+export const bytesPerWorker = 12_700_000;
 /** Pages of Node's program and its libraries that the workers have mapped: counted once, however many they are. */
 const programBytes = 43_400_000;
 /** What of Node's program only a server of engine `node` runs: its net, http and stream modules. */
