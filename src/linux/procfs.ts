@@ -232,6 +232,8 @@ export function readPageSize(): number {
 export interface CgroupLimits {
   memoryMaximumBytes: number | null;
   memoryCurrentBytes: number | null;
+  /** Pages of files among them, which the kernel takes back before it fails an allocation (`memory.stat`). */
+  memoryFileBytes: number | null;
   pidsMaximum: number | null;
   pidsCurrent: number | null;
 }
@@ -263,7 +265,21 @@ export function readCgroupLimits(read: (path: string) => string | undefined = re
     pidsPath === undefined
       ? tightest(read, mounts.unified, unified, 'pids.max', 'pids.current')
       : tightest(read, mounts.controller('pids'), pidsPath, 'pids.max', 'pids.current');
-  return { memoryMaximumBytes: memory.limit, memoryCurrentBytes: memory.used, pidsMaximum: pids.limit, pidsCurrent: pids.used };
+  return {
+    memoryMaximumBytes: memory.limit,
+    memoryCurrentBytes: memory.used,
+    memoryFileBytes: memory.directory === undefined ? null : fileBytesOf(read(`${memory.directory}/memory.stat`)),
+    pidsMaximum: pids.limit,
+    pidsCurrent: pids.used,
+  };
+}
+
+/** Both lists of file pages of a `memory.stat`; v1 has the sums over the groups below with `total_`. */
+function fileBytesOf(statistics: string | undefined): number | null {
+  const value = (name: string) =>
+    new RegExp(`^total_${name} (\\d+)$`, 'm').exec(statistics ?? '')?.[1] ?? new RegExp(`^${name} (\\d+)$`, 'm').exec(statistics ?? '')?.[1];
+  const [inactive, active] = [value('inactive_file'), value('active_file')];
+  return inactive === undefined || active === undefined ? null : Number(inactive) + Number(active);
 }
 
 /** Where the hierarchies are mounted: the usual places unless `/proc/self/mountinfo` says otherwise. */
@@ -287,16 +303,16 @@ function tightest(
   path: string | undefined,
   limitFile: string,
   useFile: string,
-): { limit: number | null; used: number | null } {
+): { limit: number | null; used: number | null; directory?: string } {
   if (path === undefined) return { limit: null, used: null };
-  let best: { limit: number; used: number | null } | undefined;
+  let best: { limit: number; used: number | null; directory: string } | undefined;
   for (let current = path; ; current = current.slice(0, current.lastIndexOf('/'))) {
     const directory = `${root}${current === '/' ? '' : current}`;
     const text = read(`${directory}/${limitFile}`)?.trim();
     const limit = text === undefined || text === 'max' ? Number.NaN : Number(text);
     if (Number.isFinite(limit) && limit < noMemoryLimit && (best === undefined || limit < best.limit)) {
       const used = read(`${directory}/${useFile}`);
-      best = { limit, used: used === undefined ? null : Number(used) };
+      best = { limit, used: used === undefined ? null : Number(used), directory };
     }
     if (current === '' || current === '/') break;
   }

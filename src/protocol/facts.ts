@@ -48,7 +48,14 @@ export const hostFactsSchema = v.object({
   /** Bytes of a page of memory. Runs of older versions were made where it is 4,096. */
   pageBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 4_096),
   /** The cgroup limits that hold for our processes; null where there is none. */
-  cgroup: v.object({ memoryMaximumBytes: nullableNumber, memoryCurrentBytes: nullableNumber, pidsMaximum: nullableNumber, pidsCurrent: nullableNumber }),
+  cgroup: v.object({
+    memoryMaximumBytes: nullableNumber,
+    memoryCurrentBytes: nullableNumber,
+    /** Pages of files among them. */
+    memoryFileBytes: v.optional(nullableNumber),
+    pidsMaximum: nullableNumber,
+    pidsCurrent: nullableNumber,
+  }),
   user: v.object({ id: v.number(), name: v.string() }),
   /** How the agent got its rights. */
   privilege: v.picklist(['root', 'sudo', 'none']),

@@ -172,8 +172,18 @@ describe('planRun', () => {
       'cgroupMemory',
       { connections: '50k' },
       hostFacts({ overrides: { cgroup: { memoryMaximumBytes: 200e6, memoryCurrentBytes: 20e6, pidsMaximum: null, pidsCurrent: null } } }),
-      13_031,
-      13_031,
+      15_735,
+      15_735,
+    ],
+    [
+      'control group, half of whose pages are of files',
+      'cgroupMemory',
+      { connections: '50k' },
+      hostFacts({
+        overrides: { cgroup: { memoryMaximumBytes: 200e6, memoryCurrentBytes: 40e6, memoryFileBytes: 20e6, pidsMaximum: null, pidsCurrent: null } },
+      }),
+      15_735,
+      15_735,
     ],
     ['a small accept queue', 'acceptQueue', { connections: '50k', ports: 2, tuning: 'none' }, hostFacts({ sysctls: { 'net.core.somaxconn': '16' } }), 34, 34],
     [

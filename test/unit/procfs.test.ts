@@ -110,10 +110,11 @@ test('cgroup limits: the tightest on the way to the root, v1 and v2', () => {
         '/sys/fs/cgroup/a/b/memory.max': 'max\n',
         '/sys/fs/cgroup/a/memory.max': '1000\n',
         '/sys/fs/cgroup/a/memory.current': '600\n',
+        '/sys/fs/cgroup/a/memory.stat': 'anon 300\nfile 250\ninactive_file 150\nactive_file 100\n',
         '/sys/fs/cgroup/a/b/pids.max': '50\n',
         '/sys/fs/cgroup/a/b/pids.current': '5\n',
       },
-      { memoryMaximumBytes: 1000, memoryCurrentBytes: 600, pidsMaximum: 50, pidsCurrent: 5 },
+      { memoryMaximumBytes: 1000, memoryCurrentBytes: 600, memoryFileBytes: 250, pidsMaximum: 50, pidsCurrent: 5 },
     ],
     [
       'v1, and no limit is a huge number',
@@ -121,10 +122,11 @@ test('cgroup limits: the tightest on the way to the root, v1 and v2', () => {
         '/proc/self/cgroup': '5:pids:/\n4:memory:/x\n0::/\n',
         '/sys/fs/cgroup/memory/x/memory.limit_in_bytes': '2000\n',
         '/sys/fs/cgroup/memory/x/memory.usage_in_bytes': '100\n',
+        '/sys/fs/cgroup/memory/x/memory.stat': 'inactive_file 1\nactive_file 2\ntotal_inactive_file 30\ntotal_active_file 20\n',
         '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
         '/sys/fs/cgroup/pids/pids.max': 'max\n',
       },
-      { memoryMaximumBytes: 2000, memoryCurrentBytes: 100, pidsMaximum: null, pidsCurrent: null },
+      { memoryMaximumBytes: 2000, memoryCurrentBytes: 100, memoryFileBytes: 50, pidsMaximum: null, pidsCurrent: null },
     ],
     [
       'v1, mounted elsewhere',
@@ -133,9 +135,9 @@ test('cgroup limits: the tightest on the way to the root, v1 and v2', () => {
         '/proc/self/mountinfo': '35 31 0:32 / /mnt/memory rw,relatime - cgroup cgroup rw,memory\n',
         '/mnt/memory/x/memory.limit_in_bytes': '3000\n',
       },
-      { memoryMaximumBytes: 3000, memoryCurrentBytes: null, pidsMaximum: null, pidsCurrent: null },
+      { memoryMaximumBytes: 3000, memoryCurrentBytes: null, memoryFileBytes: null, pidsMaximum: null, pidsCurrent: null },
     ],
-    ['none', {}, { memoryMaximumBytes: null, memoryCurrentBytes: null, pidsMaximum: null, pidsCurrent: null }],
+    ['none', {}, { memoryMaximumBytes: null, memoryCurrentBytes: null, memoryFileBytes: null, pidsMaximum: null, pidsCurrent: null }],
   ];
   for (const [name, files, expected] of table) assert.deepEqual(readCgroupLimits(reader(files)), expected, name);
 });

@@ -34,15 +34,12 @@ export interface ConnectionNeeds {
 const spareFiles = 1_000;
 /** Threads that the supervisor, the guardian and the machine's own services need beside the workers. */
 const spareThreads = 40;
-/** The kernel makes the server's end in the softirq and charges it to no control group (measured on 6.18: 5.3 of 8.4 kB a pair are charged). */
-const unchargedServerBytes = 3_100;
-/**
- * What a worker adds to its control group: its private memory. The pages of Node's program are charged to whoever read them first (measured: 267 MiB
- * of 296 with 25,977 pairs and four workers, of which 51 MiB were there before).
- */
-const chargedWorkerBytes = 8_000_000;
+/** The kernel makes most of the server's end in the softirq and charges that to no control group (measured on 6.18: 5.7 of 8.4 kB a pair are charged). */
+const unchargedServerBytes = 2_700;
+/** What a worker adds to its control group: its private memory. The pages of Node's program are charged to whoever read them first. */
+const chargedWorkerBytes = 12_900_000;
 /** Supervisor, guardian and relay of a run, which are charged to its control group too. */
-const supervisorBytes = 60_000_000;
+const supervisorBytes = 20_000_000;
 /** An accept queue below this overflows in any ramp without a rate. */
 const smallAcceptQueue = 1_024;
 
@@ -188,9 +185,9 @@ function memoryWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): 
   const walls = [
     wall('memory', limits.usableBytes, needs.bytes, `${formatBytes(limits.usableBytes)} can be used, ${formatBytes(limits.guardBytes)} stay free`),
   ];
-  const { memoryMaximumBytes, memoryCurrentBytes } = facts.cgroup;
+  const { memoryMaximumBytes, memoryCurrentBytes, memoryFileBytes } = facts.cgroup;
   if (memoryMaximumBytes !== null) {
-    const used = memoryCurrentBytes ?? 0;
+    const used = Math.max(0, (memoryCurrentBytes ?? 0) - (memoryFileBytes ?? 0));
     const evidence = `memory.max is ${formatBytes(memoryMaximumBytes)}, ${formatBytes(used)} are in use; C10M stops at 90 %`;
     const charged = needs.bytes - (needs.ends.server ? unchargedServerBytes : 0);
     walls.push(wall('cgroupMemory', memoryMaximumBytes * 0.9 - used - supervisorBytes, charged, evidence, chargedWorkerBytes));
