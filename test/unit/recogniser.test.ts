@@ -111,11 +111,7 @@ const stories: [string, Story, string[]][] = [
     { facts: { overrides: cgroup }, samples: [{ memory: { ...sample().memory, cgroupCurrentBytes: 395e6 } }], evidence: blocked('ENOMEM', 'socket') },
     ['cgroupMemory'],
   ],
-  [
-    'ENOBUFS with full buffers',
-    { samples: [{ sockstat: { ...sockets, memoryPages: 400_000 } }], evidence: blocked('ENOBUFS', 'connect') },
-    ['tcpMemory'],
-  ],
+  ['ENOBUFS with full buffers', { samples: [{ sockstat: { ...sockets, memoryPages: 400_000 } }], evidence: blocked('ENOBUFS', 'connect') }, ['tcpMemory']],
   ['ENOMEM with memory left has no name of ours', { samples: [{}], evidence: blocked('ENOMEM', 'socket') }, ['unknown']],
   [
     'a server of the user that accepts 50 of 400 and no more',

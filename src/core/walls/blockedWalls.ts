@@ -96,7 +96,8 @@ function memoryWall(said: string, sample: Sample, plan: Plan, facts: HostFacts):
     return { id: 'cgroupMemory', text: `${said}; the control group uses ${formatBytes(memory.cgroupCurrentBytes ?? 0)} of ${formatBytes(maximum)}` };
   }
   const pages = Number(facts.sysctls['net.ipv4.tcp_mem']?.value?.trim().split(/\s+/)[1] ?? Number.NaN);
-  if (sockstat !== null && sockstat.memoryPages >= pages) return { id: 'tcpMemory', text: `${said}; socket buffers take ${formatCount(sockstat.memoryPages)} pages` };
+  if (sockstat !== null && sockstat.memoryPages >= pages)
+    return { id: 'tcpMemory', text: `${said}; socket buffers take ${formatCount(sockstat.memoryPages)} pages` };
   if (memory.availableBytes < plan.guardBytes * 1.2) return { id: 'memory', text: `${said}; ${formatBytes(memory.availableBytes)} are available` };
   return { id: 'unknown', text: `${said}, although ${formatBytes(memory.availableBytes)} are available` };
 }
