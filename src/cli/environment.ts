@@ -35,6 +35,7 @@ export function dependenciesOf(values: CommandValues<'host'>, progress: (text: s
       signal,
       log,
       progress: report,
+      inform: (text) => printError(`${text}\n`),
       sudo: values.sudo,
       provisionNode: values['provision-node'],
     }),

@@ -24,6 +24,8 @@ export interface SecretQuestion {
   kind: 'password' | 'passphrase' | 'sudo' | 'answer';
   /** True when what is typed may be shown. */
   echo: boolean;
+  /** What the host said since the login began, such as its banner, on one line; shown already by `inform`. */
+  said?: string | undefined;
 }
 
 export interface ConfirmQuestion {
@@ -33,11 +35,14 @@ export interface ConfirmQuestion {
   accept: string;
 }
 
-/** How the transport asks a person. Each resolves to a refusal (`false`, `undefined`) where nobody can be asked. */
+/**
+ * How the transport asks a person. Each resolves to a refusal (`false`, `undefined`) where nobody can be asked, and when the signal takes the
+ * question back. An answer may be empty: some servers only want Enter.
+ */
 export interface Prompts {
-  confirmHostKey(question: HostKeyQuestion): Promise<boolean>;
-  secret(question: SecretQuestion): Promise<string | undefined>;
-  confirm(question: ConfirmQuestion): Promise<boolean>;
+  confirmHostKey(question: HostKeyQuestion, signal: AbortSignal): Promise<boolean>;
+  secret(question: SecretQuestion, signal: AbortSignal): Promise<string | undefined>;
+  confirm(question: ConfirmQuestion, signal: AbortSignal): Promise<boolean>;
 }
 
 export interface ConnectOptions {
@@ -50,6 +55,8 @@ export interface ConnectOptions {
   log: (line: string) => void;
   /** What is being done now, for a person who waits. */
   progress: (text: string) => void;
+  /** What the host itself says to whoever logs in, such as its banner: shown to the person at once. One harmless line each. */
+  inform: (text: string) => void;
   /** `auto` (the default): uses sudo over SSH when it can be had and goes on without; `never`; `required`: fails without. */
   sudo?: 'auto' | 'never' | 'required' | undefined;
   /** The machine we run on; tests inject another. */

@@ -3,7 +3,16 @@ import { boundedLine } from '../core/foreignText.js';
 import { posix } from 'node:path';
 import { HumanError } from '../core/errors.js';
 import type { HostShell } from './hostShell.js';
-import { discardUploadScript, finishUploadScript, inspectScript, parseInspection, parseValues, prepareUploadScript, type Inspection } from './hostScripts.js';
+import {
+  discardUploadScript,
+  finishUploadScript,
+  inspectScript,
+  parseInspection,
+  parseValues,
+  prepareUploadScript,
+  type Inspection,
+  type InspectionInputs,
+} from './hostScripts.js';
 import type { HostKind, Payload } from './payload.js';
 
 export interface DeployOptions {
@@ -19,8 +28,7 @@ const architectures: Readonly<Record<string, 'x64' | 'arm64'>> = { x86_64: 'x64'
 export async function inspectHost(
   shell: HostShell,
   payloads: ReadonlyMap<HostKind, Payload>,
-  nodeDirectories: readonly string[],
-  wantsSudo: boolean,
+  looksFor: Omit<InspectionInputs, 'digests'>,
   { name, log }: DeployOptions,
 ): Promise<Inspection> {
   const digests: Record<string, string> = {};
@@ -30,7 +38,7 @@ export async function inspectHost(
       if (payload !== undefined) digests[`${machine}-${libc}`] = payload.digest;
     }
   }
-  const result = await shell.run(inspectScript(digests, nodeDirectories, wantsSudo));
+  const result = await shell.run(inspectScript({ digests, ...looksFor }));
   const found = parseInspection(result.stdout);
   if (found === undefined) {
     const said = boundedLine(`${result.stdout} ${result.stderr}`.trim().replace(/\s+/g, ' '), 300);

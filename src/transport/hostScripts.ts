@@ -46,11 +46,25 @@ function marked(body: string): string {
   return `LC_ALL=C; export LC_ALL; umask 077\necho ${begin}\n${body}\necho ${end}\n`;
 }
 
-/**
- * Looks at a host. `digests`: of the payload for each `uname -m`-libc, such as `x86_64-glibc`.
- * `nodeDirectories`: names below the cache in which provisioned Nodes may be.
- */
-export function inspectScript(digests: Readonly<Record<string, string>>, nodeDirectories: readonly string[], wantsSudo: boolean): string {
+/** What proved to be of no use to the one who will run it: paths of programs, and directories for the agent. */
+export interface Excluded {
+  nodes: string[];
+  bases: string[];
+}
+
+export const nothingExcluded: Readonly<Excluded> = { nodes: [], bases: [] };
+
+export interface InspectionInputs {
+  /** Of the payload for each `uname -m`-libc, such as `x86_64-glibc`. */
+  digests: Readonly<Record<string, string>>;
+  /** Names below the cache in which Nodes of ours may be. */
+  nodeDirectories: readonly string[];
+  wantsSudo: boolean;
+  excluded: Readonly<Excluded>;
+}
+
+/** Looks at a host. */
+export function inspectScript({ digests, nodeDirectories, wantsSudo, excluded }: InspectionInputs): string {
   const cases = Object.entries(digests).map(([kind, digest]) => `  ${kind}) digest=${digest} ;;`);
   return marked(`
 uid=$(id -u)
@@ -65,6 +79,10 @@ limited() {
   if command -v timeout >/dev/null 2>&1; then timeout ${stepSeconds} "$@"; else "$@"; fi
 }
 
+is_excluded() {
+  case "$1" in ${[...excluded.nodes, ...excluded.bases].map(shellQuoted).join('|') || '""'}) return 0 ;; esac
+  return 1
+}
 ${baseFunctions}
 each_base() {
   # A relative one would be another in each directory.
@@ -76,6 +94,7 @@ each_base() {
 }
 find_payload() {
   d="$1/$digest"
+  is_excluded "$1" && return 1
   [ -d "$d" ] && [ -O "$d" ] && [ ! -L "$1" ] && is_plain "$1" && is_private "$1" && is_private "$d" || return 1
   [ "$(sha256sum < "$d/manifest.sha256" 2>/dev/null)" = "$digest  -" ] || return 1
   ( cd "$d" && sha256sum -c manifest.sha256 >/dev/null 2>&1 ) || return 1
@@ -96,6 +115,7 @@ try_node() {
   esac
   if [ "$major" -lt ${minimumNodeMajor} ]; then echo "badnode=$1 ($v)"; return 1; fi
   [ -x "$real" ] || real=$1
+  if is_excluded "$real"; then echo "badnode=$real (root cannot run it)"; return 1; fi
   echo "node=$v $real"
   case "$arch" in x64) machine=x86_64 ;; arm64) machine=aarch64 ;; *) machine=$arch ;; esac
   libc=$nodelibc
@@ -168,6 +188,7 @@ usable_directory() {
   [ "$free" -ge ${neededKilobytes} ] || { echo "has only $free KiB free"; return 1; }
 }
 find_base() {
+  if is_excluded "$1"; then echo "rejected=$1: root cannot read it"; return 1; fi
   reason=$(usable_base "$1" "$2") && { echo "base=$1"; return 0; }
   echo "rejected=$1: $reason"
   return 1
@@ -178,12 +199,12 @@ const sudoProbe = `
 if [ "$uid" = 0 ]; then echo sudo=none
 elif ! command -v sudo >/dev/null 2>&1; then echo sudo=none
 else
-  # What it says differs between programs and versions: whether it can be had is tried, with the password, when it is needed.
-  message=$(limited sudo -n true 2>&1 </dev/null); rc=$?
-  case "$rc-$message" in
-    0-*) echo sudo=passwordless ;;
+  # Tried by what will be run. What it says differs between programs and versions, so nothing is made of its words: whether it can be had with a
+  # password is tried when it is needed.
+  said=$(limited sudo -n -- sh -c 'echo c10m-uid $(id -u)' 2>/dev/null </dev/null); rc=$?
+  case "$rc-$said" in
+    0-*"c10m-uid 0") echo sudo=passwordless ;;
     124-*) echo sudo=none; echo "sudoproblem=sudo does not answer within ${stepSeconds} s" ;;
-    *"may not run"*|*"not allowed"*|*"not in the sudoers"*) echo sudo=none; echo "sudoproblem=$message" ;;
     *) echo sudo=password ;;
   esac
 fi
@@ -280,4 +301,12 @@ else
   mkdir done && mv package/bin/node done/node && rm -rf ${target} && mv done ${target} && echo done=yes
   cd / && rm -rf ${from}
 fi`);
+}
+
+/** Copies a program, whole or not at all. */
+export function copyNodeScript(node: string, base: string, directory: string): string {
+  const target = shellQuoted(`${base}/${directory}`);
+  return marked(`
+mkdir -p ${target} && cp ${shellQuoted(node)} ${target}/.copy-$$ && chmod 700 ${target}/.copy-$$ && mv ${target}/.copy-$$ ${target}/node && echo done=yes
+rm -f ${target}/.copy-$$`);
 }

@@ -114,6 +114,7 @@ describe('one run over several hosts', { skip }, () => {
         signal,
         log: () => undefined,
         progress,
+        inform: () => undefined,
       }),
     );
     const takeUp = () =>

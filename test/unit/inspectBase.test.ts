@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { inspectScript, parseInspection } from '../../src/transport/hostScripts.js';
+import { inspectScript, nothingExcluded, parseInspection } from '../../src/transport/hostScripts.js';
 
 test('the agent goes to a directory that is ours alone and that every login shell can name', { skip: process.platform !== 'linux' }, (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'c10m-inspect-'));
@@ -29,7 +29,7 @@ test('the agent goes to a directory that is ours alone and that every login shel
     ['a cache that others can write', home('open', 0o777), '', /^\/(var\/)?tmp\/c10m-|^\/dev\/shm\/c10m-/, /can be written by others/],
   ];
   for (const [name, HOME, XDG_CACHE_HOME, base, rejected] of table) {
-    const { stdout } = spawnSync('sh', ['-s'], { input: inspectScript({}, [], false), env: { PATH: '/usr/bin:/bin', HOME, XDG_CACHE_HOME }, encoding: 'utf8' });
+    const { stdout } = spawnSync('sh', ['-s'], { input: inspectScript({ digests: {}, nodeDirectories: [], wantsSudo: false, excluded: nothingExcluded }), env: { PATH: '/usr/bin:/bin', HOME, XDG_CACHE_HOME }, encoding: 'utf8' });
     const found = parseInspection(stdout);
     assert.match(found?.base ?? '', base, name);
     if (rejected === undefined) assert.deepEqual(found?.rejected, [], name);

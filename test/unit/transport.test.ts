@@ -11,15 +11,14 @@ import { LineSplitter } from '../../src/files/lines.js';
 import { consentFile, Consents } from '../../src/transport/consents.js';
 import { kindOfHost, requireBase } from '../../src/transport/deploy.js';
 import { laptopEnvironment, runOwner, type LaptopEnvironment } from '../../src/transport/environment.js';
-import { inspectScript, parseInspection, type Inspection } from '../../src/transport/hostScripts.js';
+import { inspectScript, nothingExcluded, parseInspection, type Inspection } from '../../src/transport/hostScripts.js';
 import { isLocalOffered } from '../../src/transport/local.js';
 import { downloadDirectory, downloadNode, npmRegistry, provisionedNodes, type ProvisionedNode } from '../../src/transport/nodeDownload.js';
 import { readPayloads } from '../../src/transport/payload.js';
 import { loginShellCommand, shellQuoted } from '../../src/transport/quote.js';
 import { StreamRelayChannel } from '../../src/transport/relayChannel.js';
-import { offeredAlgorithms, pick } from '../../src/transport/ssh/algorithms.js';
+import { offeredAlgorithms, pick, withHostKeysFirst } from '../../src/transport/ssh/algorithms.js';
 import { inspectKeyFile, parsePublicKeyFile } from '../../src/transport/ssh/keyFile.js';
-import type { SshSettings } from '../../src/transport/ssh/settings.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'c10m-transport-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -117,8 +116,8 @@ test('the inspection runs in a plain shell, finds what is there and leaves nothi
   for (const tool of 'id ls getconf sha256sum mkdir rmdir dirname chmod rm df awk find touch sed tail'.split(' ')) {
     symlinkSync(execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim(), join(home, 'bin', tool));
   }
-  const inspect = (digest: string) => {
-    const script = inspectScript({ 'x86_64-glibc': digest }, ['node-22'], false);
+  const inspect = (digest: string, excluded = nothingExcluded) => {
+    const script = inspectScript({ digests: { 'x86_64-glibc': digest }, nodeDirectories: ['node-22'], wantsSudo: false, excluded });
     const stdout = execFileSync('/bin/sh', [], { input: script, encoding: 'utf8', env: { HOME: home, PATH: `${home}/bin` } });
     return parseInspection(`Welcome!\nC10M-BEGIN\n${stdout}bye\n`)!;
   };
@@ -150,6 +149,10 @@ test('the inspection runs in a plain shell, finds what is there and leaves nothi
   assert.equal(inspect(digest).payload, `${home}/.cache/c10m/${digest}`);
   writeFileSync(join(home, '.cache/c10m', digest, 'agent.cjs'), 'Agent');
   assert.equal(inspect(digest).payload, undefined, 'a damaged payload is none');
+  const otherwise = inspect(digest, { nodes: [first.node!.path], bases: [`${home}/.cache/c10m`] });
+  assert.deepEqual([otherwise.node, otherwise.payload], [undefined, undefined], 'what proved to be of no use is passed over');
+  assert.match(otherwise.base ?? '', /^\/var\/tmp\/c10m-/);
+  assert.match(otherwise.unusableNodes.join(), /root cannot run it/);
   for (const output of ['', 'C10M-BEGIN\nsystem=Linux\n', 'This account is currently not available.', 'C10M-END\nC10M-BEGIN'])
     assert.equal(parseInspection(output), undefined);
 });
@@ -167,11 +170,11 @@ test('algorithm lists of ssh_config, as far as ssh2 has them', () => {
   const [defaults, legacy] = [['a1', 'a2', 'b1'], ['old']];
   assert.deepEqual(
     [undefined, 'b1,a1', '+old', '^b1', '-a*', 'a*', 'unknown', '+unknown'].map((list) => pick(list, defaults, legacy)),
-    [defaults, ['b1', 'a1'], [...defaults, 'old'], ['b1', 'a1', 'a2'], ['b1'], ['a1', 'a2'], defaults, defaults],
+    [defaults, ['b1', 'a1'], [...defaults, 'old'], ['b1', 'a1', 'a2'], ['b1'], ['a1', 'a2'], [], defaults],
   );
-  const settings = { algorithms: {}, compression: false } as SshSettings;
+  const settings = { name: 'h', algorithms: {}, compression: false };
   assert.deepEqual(
-    (offeredAlgorithms(settings, ['ssh-rsa']).serverHostKey as string[]).slice(0, 3),
+    (withHostKeysFirst(offeredAlgorithms(settings), ['ssh-rsa']).serverHostKey as string[]).slice(0, 3),
     ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-ed25519'],
     'what is on file goes first, but SHA-1 stays off',
   );

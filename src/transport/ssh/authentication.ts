@@ -1,5 +1,6 @@
 import { HumanError } from '../../core/errors.js';
 import { boundedLine } from '../../core/foreignText.js';
+import type { SecretQuestion } from '../contract.js';
 import type { Identity } from './identities.js';
 import type { Secrets } from './secrets.js';
 import type { SshSettings } from './settings.js';
@@ -33,6 +34,8 @@ export class Authenticator {
   methodsLeft: readonly string[] | undefined;
   /** A person gave up: the attempt ends, and says so. */
   cancelled = false;
+  /** Called when a person gave up in the middle of an attempt: nothing more is sent. */
+  onGivenUp: () => void = () => undefined;
   private identityAt = 0;
   private interactiveAttempts = 0;
   private passwordAttempts = 0;
@@ -45,6 +48,9 @@ export class Authenticator {
     private readonly settings: SshSettings,
     private readonly identities: readonly Identity[],
     private readonly secrets: Secrets,
+    private readonly signal: AbortSignal,
+    /** What the host said so far; goes with each question. */
+    private readonly said: () => string | undefined,
   ) {}
 
   /** The next attempt, or false when nothing is left to try. */
@@ -81,9 +87,12 @@ export class Authenticator {
     const wanted = this.methodsLeft === undefined || this.methodsLeft.length === 0 ? '' : `; the host takes: ${this.methodsLeft.join(', ')}`;
     const notes = problems.length === 0 ? '' : ` Also, ${problems.join('; ')}.`;
     const lead = this.cancelled ? `The login to ${where} was given up` : `${where} refused the login`;
-    return new HumanError(`${lead} (${tried}${wanted}).${notes}`, {
+    const said = this.said();
+    return new HumanError(`${lead} (${tried}${wanted}).${notes}${said === undefined ? '' : ` It says: ${said}`}`, {
       code: 'accessRefused',
-      remedy: 'Check the user name and the key in ~/.ssh/config, or load the key into your SSH agent; `ssh` with the same name must be able to log in.',
+      remedy: this.cancelled
+        ? 'Connect again to be asked again; keys of an SSH agent are used without a question.'
+        : 'Check the user name and the key in ~/.ssh/config, or load the key into your SSH agent; `ssh` with the same name must be able to log in.',
     });
   }
 
@@ -102,7 +111,7 @@ export class Authenticator {
     }
     if (this.settings.batchMode || this.passwordAttempts >= this.settings.numberOfPasswordPrompts) return undefined;
     this.passwordAttempts++;
-    const password = await this.secrets.ask({
+    const password = await this.ask({
       title: this.passwordAttempts === 1 ? `Log in to ${this.settings.name}` : 'The password was wrong',
       prompt: `Password of ${this.settings.user}@${this.settings.hostName}`,
       kind: 'password',
@@ -138,19 +147,25 @@ export class Authenticator {
       const remembered = isPassword && this.interactiveAttempts === 1 ? this.secrets.recall(memoryKey) : undefined;
       const answer =
         remembered ??
-        (this.cancelled
-          ? undefined
-          : await this.secrets.ask({
-              title: boundedLine([`Log in to ${this.settings.name}`, name.trim(), instructions.trim()].filter((part) => part !== '').join(': '), shownPrompt),
-              prompt: prompt.trim() === '' ? 'Answer' : boundedLine(prompt.trim(), shownPrompt),
-              kind: isPassword ? 'password' : 'answer',
-              echo: echo === true,
-            }));
-      if (answer === undefined) this.cancelled = true;
-      else if (isPassword) this.unproven.set(memoryKey, answer);
-      answers.push(answer ?? '');
+        (await this.ask({
+          title: boundedLine([`Log in to ${this.settings.name}`, name.trim(), instructions.trim()].filter((part) => part !== '').join(': '), shownPrompt),
+          prompt: prompt.trim() === '' ? 'Answer' : boundedLine(prompt.trim(), shownPrompt),
+          kind: isPassword ? 'password' : 'answer',
+          echo: echo === true,
+        }));
+      if (answer === undefined) {
+        this.cancelled = true;
+        this.onGivenUp();
+        return;
+      }
+      if (isPassword) this.unproven.set(memoryKey, answer);
+      answers.push(answer);
     }
     finish(answers);
+  }
+
+  private ask(question: SecretQuestion): Promise<string | undefined> {
+    return this.secrets.ask({ ...question, said: this.said() }, this.signal);
   }
 
   private dropUnproven(): void {

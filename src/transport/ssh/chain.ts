@@ -9,6 +9,7 @@ import { resolveHost, type ConfigSources } from './config.js';
 import { expandTilde } from './configFiles.js';
 import { openLink, type Link, type LinkOptions } from './link.js';
 import { sshSettings, type SshSettings } from './settings.js';
+import { unsupportedText } from './unsupported.js';
 
 /** Jump hosts can name jump hosts of their own, and each other: far more than anyone has. */
 const maximumHops = 16;
@@ -18,8 +19,6 @@ export interface ChainOptions extends LinkOptions {
   progress: (text: string) => void;
   /** Tried on the last host before the identities of ssh_config. */
   identityFile?: string | undefined;
-  /** Whether the user lets this command of ssh_config be run; asked once per host. */
-  mayRun: (host: string, command: string) => Promise<boolean>;
 }
 
 /** A link to the last of several hosts; ending it ends them all. */
@@ -39,8 +38,12 @@ export async function openChain(name: string, options: ChainOptions): Promise<Ch
       throwIfCancelled(options.signal);
       options.progress(index === hops.length - 1 ? `Connecting to ${name}` : `Connecting to the jump host ${settings.name}`);
       const previous = links.at(-1);
-      const sock = previous === undefined ? await proxyStream(settings, options) : await forward(previous, settings, hops[index - 1]!);
-      links.push(await openWithAttempts(settings, sock, options));
+      const openSocket = () => (previous === undefined ? proxyStream(settings, options) : forward(previous, settings, hops[index - 1]!));
+      links.push(
+        await openWithAttempts(settings, openSocket, options).catch((error: unknown) => {
+          throw withUnsupported(error, settings);
+        }),
+      );
     }
   } catch (error) {
     endAll();
@@ -60,6 +63,7 @@ function planHops(name: string, { sources, log, identityFile }: ChainOptions): S
   const resolve = (host: string): SshSettings => {
     const resolved = resolveHost(host, sources);
     for (const problem of resolved.problems) log(`${problem.file}:${problem.line}: ${problem.text}`);
+    for (const { option, value, reason } of resolved.unsupported) log(`${host}: ${option} ${value} is not followed: ${reason}`);
     return sshSettings(resolved, sources.environment);
   };
   const expand = (settings: SshSettings, jumps: readonly string[], depth: number): SshSettings[] => {
@@ -83,17 +87,25 @@ function planHops(name: string, { sources, log, identityFile }: ChainOptions): S
   return expand(target, target.jumps, 0);
 }
 
-async function openWithAttempts(settings: SshSettings, sock: Duplex | undefined, options: ChainOptions): Promise<Link> {
+async function openWithAttempts(settings: SshSettings, openSocket: () => Promise<Duplex | undefined>, options: ChainOptions): Promise<Link> {
+  // A ProxyCommand or a jump host is not tried again.
+  const attempts = settings.proxyCommand === undefined && settings.jumps.length === 0 ? settings.connectionAttempts : 1;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await openLink(settings, sock, options);
+      return await openLink(settings, openSocket, options);
     } catch (error) {
-      const again = sock === undefined && error instanceof HumanError && error.code === 'unreachable' && attempt < settings.connectionAttempts;
-      if (!again) throw error;
+      if (!(error instanceof HumanError && error.code === 'unreachable' && attempt < attempts)) throw error;
       // As OpenSSH: one attempt a second.
       await sleep(1_000, options.signal).catch(() => throwIfCancelled(options.signal));
     }
   }
+}
+
+/** An option that ssh follows and C10M does not may be why: it is named with the error. */
+function withUnsupported(error: unknown, settings: SshSettings): unknown {
+  const named = unsupportedText(settings.unsupported);
+  if (named === undefined || !(error instanceof HumanError) || error.code === 'cancelled') return error;
+  return new HumanError(error.message, { code: error.code, remedy: `${error.remedy ?? ''} ${named}`.trim(), cause: error });
 }
 
 /** A channel through a jump host; the jump host resolves the name, as with OpenSSH. */
@@ -122,7 +134,13 @@ function forward(through: Link, to: SshSettings, via: SshSettings): Promise<Dupl
 /** The standard streams of the user's ProxyCommand as a socket; undefined without one. */
 async function proxyStream(settings: SshSettings, options: ChainOptions): Promise<Duplex | undefined> {
   if (settings.proxyCommand === undefined) return undefined;
-  if (!(await options.mayRun(settings.name, settings.proxyCommand))) {
+  if (settings.proxyUseFdpass) {
+    throw new HumanError(`The ProxyCommand of ${settings.name} hands over an open connection (ProxyUseFdpass), which C10M cannot take. It was not run.`, {
+      code: 'unsupported',
+      remedy: 'Set ProxyUseFdpass no, and let the command pass data on (such as nc without -F).',
+    });
+  }
+  if (!(await options.mayRun(settings.name, 'ProxyCommand', settings.proxyCommand))) {
     throw new HumanError(`The ProxyCommand of ${settings.name} was not allowed to run.`, {
       code: 'accessRefused',
       remedy: 'Allow it when asked, or use ProxyJump.',

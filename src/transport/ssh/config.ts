@@ -7,6 +7,7 @@ import { optionDefaults, options } from './configOptions.js';
 import { ConfigReader, type ConfigProblem } from './configReader.js';
 import { isPort, parseHostName } from './hostName.js';
 import { expandTokens, type TokenValues } from './tokens.js';
+import { unsupportedOptions, type UnsupportedOption } from './unsupported.js';
 
 export type { ConfigProblem } from './configReader.js';
 
@@ -17,6 +18,8 @@ export interface ResolvedHost {
   /** By the keys of `ssh -G`; a list for keys that it prints several times, and for `userknownhostsfile` and `globalknownhostsfile`. */
   keys: Readonly<Record<string, string | readonly string[]>>;
   problems: readonly ConfigProblem[];
+  /** What holds for this host and is not followed. */
+  unsupported: readonly UnsupportedOption[];
 }
 
 export interface ConfigSources {
@@ -46,10 +49,13 @@ export function resolveHost(name: string, sources: ConfigSources): ResolvedHost 
       remedy: 'Correct it in ssh_config.',
     });
   }
-  if ((reader.values.get('canonicalizehostname')?.[0] ?? 'false') !== 'false') {
-    reader.problems.push({ file: '', line: 0, text: 'CanonicalizeHostname is not followed by C10M: write the full name, or HostName' });
-  }
-  return { name, keys: printedKeys(reader, asked.host, finalHost, environment), problems: reader.problems };
+  const unevaluated = reader.unevaluated.map((value) => ({ option: 'match', value, reason: 'C10M does not evaluate it', affectsLogin: true }));
+  return {
+    name,
+    keys: printedKeys(reader, asked.host, finalHost, environment),
+    problems: reader.problems,
+    unsupported: [...unsupportedOptions(reader.values), ...unsupportedOptions(reader.ignored), ...unevaluated],
+  };
 }
 
 function readAll(reader: ConfigReader, { environment, configFile }: ConfigSources): void {
@@ -71,6 +77,8 @@ function printedKeys(reader: ConfigReader, originalHost: string, finalHost: stri
   keys['user'] ??= environment.userName;
   printProxy(keys, reader);
   if (keys['controlpath'] === 'none') delete keys['controlpath'];
+  // ssh -G does not print it.
+  delete keys['ignoreunknown'];
   if (Array.isArray(keys['setenv'])) keys['setenv'] = firstOfEachVariable(keys['setenv']);
   // UpdateHostKeys is on by default only for those who keep to the default files.
   keys['updatehostkeys'] ??= reader.values.has('userknownhostsfile') || keys['verifyhostkeydns'] === 'true' ? 'false' : 'true';

@@ -67,6 +67,7 @@ export const options: Readonly<Record<string, OptionKind>> = {
   identitiesonly: yesNo,
   identityagent: word,
   identityfile: { kind: 'collect' },
+  ignoreunknown: word,
   kbdinteractiveauthentication: yesNo,
   kbdinteractivedevices: word,
   kexalgorithms: word,
@@ -139,7 +140,7 @@ export const keywordAliases: Readonly<Record<string, string>> = {
 export const ignoredKeywords: ReadonlySet<string> = new Set(
   `canonicaldomains canonicalizepermittedcnames casignaturealgorithms channeltimeout controlpersist dynamicforward escapechar
   forwardx11location globalknownhostsfile2 gssapiclientidentity gssapikeyexchange gssapikexalgorithms gssapirenewalforcesrekey
-  gssapiserveridentity gssapitrustdns hostbasedacceptedalgorithms ignoreunknown ipqos localforward logverbose
+  gssapiserveridentity gssapitrustdns hostbasedacceptedalgorithms ipqos localforward logverbose
   obscurekeystroketiming permitremoteopen protocol rekeylimit remoteforward revokedhostkeys rhostsrsaauthentication
   rsaauthentication securitykeyprovider streamlocalbindmask syslogfacility tunneldevice useroaming userknownhostsfile2
   usekeychain useprivilegedport versionaddendum warnweakcrypto xauthlocation cipher fallbacktorsh usersh afstokenpassing

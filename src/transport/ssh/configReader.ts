@@ -36,6 +36,10 @@ interface ReaderInputs {
  */
 export class ConfigReader {
   readonly values = new Map<string, string[]>();
+  /** Of options that are known and not read, the first value of each that holds for this host. */
+  readonly ignored = new Map<string, string[]>();
+  /** What is not evaluated: criteria of Match. */
+  readonly unevaluated: string[] = [];
   readonly problems: ConfigProblem[] = [];
   /** A `Match final` or `canonical` was seen: OpenSSH reads everything once more, with the final host name. */
   wantsFinalPass = false;
@@ -117,7 +121,14 @@ export class ConfigReader {
 
   private set(keyword: string, rest: string, active: boolean): string | undefined {
     const option = options[keyword];
-    if (option === undefined) return ignoredKeywords.has(keyword) ? undefined : `${keyword} is not an option that C10M knows`;
+    if (option === undefined) {
+      if (!ignoredKeywords.has(keyword)) {
+        const isIgnored = matchPatternList(keyword, (this.values.get('ignoreunknown')?.[0] ?? '').toLowerCase()) === 'match';
+        return isIgnored ? undefined : `${keyword} is not an option that C10M knows`;
+      }
+      if (active && !this.ignored.has(keyword)) this.ignored.set(keyword, splitArguments(rest) ?? [rest]);
+      return undefined;
+    }
     const parsed = parseValue(option, rest);
     if (typeof parsed === 'string') return `${keyword}: ${parsed}`;
     if (!active) return undefined;
@@ -176,6 +187,7 @@ export class ConfigReader {
         const result = this.criterion(name, value.word);
         if (result === undefined) {
           // Neither it nor its negation may decide: what is not evaluated must not switch settings on.
+          if (matched && !this.finalPass && this.unevaluated.length < maximumCollected) this.unevaluated.push(`${name} ${value.word}`);
           matched = false;
           problem =
             name === 'exec'

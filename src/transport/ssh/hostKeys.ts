@@ -2,6 +2,7 @@ import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HumanError, messageOf } from '../../core/errors.js';
 import type { Prompts } from '../contract.js';
+import type { LaptopEnvironment } from '../environment.js';
 import { shellQuoted } from '../quote.js';
 import {
   fingerprint,
@@ -14,10 +15,23 @@ import {
   type HostIdentity,
   type KnownHost,
 } from './knownHosts.js';
+import { askKnownHostsCommand } from './knownHostsCommand.js';
+import type { PersonWaits } from './personWaits.js';
 import type { SshSettings } from './settings.js';
+import { expandTokens } from './tokens.js';
 
 /** known_hosts files that are larger are not read: 16 MiB hold about 150,000 hosts. */
 const maximumKnownHostsBytes = 16 * 1024 * 1024;
+
+export interface JudgeOptions {
+  prompts: Prompts;
+  signal: AbortSignal;
+  log: (line: string) => void;
+  waits: PersonWaits;
+  environment: LaptopEnvironment;
+  /** Whether the user lets this command of ssh_config be run; asked once per host. */
+  mayRun: (host: string, option: string, command: string) => Promise<boolean>;
+}
 
 /** Decides about the key of one host, before anything about the user is sent. */
 export class HostKeyJudge {
@@ -27,18 +41,33 @@ export class HostKeyJudge {
 
   private constructor(
     private readonly settings: SshSettings,
-    private readonly prompts: Prompts,
-    private readonly log: (line: string) => void,
-    private readonly entries: readonly KnownHost[],
+    private readonly options: JudgeOptions,
+    private entries: readonly KnownHost[],
+    /** Undefined where there is none, or it may not be run. */
+    private readonly command: string | undefined,
   ) {
     this.identity = identityOf(settings);
   }
 
-  static async load(settings: SshSettings, prompts: Prompts, log: (line: string) => void): Promise<HostKeyJudge> {
+  static async load(settings: SshSettings, options: JudgeOptions): Promise<HostKeyJudge> {
     const files = [...settings.userKnownHostsFiles, ...settings.globalKnownHostsFiles];
     const entries: KnownHost[] = [];
-    for (const file of files) entries.push(...parseKnownHosts(await readText(file, log), file));
-    return new HostKeyJudge(settings, prompts, log, entries);
+    for (const file of files) entries.push(...parseKnownHosts(await readText(file, options.log), file));
+    const { knownHostsCommand } = settings;
+    const mayRun =
+      knownHostsCommand !== undefined && (await options.mayRun(settings.name, 'KnownHostsCommand', expandTokens(knownHostsCommand, settings.tokens)));
+    if (knownHostsCommand !== undefined && !mayRun)
+      options.log(`the KnownHostsCommand of ${settings.name} was not allowed to run: host keys come from files only`);
+    const judge = new HostKeyJudge(settings, options, entries, mayRun ? knownHostsCommand : undefined);
+    await judge.askCommand(undefined);
+    return judge;
+  }
+
+  private async askCommand(key: Buffer | undefined): Promise<void> {
+    const { command, settings, options, identity } = this;
+    if (command === undefined) return;
+    const question = { command, tokens: settings.tokens, lookupName: lookupName(identity), key };
+    this.entries = [...this.entries, ...(await askKnownHostsCommand(question, options.environment, options.log, options.signal))];
   }
 
   /** The types on file, to be offered first. */
@@ -50,10 +79,11 @@ export class HostKeyJudge {
   async judge(key: Buffer): Promise<void> {
     const name = lookupName(this.identity);
     const shown = `${typeOfKey(key)} ${fingerprint(key)}`;
+    await this.askCommand(key);
     const answer = lookUpKey(this.entries, this.identity, key);
     switch (answer.kind) {
       case 'match':
-        this.log(`the host key of ${name} (${shown}) is the one in ${answer.entry.file}, line ${answer.entry.line}`);
+        this.options.log(`the host key of ${name} (${shown}) is the one in ${answer.entry.file}, line ${answer.entry.line}`);
         return;
       case 'revoked':
         throw new HumanError(
@@ -82,14 +112,16 @@ export class HostKeyJudge {
     // A host that is known by another type of key may be one that somebody else answers for: never accepted unasked.
     const acceptUnasked = (strictHostKeyChecking === 'accept-new' || strictHostKeyChecking === 'no') && otherTypes.length === 0;
     if (!acceptUnasked) {
-      const accepted = await this.prompts.confirmHostKey({
+      this.options.waits.ask(`is the key of ${name} the right one?`);
+      const question = {
         name: this.settings.name,
         address: this.identity.name,
         port: this.settings.port,
         keyType: typeOfKey(key),
         fingerprint: fingerprint(key),
         note: note(otherTypes, authority),
-      });
+      };
+      const accepted = await this.options.prompts.confirmHostKey(question, this.options.signal);
       if (!accepted) throw refused('');
     }
     this.acceptedKey = key;
@@ -101,13 +133,13 @@ export class HostKeyJudge {
     if (file === undefined) return;
     try {
       await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-      const text = await readText(file, this.log);
+      const text = await readText(file, this.options.log);
       // A last line without its end would swallow ours, and ours would damage it.
       const separator = text === '' || text.endsWith('\n') ? '' : '\n';
       await appendFile(file, `${separator}${knownHostsLine(this.identity, key, this.settings.hashKnownHosts)}`, { mode: 0o600 });
-      this.log(`the host key of ${lookupName(this.identity)} was added to ${file}`);
+      this.options.log(`the host key of ${lookupName(this.identity)} was added to ${file}`);
     } catch (error) {
-      this.log(`the host key is trusted for this session only: ${file} could not be written (${messageOf(error)})`);
+      this.options.log(`the host key is trusted for this session only: ${file} could not be written (${messageOf(error)})`);
     }
   }
 }

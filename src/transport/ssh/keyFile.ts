@@ -16,7 +16,6 @@ export function inspectKeyFile(text: string): KeyFileFacts | undefined {
   const openSsh = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END OPENSSH PRIVATE KEY-----/.exec(text);
   if (openSsh !== null) return inspectOpenSsh(Buffer.from(openSsh[1]!, 'base64'));
   if (/-----BEGIN (RSA |EC |DSA )?PRIVATE KEY-----/.test(text)) return { encrypted: /^Proc-Type: 4,ENCRYPTED/m.test(text), publicKey: undefined };
-  // PKCS#8 that is encrypted: ssh2 cannot read it, but it is a key.
   if (text.includes('-----BEGIN ENCRYPTED PRIVATE KEY-----')) return { encrypted: true, publicKey: undefined };
   return undefined;
 }
@@ -41,6 +40,18 @@ function inspectOpenSsh(body: Buffer): KeyFileFacts | undefined {
   if (cipher === undefined || kdf === undefined || kdfOptions === undefined) return undefined;
   return { encrypted: cipher.toString('latin1') !== 'none', publicKey };
 }
+
+/** What a file is that is no private key for SSH, with the way to make one of it; undefined for anything that is not known. */
+export function describeForeignKey(content: Buffer): string | undefined {
+  if (content.toString('latin1', 0, 20) === 'PuTTY-User-Key-File-') return 'a key of PuTTY: write it anew with `puttygen FILE -O private-openssh -o NEWFILE`';
+  if (content[0] !== derSequence) return undefined;
+  // PFX ::= SEQUENCE { version INTEGER 3, … } (RFC 7292), after one to five bytes of length.
+  const isContainer = content.subarray(2, 10).includes(Buffer.from([2, 1, 3, derSequence]));
+  if (isContainer) return 'a PKCS#12 container: take the key out of it with `openssl pkcs12 -in FILE -nocerts -out NEWFILE`';
+  return 'a key in DER: write it anew with `openssl pkey -inform DER -in FILE -out NEWFILE`';
+}
+
+const derSequence = 0x30;
 
 /** The key of a `.pub` file in wire format; undefined for anything else. */
 export function parsePublicKeyFile(text: string): Buffer | undefined {

@@ -1,21 +1,20 @@
 import type { Duplex } from 'node:stream';
-import ssh2, { type Client, type ConnectConfig } from 'ssh2';
+import ssh2, { type Algorithms, type Client, type ConnectConfig } from 'ssh2';
 import { HumanError } from '../../core/errors.js';
 import { boundedLine } from '../../core/foreignText.js';
-import { cancelledError } from '../../core/cancellation.js';
-import type { Prompts } from '../contract.js';
-import { offeredAlgorithms } from './algorithms.js';
+import { cancelledError, throwIfCancelled } from '../../core/cancellation.js';
+import { OfferedAlgorithms, offeredAlgorithms, withHostKeysFirst } from './algorithms.js';
 import { Authenticator } from './authentication.js';
-import { HostKeyJudge } from './hostKeys.js';
-import { loadIdentities } from './identities.js';
+import { HostKeyJudge, type JudgeOptions } from './hostKeys.js';
+import { loadIdentities, type Identity } from './identities.js';
 import type { Secrets } from './secrets.js';
 import type { SshSettings } from './settings.js';
+import { allowWholeSignatures, hearInstructions } from './wholeSignatures.js';
 
-export interface LinkOptions {
-  prompts: Prompts;
+export interface LinkOptions extends JudgeOptions {
   secrets: Secrets;
-  signal: AbortSignal;
-  log: (line: string) => void;
+  /** For what the host says: shown at once. */
+  inform: (text: string) => void;
 }
 
 /** One SSH connection that is logged in. */
@@ -27,20 +26,17 @@ export interface Link {
 }
 
 /**
- * Connects to one host, over `sock` (a jump host's channel or a ProxyCommand) or TCP: verifies the host key, then logs in.
+ * Connects to one host, over what `openSocket` gives (a jump host's channel or a ProxyCommand; undefined: TCP): verifies the host key, then logs in.
+ * Whatever may ask a person is done before the host is called, since hosts wait for a login for two minutes only.
  * Throws HumanErrors: `unreachable`, `accessRefused`, `cancelled`.
  */
-export async function openLink(settings: SshSettings, sock: Duplex | undefined, options: LinkOptions): Promise<Link> {
-  const judge = await HostKeyJudge.load(settings, options.prompts, options.log);
-  const { identities, problems } = await loadIdentities(settings, options.secrets, options.log);
-  // A ProxyCommand may have failed while the files were read; its stream would not say so again.
-  if (sock?.destroyed === true || sock?.readableEnded === true) {
-    throw new HumanError(`The way to ${settings.hostName} was closed before the connection was made${sock.errored ? ` (${sock.errored.message})` : ''}.`, {
-      code: 'unreachable',
-      remedy: 'Run the ProxyCommand by hand to see what it says.',
-    });
-  }
-  return new Handshake(settings, sock, options, judge, new Authenticator(settings, identities, options.secrets), problems).run();
+export async function openLink(settings: SshSettings, openSocket: () => Promise<Duplex | undefined>, options: LinkOptions): Promise<Link> {
+  const algorithms = offeredAlgorithms(settings);
+  const judge = await HostKeyJudge.load(settings, options);
+  const { identities, problems } = await loadIdentities(settings, options);
+  throwIfCancelled(options.signal);
+  const sock = await openSocket();
+  return new Handshake(settings, sock, options, judge, identities, problems, algorithms).run();
 }
 
 /** A link that answers takes a goodbye within a round trip; nobody waits for one that does not. */
@@ -54,23 +50,35 @@ function endClient(client: Client): void {
   setTimeout(() => socket?.destroy(), goodbyeMs).unref();
 }
 
+/** Of what a host says during a login, so much is kept for questions and errors. */
+const keptWords = 1_000;
+
 /** The way from a socket to a link. */
 class Handshake {
   private readonly client = new ssh2.Client();
+  private readonly authenticator: Authenticator;
+  private readonly offered = new OfferedAlgorithms();
   /** What the verifier or a person decided; it explains the error that ssh2 reports afterwards. */
   private verdict: HumanError | undefined;
   private failure: Error | undefined;
+  /** Of the network: runs until the login begins, and never while a person is asked. */
   private timer: NodeJS.Timeout | undefined;
+  private endWait: () => void = () => undefined;
   private settled = false;
+  /** What the host said during the login. */
+  private said = '';
 
   constructor(
     private readonly settings: SshSettings,
     private readonly sock: Duplex | undefined,
     private readonly options: LinkOptions,
     private readonly judge: HostKeyJudge,
-    private readonly authenticator: Authenticator,
+    identities: readonly Identity[],
     private readonly problems: readonly string[],
-  ) {}
+    private readonly algorithms: Algorithms,
+  ) {
+    this.authenticator = new Authenticator(settings, identities, options.secrets, options.signal, () => (this.said === '' ? undefined : this.said));
+  }
 
   run(): Promise<Link> {
     const { client, options } = this;
@@ -79,6 +87,7 @@ class Handshake {
         if (this.settled) return;
         this.settled = true;
         this.pauseTimer();
+        this.endWait();
         options.signal.removeEventListener('abort', onAbort);
         act();
       };
@@ -115,10 +124,17 @@ class Handshake {
             : `The SSH connection was lost: ${boundedLine(error.message, 300)}.`;
         fail(this.explain());
       });
-      client.on('banner', (message) => options.log(`${this.settings.name} says: ${boundedLine(message.trim(), 2_000)}`));
-      client.on('change password', () => {
+      client.on('banner', (message) => this.hear(message));
+      this.authenticator.onGivenUp = () => fail(this.authenticator.failure(this.problems));
+      client.on('change password', (message: string) => {
         const { user, hostName } = this.settings;
-        fail(new HumanError(`The password of ${user}@${hostName} has expired.`, { code: 'accessRefused', remedy: 'Log in with ssh once to set a new one.' }));
+        const said = message.trim() === '' ? '' : ` It says: ${boundedLine(message.trim(), 300)}`;
+        fail(
+          new HumanError(`The password of ${user}@${hostName} has expired.${said}`, {
+            code: 'accessRefused',
+            remedy: 'Log in with ssh once to set a new one.',
+          }),
+        );
       });
       client.on('ready', () =>
         settle(() => {
@@ -128,7 +144,18 @@ class Handshake {
       );
       this.startTimer(fail);
       client.connect(this.configuration(fail));
+      allowWholeSignatures(client);
+      hearInstructions(client, (text) => this.hear(text));
     });
+  }
+
+  /** What the host says is shown at once, whole, and kept for the questions and errors that follow. */
+  private hear(text: string): void {
+    const line = boundedLine(text.trim(), 2_000);
+    if (line === '') return;
+    this.said = boundedLine(`${this.said}${this.said === '' ? '' : ' ⏎ '}${line}`, keptWords);
+    this.options.log(`${this.settings.name} says: ${line}`);
+    this.options.inform(`${this.settings.name} says: ${line}`);
   }
 
   private configuration(fail: (error: HumanError) => void): ConnectConfig {
@@ -140,7 +167,7 @@ class Handshake {
       ...(this.sock === undefined ? {} : { sock: this.sock }),
       ...(settings.addressFamily === 'inet' ? { forceIPv4: true } : settings.addressFamily === 'inet6' ? { forceIPv6: true } : {}),
       ...(settings.bindAddress === undefined ? {} : { localAddress: settings.bindAddress }),
-      algorithms: offeredAlgorithms(settings, this.judge.typesOnFile),
+      algorithms: withHostKeysFirst(this.algorithms, this.judge.typesOnFile),
       keepaliveInterval: settings.keepaliveIntervalMs,
       keepaliveCountMax: settings.keepaliveCountMax,
       // Ours stops while a person thinks; ssh2's would not.
@@ -160,11 +187,13 @@ class Handshake {
         );
       },
       authHandler: ((_left: unknown, _partial: unknown, next: (attempt: unknown) => void) => {
+        // The transport is up: ConnectTimeout ends here, as in OpenSSH. From now on persons, phones, tokens and directories may act, here or there.
         this.pauseTimer();
+        this.endWait();
         this.authenticator.next().then(
           (attempt) => {
             if (attempt === false) this.verdict = this.authenticator.failure(this.problems);
-            else this.startTimer(fail);
+            else this.waitForHost(fail);
             next(attempt);
           },
           (error: unknown) => {
@@ -177,10 +206,26 @@ class Handshake {
       // accepted as the first of two factors would look refused. What the server really said is in this line.
       debug: (line: string) => {
         if (this.settled) return;
+        this.offered.read(line);
         const methods = /^Inbound: Received USERAUTH_FAILURE \((.*)\)$/.exec(line)?.[1];
         if (methods !== undefined) this.authenticator.methodsLeft = methods.split(',').filter((method) => method !== '');
       },
     };
+  }
+
+  /** What the host waits for is its own affair: a push to a phone, a token, a directory service. It is shown, and ends some time. */
+  private waitForHost(fail: (error: HumanError) => void): void {
+    this.endWait();
+    if (this.settled) return;
+    const { name } = this.settings;
+    this.endWait = this.options.waits.begin(`${name} to decide about the login (it may ask a phone, a token or a directory service)`, (limitMs) => {
+      fail(
+        new HumanError(`${this.where()} did not decide about the login within ${limitMs / 1_000} s (tried: ${this.authenticator.tried.join('; ')}).`, {
+          code: 'accessRefused',
+          remedy: 'Look for a question on a phone or token; the log of the host says what it waits for.',
+        }),
+      );
+    });
   }
 
   private startTimer(fail: (error: HumanError) => void): void {
@@ -230,16 +275,16 @@ class Handshake {
         'Shorten its Banner or what its login prints; ssh shows it.',
       );
     }
-    if (error?.message.includes('no matching') === true) {
-      return unreachable(
-        `${where} and C10M have no common algorithm (${boundedLine(error.message, 300)}).`,
-        'Allow a newer one on the host, or add the old one to ssh_config, such as KexAlgorithms +diffie-hellman-group14-sha1.',
-      );
-    }
+    const missing = this.offered.explain(error?.message, where, this.algorithms);
+    if (missing !== undefined) return missing;
     if (this.authenticator.tried.length > 0) {
-      return new HumanError(`${where} closed the connection during the login (tried: ${this.authenticator.tried.join('; ')}).`, {
+      const said = this.said === '' ? '' : ` It says: ${this.said}`;
+      const why = error === undefined ? '' : ` (${boundedLine(error.message, 300)})`;
+      return new HumanError(`${where} closed the connection during the login${why}; tried: ${this.authenticator.tried.join('; ')}.${said}`, {
         code: 'accessRefused',
-        remedy: 'The host may limit the number of attempts: offer fewer keys (IdentitiesOnly yes with one IdentityFile).',
+        remedy: /too many/i.test(error?.message ?? '')
+          ? 'The host limits the number of attempts: offer fewer keys (IdentitiesOnly yes with one IdentityFile).'
+          : 'The log of the host says why. An account or password that has expired, or rules about who may log in from where, end a login like this.',
       });
     }
     return unreachable(

@@ -1,4 +1,9 @@
+import { boundedLine } from '../../core/foreignText.js';
 import type { Prompts, SecretQuestion } from '../contract.js';
+import type { PersonWaits } from './personWaits.js';
+
+/** Of a prompt, so many characters fit the line that shows what is waited for. */
+const shownPrompt = 120;
 
 /**
  * Asks a person for secrets and remembers those that were right, for as long as the connection object lives, so that a lost
@@ -7,7 +12,10 @@ import type { Prompts, SecretQuestion } from '../contract.js';
 export class Secrets {
   private readonly known = new Map<string, string>();
 
-  constructor(private readonly prompts: Prompts) {}
+  constructor(
+    private readonly prompts: Prompts,
+    private readonly waits: PersonWaits,
+  ) {}
 
   recall(key: string): string | undefined {
     return this.known.get(key);
@@ -23,8 +31,9 @@ export class Secrets {
     this.known.delete(key);
   }
 
-  /** Undefined when nobody answers, or somebody refuses to. */
-  ask(question: SecretQuestion): Promise<string | undefined> {
-    return this.prompts.secret(question);
+  /** Undefined when nobody answers, or somebody refuses to; the signal takes the question back. */
+  ask(question: SecretQuestion, signal: AbortSignal): Promise<string | undefined> {
+    this.waits.ask(boundedLine(question.prompt, shownPrompt));
+    return this.prompts.secret(question, signal);
   }
 }

@@ -1,7 +1,8 @@
 import type { LaptopEnvironment } from '../environment.js';
 import { expandPath, tokenValues, type ResolvedHost } from './config.js';
 import { sshPaths } from './configFiles.js';
-import { expandTokens } from './tokens.js';
+import { expandTokens, type TokenValues } from './tokens.js';
+import type { UnsupportedOption } from './unsupported.js';
 
 /** What C10M follows of a resolved host, typed, with paths expanded. */
 export interface SshSettings {
@@ -16,16 +17,24 @@ export interface SshSettings {
   connectTimeoutMs: number;
   connectionAttempts: number;
   identityFiles: string[];
+  /** Of CertificateFile; those beside the key files are looked for, too. */
+  certificateFiles: string[];
   identitiesOnly: boolean;
   /** Socket or pipe of the agent; undefined for none. */
   agent: string | undefined;
-  /** As written in ProxyJump; nearest first. */
+  /** Of ProxyJump, with its tokens replaced; nearest first. */
   jumps: string[];
   /** With its tokens replaced, for a shell of the laptop. */
   proxyCommand: string | undefined;
+  /** The ProxyCommand hands over an open connection (ProxyUseFdpass), which cannot be taken. */
+  proxyUseFdpass: boolean;
   hostKeyAlias: string | undefined;
   userKnownHostsFiles: string[];
   globalKnownHostsFiles: string[];
+  /** As written: its tokens are those of the key that is asked about. */
+  knownHostsCommand: string | undefined;
+  /** The tokens of this host. */
+  tokens: TokenValues;
   strictHostKeyChecking: 'yes' | 'no' | 'ask' | 'accept-new';
   hashKnownHosts: boolean;
   /** Milliseconds, and how many may go unanswered. */
@@ -38,6 +47,8 @@ export interface SshSettings {
   compression: boolean;
   /** As written: a list, or one that begins with `+`, `-` or `^`. */
   algorithms: { kex?: string | undefined; cipher?: string | undefined; hmac?: string | undefined; serverHostKey?: string | undefined };
+  /** Of ssh_config, for errors. */
+  unsupported: readonly UnsupportedOption[];
 }
 
 /** Without a ConnectTimeout: long enough for a far host behind two jumps, short enough to wait for. */
@@ -55,8 +66,7 @@ export function sshSettings(resolved: ResolvedHost, environment: LaptopEnvironme
   const tokens = tokenValues(resolved.keys, environment);
   const text = (key: string): string | undefined => (typeof resolved.keys[key] === 'string' ? resolved.keys[key] : undefined);
   const list = (key: string): readonly string[] => (Array.isArray(resolved.keys[key]) ? (resolved.keys[key] as readonly string[]) : []);
-  const paths = (values: readonly string[]): string[] =>
-    values.flatMap((value) => (value.toLowerCase() === 'none' ? [] : (expandPath(value, environment, tokens) ?? [])));
+  const paths = (values: readonly string[]): string[] => values.flatMap((value) => (isNowhere(value) ? [] : (expandPath(value, environment, tokens) ?? [])));
   const connectTimeout = Number(text('connecttimeout') ?? 'none');
   const proxyCommand = text('proxycommand');
   const allowed = {
@@ -75,16 +85,20 @@ export function sshSettings(resolved: ResolvedHost, environment: LaptopEnvironme
     connectTimeoutMs: connectTimeout > 0 ? connectTimeout * 1_000 : defaultConnectTimeoutMs,
     connectionAttempts: Math.min(Math.max(Number(text('connectionattempts') ?? 1), 1), 10),
     identityFiles: paths(list('identityfile')),
+    certificateFiles: paths(list('certificatefile')),
     identitiesOnly: text('identitiesonly') === 'yes',
     agent: agentPath(text('identityagent'), environment, (path) => expandPath(path, environment, tokens)),
     jumps:
       text('proxyjump')
         ?.split(',')
-        .map((jump) => jump.trim()) ?? [],
+        .map((jump) => expandTokens(jump.trim(), tokens)) ?? [],
+    proxyUseFdpass: text('proxyusefdpass') === 'yes',
     proxyCommand: proxyCommand === undefined ? undefined : expandTokens(proxyCommand, tokens),
     hostKeyAlias: text('hostkeyalias'),
     userKnownHostsFiles: paths(list('userknownhostsfile')),
     globalKnownHostsFiles: systemPaths(paths(list('globalknownhostsfile')), environment),
+    knownHostsCommand: text('knownhostscommand')?.toLowerCase() === 'none' ? undefined : text('knownhostscommand'),
+    tokens,
     strictHostKeyChecking: strictness(text('stricthostkeychecking')),
     hashKnownHosts: text('hashknownhosts') === 'yes',
     keepaliveIntervalMs: Math.min(Number(text('serveraliveinterval')) * 1_000 || keepaliveIntervalMs, keepaliveIntervalMs),
@@ -94,7 +108,13 @@ export function sshSettings(resolved: ResolvedHost, environment: LaptopEnvironme
     batchMode: text('batchmode') === 'yes',
     compression: text('compression') === 'yes',
     algorithms: { kex: text('kexalgorithms'), cipher: text('ciphers'), hmac: text('macs'), serverHostKey: text('hostkeyalgorithms') },
+    unsupported: resolved.unsupported,
   };
+}
+
+/** `none`, or the file that holds nothing: on Windows a program would make a file of that name on the drive. */
+function isNowhere(path: string): boolean {
+  return ['none', '/dev/null', 'nul'].includes(path.toLowerCase());
 }
 
 function strictness(word: string | undefined): SshSettings['strictHostKeyChecking'] {

@@ -1,16 +1,19 @@
 import { HumanError } from '../../core/errors.js';
 import { cancelledError, throwIfCancelled, unlessCancelled } from '../../core/cancellation.js';
-import type { ConnectOptions, HostConnection, RelayChannel } from '../contract.js';
+import type { ConfirmQuestion, ConnectOptions, HostConnection, RelayChannel } from '../contract.js';
 import { consentFile, Consents } from '../consents.js';
 import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';
 import { laptopEnvironment, type LaptopEnvironment } from '../environment.js';
-import type { Inspection } from '../hostScripts.js';
+import { nothingExcluded, type Excluded, type Inspection } from '../hostScripts.js';
 import { downloadNode, provisionedDirectory, provisionedNodes } from '../nodeDownload.js';
+import { copiedNodeDirectory, copyNode } from '../copiedNode.js';
 import { readPayloads, type HostKind, type Payload } from '../payload.js';
 import { installNode } from '../provision.js';
 import { StreamRelayChannel } from '../relayChannel.js';
 import { openChain, type Chain } from './chain.js';
-import { PrivilegeRefused, startRelay, type Privilege } from './relayStart.js';
+import { RelayRights } from './relayRights.js';
+import type { RelayCommand } from './relayStart.js';
+import { PersonWaits } from './personWaits.js';
 import { Secrets } from './secrets.js';
 import { SftpHoldsSession, SshShell } from './sshShell.js';
 
@@ -34,14 +37,12 @@ export async function connectSsh(name: string, options: ConnectOptions): Promise
 }
 
 /** What is needed to start a relay. */
-interface Equipment {
-  node: string;
-  agent: string;
-  privilege: Privilege;
-}
+type Equipment = RelayCommand;
 
 class SshHost implements HostConnection {
   private readonly secrets: Secrets;
+  private readonly waits: PersonWaits;
+  private readonly rights: RelayRights;
   private readonly channels = new Set<RelayChannel>();
   private chain: Chain | undefined;
   private connecting: Promise<Chain> | undefined;
@@ -55,7 +56,9 @@ class SshHost implements HostConnection {
     private readonly environment: LaptopEnvironment,
     private readonly payloads: ReadonlyMap<HostKind, Payload>,
   ) {
-    this.secrets = new Secrets(options.prompts);
+    this.waits = new PersonWaits(options.progress, options.inform);
+    this.secrets = new Secrets(options.prompts, this.waits);
+    this.rights = new RelayRights({ ...options, name, secrets: this.secrets, waits: this.waits }, (chain, excluded) => this.equipOver(chain, excluded));
   }
 
   openRelay(signal: AbortSignal = this.lifetime.signal): Promise<RelayChannel> {
@@ -106,12 +109,13 @@ class SshHost implements HostConnection {
     }
   }
 
-  private async equipOver(chain: Chain): Promise<Equipment> {
+  private async equipOver(chain: Chain, excluded: Excluded = nothingExcluded): Promise<Equipment> {
     const { options, name } = this;
     const shell = new SshShell(chain, this.lifetime.signal, options.log, this.withoutSftp);
     options.progress(`Looking at ${name}`);
     const wantsSudo = options.sudo !== 'never';
-    const found = await inspectHost(shell, this.payloads, Object.values(provisionedNodes).map(provisionedDirectory), wantsSudo, this.deployOptions);
+    const nodeDirectories = [...Object.values(provisionedNodes).map(provisionedDirectory), copiedNodeDirectory];
+    const found = await inspectHost(shell, this.payloads, { nodeDirectories, wantsSudo, excluded }, this.deployOptions);
     if (options.sudo === 'required' && found.userId !== 0 && found.sudo === 'none') {
       throw new HumanError(`There is no root on ${name} for user ${found.userId}: ${found.sudoProblem ?? 'it has no sudo'}. Nothing was changed there.`, {
         code: 'accessRefused',
@@ -119,7 +123,7 @@ class SshHost implements HostConnection {
       });
     }
     const kind = kindOfHost(found, name, this.payloads);
-    const node = found.node?.path ?? (await this.provision(shell, found, kind));
+    const node = found.node?.path ?? (await this.otherNode(shell, found, kind, excluded));
     let directory = found.payload;
     if (directory === undefined) {
       const base = requireBase(found, name);
@@ -128,6 +132,13 @@ class SshHost implements HostConnection {
     } else options.log(`${name}: the agent is there already (${directory})`);
     this.equipment = { node, agent: `${directory}/agent.cjs`, privilege: wantsSudo ? privilegeOf(found) : 'none' };
     return this.equipment;
+  }
+
+  /** Without a Node in a place where it can be run: a copy of one that is elsewhere on the host, or one from here. */
+  private async otherNode(shell: SshShell, found: Inspection, kind: HostKind, excluded: Excluded): Promise<string> {
+    const [elsewhere] = excluded.nodes;
+    if (elsewhere === undefined) return this.provision(shell, found, kind);
+    return copyNode(shell, elsewhere, requireBase(found, this.name), this.deployOptions);
   }
 
   /** Brings Node to a host that has none, if the user wants that. */
@@ -140,10 +151,7 @@ class SshHost implements HostConnection {
     // Node's own releases are built for glibc.
     const possible = libc === 'glibc' && choice !== 'never';
     const detail = `It has no Node 20 or newer${others}. ${Math.round(node.archiveBytes / 1e6)} MB are downloaded once to this machine and put into ${found.base ?? 'its cache directory'} there; nothing else changes.`;
-    if (
-      !possible ||
-      (choice === 'ask' && !(await options.prompts.confirm({ title: `Bring Node ${node.version} to ${name}?`, detail, accept: 'Bring Node' })))
-    ) {
+    if (!possible || (choice === 'ask' && !(await this.mayProvision({ title: `Bring Node ${node.version} to ${name}?`, detail, accept: 'Bring Node' })))) {
       throw new HumanError(`${name} has no Node 20 or newer${others}. Nothing was changed there.`, {
         code: 'unsupported',
         remedy: `Install Node on the host (PATH, nvm, volta, asdf, /usr/local and /opt are looked at)${possible ? ', or let C10M bring one (in a terminal: --provision-node always)' : ''}.`,
@@ -153,6 +161,11 @@ class SshHost implements HostConnection {
     const { signal } = this.lifetime;
     const archive = await downloadNode(node, { environment: this.environment, registry: options.registry, signal, progress: options.progress });
     return installNode(shell, node, archive, base, this.deployOptions);
+  }
+
+  private mayProvision(question: ConfirmQuestion): Promise<boolean> {
+    this.waits.ask(question.title);
+    return this.options.prompts.confirm(question, this.lifetime.signal);
   }
 
   private get deployOptions() {
@@ -173,12 +186,15 @@ class SshHost implements HostConnection {
     const chain = await openChain(this.name, {
       prompts: options.prompts,
       secrets: this.secrets,
+      waits: this.waits,
+      environment: this.environment,
+      inform: options.inform,
       signal: this.lifetime.signal,
       log: options.log,
       progress: options.progress,
       sources: { environment: this.environment },
       identityFile: options.identityFile,
-      mayRun: (host, command) => this.mayRun(host, command),
+      mayRun: (host, option, command) => this.mayRun(host, option, command),
     });
     if (this.lifetime.signal.aborted) {
       chain.end();
@@ -192,67 +208,27 @@ class SshHost implements HostConnection {
     return chain;
   }
 
-  /** Whether a ProxyCommand may run: asked once per host and command, and remembered on this machine. */
-  private async mayRun(host: string, command: string): Promise<boolean> {
+  /** Whether a command of ssh_config may run: asked once per host and command, and remembered on this machine. */
+  private async mayRun(host: string, option: string, command: string): Promise<boolean> {
     const consents = new Consents(consentFile(this.environment), this.options.log);
     if (await consents.has(host, command)) return true;
-    const allowed = await this.options.prompts.confirm({
-      title: `Run the ProxyCommand of ${host} from your SSH configuration?`,
-      detail: command,
-      accept: 'Run it',
-    });
+    this.waits.ask(`may the ${option} of ${host} be run?`);
+    const question = { title: `Run the ${option} of ${host} from your SSH configuration?`, detail: command, accept: 'Run it' };
+    const allowed = await this.options.prompts.confirm(question, this.lifetime.signal);
     if (allowed) await consents.add(host, command);
     return allowed;
   }
 
   private async relayWith(chain: Chain, equipment: Equipment, signal: AbortSignal): Promise<RelayChannel> {
-    throwIfCancelled(signal);
-    const { options } = this;
-    const start = (privilege: Privilege) =>
-      startRelay(chain, equipment.node, equipment.agent, privilege, (attempt) => this.sudoPassword(chain, attempt), signal);
-    let streams;
-    try {
-      streams = await start(equipment.privilege);
-      if (equipment.privilege === 'password' && this.givenSudo !== undefined) this.secrets.remember(sudoKey(chain), this.givenSudo);
-    } catch (error) {
-      if (!(error instanceof PrivilegeRefused)) throw error;
-      if (options.sudo === 'required') {
-        throw new HumanError(`sudo on ${this.name} did not work: ${error.message}. Nothing was changed there.`, {
-          code: 'accessRefused',
-          remedy: 'Use an account that may use sudo, or root.',
-        });
-      }
-      options.log(`${this.name}: sudo cannot be used (${error.message})`);
-      options.progress(`${this.name}: going on without root: limits stay as they are, and memory figures are approximate`);
-      equipment.privilege = 'none';
-      streams = await start('none');
-    }
+    const { streams, equipment: used } = await this.rights.start(chain, equipment, signal);
+    this.equipment = used;
     const channel = new StreamRelayChannel(streams);
     this.channels.add(channel);
     channel.onClose(() => this.channels.delete(channel));
     return channel;
   }
-
-  private givenSudo: string | undefined;
-
-  private async sudoPassword(chain: Chain, attempt: number): Promise<string | undefined> {
-    const remembered = attempt === 1 ? this.secrets.recall(sudoKey(chain)) : undefined;
-    this.givenSudo =
-      remembered ??
-      (await this.secrets.ask({
-        title: attempt === 1 ? `Root on ${this.name}` : 'sudo did not accept the password',
-        prompt: `Password of ${chain.settings.user} for sudo on ${this.name} (without it the run goes on with fewer rights)`,
-        kind: 'sudo',
-        echo: false,
-      }));
-    return this.givenSudo;
-  }
 }
 
-function sudoKey(chain: Chain): string {
-  return `${chain.settings.user}@${chain.settings.hostName}:${chain.settings.port} sudo`;
-}
-
-function privilegeOf(found: Inspection): Privilege {
+function privilegeOf(found: Inspection): RelayCommand['privilege'] {
   return found.userId === 0 ? 'none' : found.sudo;
 }

@@ -19,6 +19,11 @@ export function vscodePool(payloadDirectory: string, registry: HostRegistry, sec
         log.info(`${target}: ${text}`);
         progress(text);
       },
+      // In the log, and with the progress that is shown while somebody waits.
+      inform: (text) => {
+        log.info(text);
+        progress(text);
+      },
       sudo: saved?.sudo,
       identityFile: saved?.identityFile,
       provisionNode: settings.provisionNode.value,

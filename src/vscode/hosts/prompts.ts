@@ -1,4 +1,4 @@
-import { l10n, window } from 'vscode';
+import { CancellationTokenSource, l10n, window } from 'vscode';
 import { messageText } from '../../core/foreignText.js';
 import type { KeptSecrets } from './keptSecrets.js';
 import type { ConfirmQuestion, HostKeyQuestion, Prompts, SecretQuestion } from '../../transport/transport.js';
@@ -9,9 +9,9 @@ export function vscodePrompts(host: string, secrets: KeptSecrets): Prompts {
   /** Secrets that this connection was already given from storage: a second question means that they were wrong. */
   const offered = new Set<string>();
   return {
-    confirmHostKey: (question) => confirmHostKey(question),
-    secret: (question) => askSecret(host, secrets, offered, question),
-    confirm: (question) => confirm(question),
+    confirmHostKey: (question, signal) => unlessTakenBack(confirmHostKey(question), signal, false),
+    secret: (question, signal) => askSecret(host, secrets, offered, question, signal),
+    confirm: (question, signal) => unlessTakenBack(confirm(question), signal, false),
   };
 }
 
@@ -31,7 +31,15 @@ async function confirm(question: ConfirmQuestion): Promise<boolean> {
   return (await askModal(question.title, { detail: question.detail }, question.accept)) === question.accept;
 }
 
-async function askSecret(host: string, secrets: KeptSecrets, offered: Set<string>, question: SecretQuestion): Promise<string | undefined> {
+/** A modal dialog cannot be closed by us: its answer no longer counts. */
+function unlessTakenBack<T>(answer: Promise<T>, signal: AbortSignal, refusal: T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => resolve(refusal), { once: true });
+    answer.then(resolve, reject);
+  });
+}
+
+async function askSecret(host: string, secrets: KeptSecrets, offered: Set<string>, question: SecretQuestion, signal: AbortSignal): Promise<string | undefined> {
   // The prompt names the account or the key file, so that two keys of one host do not share a secret.
   const name = `${question.kind}:${question.prompt}`;
   const storable = question.kind !== 'answer';
@@ -43,12 +51,14 @@ async function askSecret(host: string, secrets: KeptSecrets, offered: Set<string
     // It was offered and refused: a wrong secret must not be kept.
     await secrets.drop(host, name);
   }
-  const value = await window.showInputBox({
-    title: messageText(question.title),
-    prompt: messageText(question.prompt),
-    password: !question.echo,
-    ignoreFocusOut: true,
-  });
+  const takenBack = new CancellationTokenSource();
+  const onAbort = () => takenBack.cancel();
+  signal.addEventListener('abort', onAbort, { once: true });
+  const said = question.said === undefined ? '' : ` (${l10n.t('the host says: {0}', question.said)})`;
+  const options = { title: messageText(question.title), prompt: messageText(question.prompt + said), password: !question.echo, ignoreFocusOut: true };
+  const value = await window.showInputBox(options, takenBack.token);
+  signal.removeEventListener('abort', onAbort);
+  takenBack.dispose();
   if (value === undefined || !storable || value === '') return value;
   const keep = l10n.t('Remember');
   const once = l10n.t('Only This Time');

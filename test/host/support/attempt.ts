@@ -68,6 +68,7 @@ export async function open(
     signal: AbortSignal.timeout(60_000),
     log: (line) => log.push(line),
     progress: (text) => log.push(text),
+    inform: (text) => log.push(`informed: ${text}`),
     environment: testEnvironment(laptop),
     ...options,
   });
@@ -94,6 +95,7 @@ export async function attempt(
     prompts: scripted(person, asked),
     log: (line: string) => void log.push(line),
     progress: (text: string) => void log.push(text),
+    inform: (text: string) => void log.push(`informed: ${text}`),
     ...options,
   };
   try {

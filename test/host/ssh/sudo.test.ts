@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { ann, describeSshCases, password } from '../support/sshCases.js';
+
+describeSshCases('sudo', [
+  { name: 'passwordless', host: { users: [ann({ sudo: 'passwordless' })] }, user: 'ann', expect: 'root', viaSudo: true, asked: [] },
+  {
+    name: 'with a password, asked once and sent on standard input only',
+    host: { users: [ann({ sudo: 'password', password })] },
+    user: 'ann',
+    person: { secrets: { sudo: ['wrong', password] } },
+    expect: 'root',
+    viaSudo: true,
+    asked: ['sudo', 'sudo'],
+    check: ({ log }) => assert.ok(!log.join('\n').includes(password)),
+  },
+  {
+    name: 'with a password that is not given',
+    host: { users: [ann({ sudo: 'password', password })] },
+    user: 'ann',
+    expect: 'ann',
+    asked: ['sudo'],
+    says: /going on without root/,
+  },
+  {
+    name: 'refused',
+    host: { users: [ann({ password })] },
+    user: 'ann',
+    person: { secrets: { sudo: [password] } },
+    expect: 'ann',
+    asked: ['sudo'],
+    says: /not in the sudoers file|may not run sudo/,
+  },
+  { name: 'absent', host: { users: [ann()], setup: 'rm -f /usr/bin/sudo' }, user: 'ann', expect: 'ann', asked: [] },
+  {
+    name: 'requiretty',
+    host: { users: [ann({ sudo: 'passwordless' })], setup: 'echo "Defaults requiretty" > /etc/sudoers.d/tty' },
+    user: 'ann',
+    expect: 'ann',
+    asked: [],
+  },
+  { name: 'never', host: { users: [ann({ sudo: 'passwordless' })] }, user: 'ann', sudo: 'never', expect: 'ann', asked: [] },
+  {
+    name: 'required, and none there',
+    host: { users: [ann()], setup: 'rm -f /usr/bin/sudo' },
+    user: 'ann',
+    sudo: 'required',
+    expect: 'accessRefused',
+    says: /no root on .*no sudo/,
+  },
+  {
+    name: 'required, and a sudo that gives no root',
+    host: {
+      users: [ann()],
+      setup: `printf '#!/bin/sh\\nwhile :; do case "$1" in -p) shift 2;; -*) shift;; *) break;; esac; done; exec "$@"\\n' > /usr/bin/sudo; chmod 755 /usr/bin/sudo`,
+    },
+    user: 'ann',
+    sudo: 'required',
+    expect: 'accessRefused',
+    says: /instead of root/,
+  },
+  {
+    name: 'a sudo of other words (sudo-rs)',
+    host: {
+      users: [ann({ sudo: 'password', password })],
+      setup: `mv /usr/bin/sudo /usr/bin/sudo-real; printf '#!/bin/sh\\n[ "$1" = -n ] && { echo "sudo: interactive authentication is required" >&2; exit 1; }\\nexec /usr/bin/sudo-real "$@"\\n' > /usr/bin/sudo; chmod 755 /usr/bin/sudo`,
+    },
+    user: 'ann',
+    person: { secrets: { sudo: [password] } },
+    expect: 'root',
+    viaSudo: true,
+    asked: ['sudo'],
+  },
+  {
+    name: 'required and refused',
+    host: { users: [ann({ password })] },
+    user: 'ann',
+    sudo: 'required',
+    person: { secrets: { sudo: [password] } },
+    expect: 'accessRefused',
+    says: /sudo on h did not work/,
+  },
+]);
