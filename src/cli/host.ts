@@ -15,6 +15,7 @@ import { parseCommand } from './options.js';
 import { addressOf, addSavedHost, readSavedHosts, removeSavedHost } from './savedHosts.js';
 import { laptopEnvironment } from '../transport/environment.js';
 import { listAliases, resolveHost } from '../transport/ssh/config.js';
+import { unsupportedText } from '../transport/ssh/unsupported.js';
 import { table } from './table.js';
 import { print, printError } from './output.js';
 
@@ -35,7 +36,8 @@ export async function host(args: string[]): Promise<number> {
     case 'show': {
       const resolved = resolveHost(addressOf(name), { environment: laptopEnvironment() });
       const lines = Object.entries(resolved.keys).flatMap(([key, value]) => (typeof value === 'string' ? [value] : value).map((one) => `${key} ${one}\n`));
-      show(resolved.keys, lines.join(''));
+      const unsupported = resolved.unsupported.map(({ option, value, reason }) => `# not followed: ${plainLine(`${option} ${value} (${reason})`)}\n`);
+      show({ ...resolved.keys, unsupported: resolved.unsupported }, [...lines, ...unsupported].join(''));
       for (const problem of resolved.problems) printError(`c10m: ${problem.file}, line ${problem.line}: ${problem.text}\n`);
       return exitCodes.done;
     }
@@ -72,6 +74,8 @@ async function reachHost(action: 'test' | 'restore' | 'runs' | 'servers', name: 
   const dependencies = dependenciesOf(values);
   try {
     if (action === 'test') {
+      const named = name === 'local' ? undefined : unsupportedText(resolveHost(addressOf(name), { environment: laptopEnvironment() }).unsupported);
+      if (named !== undefined) printError(`${plainLine(named)}\n`);
       const { facts, plan } = await new Run(dependencies, specFromInput({ host: name, connections: 'max' })).plan(abort.signal);
       show({ facts, plan }, `${factsText(facts)}\n${planText(plan)}`);
       return exitCodes.done;

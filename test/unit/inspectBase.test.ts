@@ -29,7 +29,11 @@ test('the agent goes to a directory that is ours alone and that every login shel
     ['a cache that others can write', home('open', 0o777), '', /^\/(var\/)?tmp\/c10m-|^\/dev\/shm\/c10m-/, /can be written by others/],
   ];
   for (const [name, HOME, XDG_CACHE_HOME, base, rejected] of table) {
-    const { stdout } = spawnSync('sh', ['-s'], { input: inspectScript({ digests: {}, nodeDirectories: [], wantsSudo: false, excluded: nothingExcluded }), env: { PATH: '/usr/bin:/bin', HOME, XDG_CACHE_HOME }, encoding: 'utf8' });
+    const { stdout } = spawnSync('sh', ['-s'], {
+      input: inspectScript({ digests: {}, nodeDirectories: [], wantsSudo: false, excluded: nothingExcluded }),
+      env: { PATH: '/usr/bin:/bin', HOME, XDG_CACHE_HOME },
+      encoding: 'utf8',
+    });
     const found = parseInspection(stdout);
     assert.match(found?.base ?? '', base, name);
     if (rejected === undefined) assert.deepEqual(found?.rejected, [], name);

@@ -77,11 +77,9 @@ function printedKeys(reader: ConfigReader, originalHost: string, finalHost: stri
   keys['user'] ??= environment.userName;
   printProxy(keys, reader);
   if (keys['controlpath'] === 'none') delete keys['controlpath'];
-  // ssh -G does not print it.
-  delete keys['ignoreunknown'];
   if (Array.isArray(keys['setenv'])) keys['setenv'] = firstOfEachVariable(keys['setenv']);
   // UpdateHostKeys is on by default only for those who keep to the default files.
-  keys['updatehostkeys'] ??= reader.values.has('userknownhostsfile') || keys['verifyhostkeydns'] === 'true' ? 'false' : 'true';
+  keys['updatehostkeys'] ??= reader.values.has('userknownhostsfile') || keys['verifyhostkeydns'] !== 'false' ? 'false' : 'true';
   const tokens = tokenValues(keys, environment);
   keys['userknownhostsfile'] = (keys['userknownhostsfile'] as string[]).map((path) => expandPath(path, environment, tokens) ?? path);
   const agent = keys['identityagent'];

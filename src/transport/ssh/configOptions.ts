@@ -103,6 +103,7 @@ export const options: Readonly<Record<string, OptionKind>> = {
   remotecommand: { kind: 'command' },
   requesttty: { kind: 'choice', words: { ...trueFalse, force: 'force', auto: 'auto' } },
   requiredrsasize: number,
+  revokedhostkeys: word,
   sendenv: { kind: 'collectWords' },
   serveralivecountmax: number,
   serveraliveinterval: time,
@@ -116,7 +117,7 @@ export const options: Readonly<Record<string, OptionKind>> = {
   },
   tag: word,
   tcpkeepalive: yesNo,
-  tunnel: { kind: 'choice', words: { ...trueFalse, 'point-to-point': 'point-to-point', ethernet: 'ethernet' } },
+  tunnel: { kind: 'choice', words: { ...trueFalse, yes: 'point-to-point', true: 'point-to-point', 'point-to-point': 'point-to-point', ethernet: 'ethernet' } },
   updatehostkeys: { kind: 'choice', words: { ...trueFalse, ask: 'ask' } },
   user: word,
   userknownhostsfile: { kind: 'words' },
@@ -141,7 +142,7 @@ export const ignoredKeywords: ReadonlySet<string> = new Set(
   `canonicaldomains canonicalizepermittedcnames casignaturealgorithms channeltimeout controlpersist dynamicforward escapechar
   forwardx11location globalknownhostsfile2 gssapiclientidentity gssapikeyexchange gssapikexalgorithms gssapirenewalforcesrekey
   gssapiserveridentity gssapitrustdns hostbasedacceptedalgorithms ipqos localforward logverbose
-  obscurekeystroketiming permitremoteopen protocol rekeylimit remoteforward revokedhostkeys rhostsrsaauthentication
+  obscurekeystroketiming permitremoteopen protocol rekeylimit remoteforward rhostsrsaauthentication
   rsaauthentication securitykeyprovider streamlocalbindmask syslogfacility tunneldevice useroaming userknownhostsfile2
   usekeychain useprivilegedport versionaddendum warnweakcrypto xauthlocation cipher fallbacktorsh usersh afstokenpassing
   kerberosauthentication kerberostgtpassing compressionlevel refuseconnection`.split(/\s+/),

@@ -10,6 +10,7 @@ import { inputStep, keep, pickStep, runSteps, type StepResult } from '../multiSt
 import { hostLines } from '../planItems.js';
 import { reportError } from '../reportError.js';
 import { restoreHost } from './restoreHost.js';
+import { unfollowedOf } from './sshAliases.js';
 import type { SavedHost } from '../settings.js';
 import type { PlanRun } from '../planRun.js';
 import { showInformation } from '../messages.js';
@@ -91,9 +92,11 @@ async function testHost({ plan, tree, log }: HostCommandDependencies, host: Know
       },
     );
     tree.showTest(host.target, result);
-    for (const line of hostLines(result.facts, result.plan)) log.info(`${name}: ${line}`);
+    const unfollowed = host.kind === 'local' ? undefined : unfollowedOf(host.target);
+    const lines = [...hostLines(result.facts, result.plan), ...(unfollowed === undefined ? [] : [unfollowed])];
+    for (const line of lines) log.info(`${name}: ${line}`);
     const start = l10n.t('Start Run');
-    const choice = await showInformation(`${name}: ${hostLines(result.facts, result.plan).join('. ')}.`, start);
+    const choice = await showInformation(`${name}: ${lines.join('. ')}.`, start);
     if (choice === start) await commands.executeCommand(commandIds.startOnHost, host);
   } catch (error) {
     if (!(error instanceof HumanError && error.code === 'cancelled'))

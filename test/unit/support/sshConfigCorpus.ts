@@ -217,4 +217,26 @@ export const corpus: CorpusEntry[] = [
   },
   { name: 'ports in the name', config: 'Host a\n  Port 5\n', hosts: ['a', 'ssh://bob@a:2222', 'ssh://a'] },
   { name: 'IPv6', config: 'Host 2001:db8::*\n  User six\nHost v6\n  HostName 2001:db8::1\n', hosts: ['2001:db8::9', 'v6'] },
+  {
+    name: 'a domain with FreeIPA',
+    config:
+      'GlobalKnownHostsFile /var/lib/sss/pubconf/known_hosts\nKnownHostsCommand /usr/bin/sss_ssh_knownhosts %H\nHost *\n  GSSAPIAuthentication yes\n  GSSAPIDelegateCredentials yes\n  CanonicalizeHostname yes\n  VerifyHostKeyDNS ask\nHost plain\n  ProxyUseFdpass yes\n  ProxyCommand /usr/bin/nc -F %h %p\n',
+    hosts: ['a', 'plain'],
+  },
+  {
+    name: 'a machine that trusts machines',
+    config:
+      'Host *\n  HostbasedAuthentication yes\n  EnableSSHKeysign yes\n  NoHostAuthenticationForLocalhost yes\n  RequiredRSASize 3072\n  RevokedHostKeys /etc/ssh/revoked\n  PKCS11Provider /usr/lib/opensc-pkcs11.so\n  CASignatureAlgorithms ssh-ed25519\n',
+    hosts: ['a'],
+  },
+  {
+    name: 'options of other systems',
+    config: 'IgnoreUnknown UseKeychain,FooBar,X-*\nHost *\n  UseKeychain yes\n  FooBar 1\n  X-Thing a b\n  AddKeysToAgent yes\n  User me\n',
+    hosts: ['a'],
+  },
+  {
+    name: 'a tunnel',
+    config: 'Host a\n  Tunnel yes\n  TunnelDevice 1:2\n  PermitLocalCommand yes\n  LocalCommand ip link set up\n  StdinNull yes\n',
+    hosts: ['a'],
+  },
 ];
