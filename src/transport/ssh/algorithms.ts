@@ -3,7 +3,6 @@ import type { Algorithms } from 'ssh2';
 import { HumanError } from '../../core/errors.js';
 import { boundedLine } from '../../core/foreignText.js';
 import { matchPatternList } from './patterns.js';
-import type { SshSettings } from './settings.js';
 
 interface Supported {
   /** Of ssh_config. */
@@ -16,6 +15,9 @@ interface Supported {
 }
 
 type AlgorithmKind = 'kex' | 'cipher' | 'hmac' | 'serverHostKey';
+
+/** As written in ssh_config: lists, or ones that begin with `+`, `-` or `^`. */
+export type AlgorithmLists = Partial<Record<AlgorithmKind, string | undefined>>;
 
 /** ChaCha20 is done by this process's OpenSSL: Node has it, an Electron built on BoringSSL may not. */
 const chaCha = getCiphers().includes('chacha20') ? ['chacha20-poly1305@openssh.com'] : [];
@@ -64,15 +66,15 @@ const supported: Readonly<Record<AlgorithmKind, Supported>> = {
 };
 const kinds = Object.keys(supported) as AlgorithmKind[];
 
-/** The algorithms of ssh_config as far as they can be had. Throws a HumanError `unsupported` for a list of which there is none. */
-export function offeredAlgorithms(settings: Pick<SshSettings, 'algorithms' | 'compression' | 'name'>): Algorithms {
+/** The algorithms of ssh_config as far as they can be had. Throws a HumanError `usage` for a list of which there is none. */
+export function offeredAlgorithms(settings: { name: string; algorithms: AlgorithmLists; compression: boolean }): Algorithms {
   const chosen = kinds.map((kind) => {
     const { option, usual, legacy } = supported[kind];
     const list = settings.algorithms[kind];
     const picked = pick(list, usual, legacy);
     if (picked.length === 0) {
       throw new HumanError(`The ${option} of ${settings.name} in ssh_config (${boundedLine(list ?? '', 300)}) allow nothing that C10M has.`, {
-        code: 'unsupported',
+        code: 'usage',
         remedy: `Add one of: ${usual.join(', ')}.`,
       });
     }
@@ -150,7 +152,7 @@ export class OfferedAlgorithms {
         : `C10M has none of these. ${lacking}`;
     return new HumanError(
       `${where} and C10M have no ${what} in common. The host offers: ${boundedLine(names.join(', '), 500)}. C10M offers: ${offered.join(', ')}.`,
-      { code: 'unsupported', remedy },
+      { code: 'unreachable', remedy },
     );
   }
 }

@@ -1,3 +1,4 @@
+import type { AlgorithmLists } from './algorithms.js';
 import type { LaptopEnvironment } from '../environment.js';
 import { expandPath, tokenValues, type ResolvedHost } from './config.js';
 import { sshPaths } from './configFiles.js';
@@ -45,8 +46,7 @@ export interface SshSettings {
   numberOfPasswordPrompts: number;
   batchMode: boolean;
   compression: boolean;
-  /** As written: a list, or one that begins with `+`, `-` or `^`. */
-  algorithms: { kex?: string | undefined; cipher?: string | undefined; hmac?: string | undefined; serverHostKey?: string | undefined };
+  algorithms: AlgorithmLists;
   /** Of ssh_config, for errors. */
   unsupported: readonly UnsupportedOption[];
 }
