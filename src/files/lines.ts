@@ -30,7 +30,8 @@ export class LineSplitter {
       this.endLine();
       start = end + 1;
     }
-    this.keepPart(chunk.subarray(start));
+    // A copy, so that whoever wrote the chunk may use its memory again.
+    this.keepPart(Buffer.from(chunk.subarray(start)));
   }
 
   /** Passes on what is left without a line feed, such as the torn last line of a file. */
@@ -102,10 +103,9 @@ function* stepsThrough(path: string, onLine: (line: string) => void): Generator<
   let offset = 0;
   const splitter = new LineSplitter(onLine, () => overlong++);
   const { fd } = openRegular(path);
+  const chunk = Buffer.allocUnsafe(chunkBytes);
   try {
     for (;;) {
-      // A new buffer each time: the splitter keeps parts of it until their line ends.
-      const chunk = Buffer.allocUnsafe(chunkBytes);
       const count = readSync(fd, chunk, 0, chunk.length, offset);
       if (count === 0) break;
       const part = chunk.subarray(0, count);

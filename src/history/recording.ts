@@ -1,6 +1,8 @@
+import type { RunFold } from '../core/run/runFold.js';
 import type { RunEvent, Summary } from '../protocol/events.js';
 import type { RunFile } from '../protocol/result.js';
 import type { RunSpec } from '../protocol/spec.js';
+import { writeFold } from './foldCache.js';
 import type { RunWriter } from './runWriter.js';
 import type { RunStore } from './store.js';
 
@@ -40,8 +42,11 @@ export class RunRecording {
     this.save({ endedAt: new Date().toISOString(), summary });
   }
 
-  close(): void {
+  /** `fold`: what all events of the run come to, kept beside them for whoever opens the run. */
+  close(fold?: RunFold): void {
     this.writer.close();
+    if (fold === undefined || this.problem !== undefined || this.run.summary === undefined) return;
+    writeFold(this.writer.directory, { model: fold.model, samples: fold.samples.view() });
   }
 
   /** Removes what was written of a run that never began. */

@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { HumanError, messageOf } from '../core/errors.js';
 import type { RunEvent, Sample } from '../protocol/events.js';
 import type { RunFile, SavedRun } from '../protocol/result.js';
-import { exportRun, type Imported, importRun } from './exchange.js';
+import { newModel, type RunModel } from '../core/run/model.js';
+import { RunFold } from '../core/run/runFold.js';
+import type { SampleColumns } from '../protocol/panel.js';
+import { exportRun, type Imported, importRun, unreadableText } from './exchange.js';
+import { eventsStamp, readFold, writeFold } from './foldCache.js';
 import { changeLabels, type LabelChanges, withLabels } from './labels.js';
 import { eventsFileName, type EventsRead, readEvents, readRunFile } from './runFiles.js';
 import { runIdPattern } from './runId.js';
@@ -85,6 +89,22 @@ export class RunStore {
       if (event.type === 'sample') samples.push(event);
     });
     return { ...read, samples };
+  }
+
+  /** A run as it is shown. What its events come to is kept beside them once it is over; they are read again where that does not fit. */
+  async fold({ id, spec, facts, plan, summary }: SavedRun): Promise<{ model: RunModel; samples: SampleColumns }> {
+    const directory = this.pathOf(id);
+    const cached = readFold(directory);
+    if (cached !== undefined) return { model: newModel(id, spec, { facts, plan, summary, ...cached.model }), samples: cached.samples };
+    const stamp = eventsStamp(directory);
+    // Event by event: those of twelve hours are never in memory at once.
+    const fold = new RunFold(newModel(id, spec, { facts, plan }));
+    const { unreadableLines } = await this.eachEvent(id, (event) => fold.observeEvent(event));
+    const { lastSequence, elapsedMs } = fold.model;
+    if (unreadableLines > 0) fold.observeEvent({ type: 'log', level: 'warn', text: unreadableText(unreadableLines), seq: lastSequence + 1, t: elapsedMs });
+    const known = { model: fold.model, samples: fold.samples.view() };
+    if (summary !== undefined) writeFold(directory, known, stamp);
+    return known;
   }
 
   /** Changes what a person gave to a run: its name, its tags, whether it is pinned. */

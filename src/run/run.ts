@@ -11,6 +11,7 @@ import { newRunId } from '../history/runId.js';
 import type { RunStore } from '../history/store.js';
 import type { Phase, RunEvent, Summary } from '../protocol/events.js';
 import type { HostFacts } from '../protocol/facts.js';
+import type { SampleColumns } from '../protocol/panel.js';
 import type { RunSpec } from '../protocol/spec.js';
 import { askHost } from './askHost.js';
 import { BothSides } from './bothSides.js';
@@ -71,6 +72,11 @@ export class Run {
   /** All that is shown of the run. */
   get model(): RunModel {
     return this.record.model;
+  }
+
+  /** All samples so far, as columns: a copy. */
+  sampleColumns(): SampleColumns {
+    return this.record.sampleColumns();
   }
 
   /** The links to its hosts, the server's first; none before it begins. */

@@ -1,16 +1,18 @@
 import { HumanError } from '../core/errors.js';
 import { judgedSummary, type RunEnd, SummaryBuilder } from '../core/figures/summary.js';
 import { advance } from '../core/phases.js';
-import { withChange, type ModelChange, newModel, observeEvent, phaseOf, type RunModel, type RunNotice } from '../core/run/model.js';
+import { type ModelChange, newModel, phaseOf, type RunModel, type RunNotice } from '../core/run/model.js';
+import { RunFold } from '../core/run/runFold.js';
 import type { RunRecording } from '../history/recording.js';
 import type { Phase, RunEvent, RunEventBody, Summary } from '../protocol/events.js';
+import type { SampleColumns } from '../protocol/panel.js';
 import type { RunSpec } from '../protocol/spec.js';
 
 export type RunListener = (event: RunEvent | RunNotice, change: ModelChange) => void;
 
 /** What is known of a run: each event goes into its model, onto the disk, and to those who listen, once. */
 export class RunRecord {
-  private current: RunModel;
+  private readonly fold: RunFold;
   private recording: RunRecording | undefined;
   private readonly builder = new SummaryBuilder();
   private readonly listeners = new Set<RunListener>();
@@ -21,11 +23,16 @@ export class RunRecord {
     /** When the run began, by `performance.now()`: for events that are made here. */
     private beganAtMs = performance.now(),
   ) {
-    this.current = newModel(id, spec);
+    this.fold = new RunFold(newModel(id, spec));
   }
 
   get model(): RunModel {
-    return this.current;
+    return this.fold.model;
+  }
+
+  /** The samples as columns: a copy. */
+  sampleColumns(): SampleColumns {
+    return this.fold.samples.snapshot();
   }
 
   /** Since the run began, by the clock of this machine. */
@@ -48,21 +55,20 @@ export class RunRecord {
   /** An event as a host, or the disk, has it. What was seen already is passed over. */
   accept(received: RunEvent | RunNotice): void {
     const event = received.type === 'summary' ? { ...received, summary: judgedSummary(received.summary, this.spec) } : received;
-    const change = observeEvent(this.current, event);
+    const change = this.fold.observeEvent(event);
     if (change === undefined) return;
-    this.current = withChange(this.current, change);
     if ('seq' in event) {
       this.builder.observeEvent(event);
       this.recording?.append(event);
     } else if (event.type === 'unseen') this.recording?.end(event.summary);
     for (const listener of this.listeners) listener(event, change);
     const problem = this.recording?.problem;
-    if (event.type !== 'saving' && problem !== this.current.unsaved) this.accept({ type: 'saving', problem });
+    if (event.type !== 'saving' && problem !== this.model.unsaved) this.accept({ type: 'saving', problem });
   }
 
   /** An event of a run over several hosts, which are numbered and timed here. */
   emit(body: RunEventBody): RunEvent {
-    const { lastSequence, elapsedMs } = this.current;
+    const { lastSequence, elapsedMs } = this.model;
     // The clock of this machine may have been set back while no window followed the run.
     const event = { ...body, seq: lastSequence + 1, t: Math.max(elapsedMs, performance.now() - this.beganAtMs) } as RunEvent;
     this.accept(event);
@@ -70,7 +76,7 @@ export class RunRecord {
   }
 
   enter(phase: Phase, detail?: string): void {
-    advance(phaseOf(this.current), phase);
+    advance(phaseOf(this.model), phase);
     this.emit({ type: 'phase', phase, ...(detail === undefined ? {} : { detail }) });
   }
 
@@ -86,12 +92,12 @@ export class RunRecord {
   }
 
   close(): void {
-    this.recording?.close();
+    this.recording?.close(this.fold);
   }
 
   /** Removes what was written of a run of which nothing is known. */
   discardIfEmpty(): void {
-    if (this.current.lastSequence === 0) this.recording?.discard();
+    if (this.model.lastSequence === 0) this.recording?.discard();
   }
 }
 

@@ -33,7 +33,7 @@ import { planWithProgress } from './runs/startRun.js';
 
 /** Builds every part and passes each what it needs. */
 export function createExtension(context: ExtensionContext): void {
-  useTexts(panelTexts());
+  useTexts(panelTexts(), env.language);
   const log = window.createOutputChannel('C10M', { log: true });
   const storage = context.globalStorageUri.fsPath;
   const store = new RunStore(join(storage, 'runs'));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { partsName } from '../../src/history/exchange.js';
+import { foldFileName } from '../../src/history/foldCache.js';
 import { RunStore } from '../../src/history/store.js';
 import { readRunView } from '../../src/vscode/panels/savedRunView.js';
 import { sample, savedRun } from './builders/samples.js';
@@ -48,21 +49,21 @@ test('ten thousand runs are listed in under a second', (context) => {
   assert.ok(median(times) < 1_000, `${median(times).toFixed(0)} ms`);
 });
 
-test('a run of twelve hours is read from disk in under a second of processor time', { timeout: 60_000 }, async (context) => {
+test('a run of twelve hours whose columns are not kept is read from disk in under a second of processor time', { timeout: 60_000 }, async (context) => {
   const writer = store.create(savedRun('a'));
   for (let second = 0; second < 43_200; second++) writer.append(sample({ seq: second + 1, t: second * 1_000, connectRate: second % 997 }));
   writer.close();
   const times: number[] = [];
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 3; round++) {
+    rmSync(join(directory, 'a', foldFileName), { force: true });
     const begin = busyMs();
-    const view = await readRunView(store, 'a');
-    const columns = view.samples.snapshot();
+    const { samples, run } = await readRunView(store, 'a');
     times.push(busyMs() - begin);
-    assert.equal(columns.length, 43_200);
-    assert.equal(columns.columns['connectRate']?.[43_199], 43_199 % 997);
-    assert.equal(view.run.last?.t, 43_199_000);
+    assert.equal(samples.length, 43_200);
+    assert.equal(samples.columns['connectRate']?.[43_199], 43_199 % 997);
+    assert.equal(run.last?.t, 43_199_000);
   }
-  context.diagnostic(`43,200 samples: read in ${median(times).toFixed(0)} ms (median of 5), ${Math.max(...times).toFixed(0)} ms at worst`);
+  context.diagnostic(`43,200 samples: read in ${median(times).toFixed(0)} ms (median of 3), ${Math.max(...times).toFixed(0)} ms at worst`);
   assert.ok(median(times) < 1_000, `${median(times).toFixed(0)} ms`);
 });
 

@@ -41,6 +41,30 @@ test('the bound holds: the resolution halves, the order and the span stay', () =
   );
 });
 
+test('a spike of one sample survives each halving, up and down, whatever was halved before it', () => {
+  const spikes = [3, 40, 70, 111, 500, 501, 777, 990];
+  for (const spike of spikes) {
+    const store = new SampleColumnStore(undefined, 64);
+    for (let second = 0; second < 1_024; second++) {
+      const height = second === spike ? 1_000 : 10;
+      store.append({ seconds: second, up: height, down: -height, 'ledger.a': height, 'ledger.b': height * 2, constant: 7 });
+    }
+    const peak = store.column('ledger.a').indexOf(1_000);
+    assert.deepEqual(
+      [Math.max(...store.column('up')), Math.min(...store.column('down')), store.column('ledger.b')[peak], new Set(store.column('constant')).size],
+      [1_000, -1_000, 2_000, 1],
+      `a spike at ${spike} s`,
+    );
+  }
+});
+
+test('a gap among values is no value, and values among gaps stay', () => {
+  const store = new SampleColumnStore(undefined, 4);
+  for (let second = 0; second < 8; second++) store.append({ seconds: second, rare: second === 2 ? 5 : Number.NaN, never: Number.NaN });
+  assert.ok([...store.column('rare')].includes(5), String(store.column('rare')));
+  assert.ok([...store.column('never')].every(Number.isNaN));
+});
+
 test('a spike of one sample survives min/max downsampling in both directions', () => {
   const x = ramp(10_000);
   const values = ramp(10_000, (index) => (index === 4321 ? 999 : index === 8765 ? -999 : 5));

@@ -3,7 +3,7 @@ import type { SampleColumns } from '../../protocol/panel.js';
 import { ledgerItems } from './ledger.js';
 import { metrics } from './metrics.js';
 
-/** Beyond this many rows (36 hours at 1 Hz) every second one is dropped, so that a week's run stays below 40 MB. */
+/** Beyond this many rows (36 hours at 1 Hz) each four become two, so that a week's run stays below 40 MB. */
 export const maximumRows = 131_072;
 
 /** What the charts need beside the metrics. */
@@ -14,9 +14,10 @@ const furtherColumns = {
   cpuSupervisor: (sample: Sample) => sample.cpu.supervisor,
 } satisfies Record<string, (sample: Sample) => number>;
 
+const ledgerPrefix = 'ledger.';
 const furtherEntries = Object.entries(furtherColumns);
 /** Names of columns are made once: twelve hours have half a million entries of the ledger. */
-const ledgerColumns: ReadonlyMap<string, string> = new Map(ledgerItems.map(({ id }) => [id, `ledger.${id}`]));
+const ledgerColumns: ReadonlyMap<string, string> = new Map(ledgerItems.map(({ id }) => [id, `${ledgerPrefix}${id}`]));
 
 /** One sample as a row: a column for each metric by its id, and one for each entry of the ledger under `ledger.<id>`. */
 export function rowOf(sample: Sample): Record<string, number> {
@@ -24,7 +25,7 @@ export function rowOf(sample: Sample): Record<string, number> {
   for (const [id, value] of furtherEntries) row[id] = value(sample);
   for (const metric of metrics) row[metric.id] = metric.value(sample) ?? Number.NaN;
   const { entries } = sample.ledger;
-  for (const id in entries) row[ledgerColumns.get(id) ?? `ledger.${id}`] = entries[id]!;
+  for (const id in entries) row[ledgerColumns.get(id) ?? `${ledgerPrefix}${id}`] = entries[id]!;
   return row;
 }
 
@@ -33,9 +34,10 @@ export class SampleColumnStore {
   private columns = new Map<string, Float32Array>();
   private rows = 0;
   private capacity: number;
-  /** Only each `stride`-th row is kept once the bound was reached. */
+  /** Once the bound was reached, a row stands for so many samples … */
   private stride = 1;
-  private skipped = 0;
+  /** … and samples wait until there are enough for two rows. */
+  private waiting: Readonly<Record<string, number>>[] = [];
   /** Changes when rows that were there before have moved. */
   generation = 0;
 
@@ -71,12 +73,28 @@ export class SampleColumnStore {
   }
 
   append(row: Readonly<Record<string, number>>): void {
-    if (this.skipped < this.stride - 1) {
-      this.skipped++;
+    if (this.rows === this.bound) this.halve();
+    if (this.stride === 1) {
+      this.write(row);
       return;
     }
-    this.skipped = 0;
-    if (this.rows === this.bound) this.halve();
+    this.waiting.push(row);
+    if (this.waiting.length < 2 * this.stride) return;
+    for (const thinned of thinnedRows(this.waiting)) this.write(thinned);
+    this.waiting = [];
+  }
+
+  /** All rows as they are now, which the next `append` may make stale. */
+  view(): SampleColumns {
+    return { length: this.rows, columns: Object.fromEntries([...this.columns].map(([id, values]) => [id, values.subarray(0, this.rows)])) };
+  }
+
+  /** A copy that fits exactly, for a message. */
+  snapshot(): SampleColumns {
+    return { length: this.rows, columns: Object.fromEntries([...this.columns].map(([id, values]) => [id, values.slice(0, this.rows)])) };
+  }
+
+  private write(row: Readonly<Record<string, number>>): void {
     for (const id in row) {
       if (!this.columns.has(id)) this.columns.set(id, new Float32Array(this.capacity).fill(Number.NaN));
     }
@@ -93,21 +111,53 @@ export class SampleColumnStore {
     this.rows++;
   }
 
-  /** A copy that fits exactly, for a message. */
-  snapshot(): SampleColumns {
-    return { length: this.rows, columns: Object.fromEntries([...this.columns].map(([id, values]) => [id, values.slice(0, this.rows)])) };
-  }
-
   private halve(): void {
+    const before = this.rows;
+    const rowAt = (index: number) => Object.fromEntries([...this.columns].map(([id, values]) => [id, values[index]!]));
     this.stride *= 2;
     this.generation++;
-    const kept = Math.ceil(this.rows / 2);
-    for (const values of this.columns.values()) {
-      for (let row = 0; row < kept; row++) values[row] = values[row * 2]!;
-      values.fill(Number.NaN, kept);
+    this.rows = 0;
+    // In place: two rows are written behind each four that were read. An odd rest stays as it is.
+    for (let index = 0; index < before; index += 4) {
+      const rows = Array.from({ length: Math.min(4, before - index) }, (_value, offset) => rowAt(index + offset));
+      for (const thinned of rows.length === 4 ? thinnedRows(rows) : rows) this.write(thinned);
     }
-    this.rows = kept;
+    for (const values of this.columns.values()) values.fill(Number.NaN, this.rows);
   }
+}
+
+/**
+ * Two rows for several: of each column the smallest and the largest value, in the order in which they came, so that no spike is lost. Time is that
+ * of the first and of the last row. The ledger is drawn as a stack: its parts stay together, those of the row with the largest total in each half.
+ */
+function thinnedRows(rows: readonly Readonly<Record<string, number>>[]): [Record<string, number>, Record<string, number>] {
+  const first: Record<string, number> = {};
+  const last: Record<string, number> = {};
+  const half = rows.length / 2;
+  const [before, after] = [rows.slice(0, half), rows.slice(half)].map(highestStack) as [Readonly<Record<string, number>>, Readonly<Record<string, number>>];
+  for (const id of new Set(rows.flatMap((row) => Object.keys(row)))) {
+    if (id === 'seconds') [first[id], last[id]] = [rows[0]![id]!, rows.at(-1)![id]!];
+    else if (id.startsWith(ledgerPrefix)) [first[id], last[id]] = [before[id] ?? Number.NaN, after[id] ?? Number.NaN];
+    else [first[id], last[id]] = extremes(rows.map((row) => row[id] ?? Number.NaN));
+  }
+  return [first, last];
+}
+
+/** The smallest and the largest value, in the order in which they came; NaN only where all are. */
+function extremes(values: readonly number[]): [number, number] {
+  let smallest = 0;
+  let largest = 0;
+  values.forEach((value, index) => {
+    if (value < values[smallest]! || Number.isNaN(values[smallest]!)) smallest = index;
+    if (value > values[largest]! || Number.isNaN(values[largest]!)) largest = index;
+  });
+  return [values[Math.min(smallest, largest)]!, values[Math.max(smallest, largest)]!];
+}
+
+function highestStack(rows: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  const total = (row: Readonly<Record<string, number>>) =>
+    Object.entries(row).reduce((sum, [id, value]) => (id.startsWith(ledgerPrefix) ? sum + (value || 0) : sum), 0);
+  return rows.reduce((highest, row) => (total(row) > total(highest) ? row : highest));
 }
 
 /** The last row at which nearly all of the peak (99 %) was held: what a run that is over is read at, since it ends with nothing. */

@@ -19,7 +19,7 @@ export class SavedRunSource implements RunSource {
 
   async snapshot(): ReturnType<RunSource['snapshot']> {
     const view = await readRunView(this.store, this.runId);
-    return { run: view.run, samples: view.samples.snapshot(), entries: view.entries };
+    return { run: view.run, samples: view.samples, entries: view.entries };
   }
 
   handle(request: PanelRequest): Promise<unknown> {

@@ -1,6 +1,5 @@
 import { EventEmitter, type Disposable, type Event } from 'vscode';
 import { HumanError, toPlainError } from '../../core/errors.js';
-import { SampleColumnStore } from '../../core/figures/sampleColumns.js';
 import { isFinal } from '../../core/phases.js';
 import { phaseOf, runTitle, type RunModel } from '../../core/run/model.js';
 import type { PanelDelta, PanelRequest, PanelRun } from '../../protocol/panel.js';
@@ -16,7 +15,6 @@ export class LiveRun implements RunSource, Disposable {
   readonly title: string;
   /** What a panel shows beside the model: what is done to reach the host, and how the link is. */
   private link: Pick<PanelRun, 'link' | 'linkText'> = { link: 'live', linkText: undefined };
-  private readonly samples = new SampleColumnStore();
   private readonly unsubscribe: () => void;
 
   constructor(
@@ -58,7 +56,7 @@ export class LiveRun implements RunSource, Disposable {
 
   snapshot(): ReturnType<RunSource['snapshot']> {
     const run = panelRunOf(this.model, { title: this.title, tags: [], ...this.link });
-    return Promise.resolve({ run, samples: this.samples.snapshot(), entries: [...this.model.lines] });
+    return Promise.resolve({ run, samples: this.run.sampleColumns(), entries: [...this.model.lines] });
   }
 
   async handle(request: PanelRequest): Promise<unknown> {
@@ -91,7 +89,6 @@ export class LiveRun implements RunSource, Disposable {
   }
 
   private send(delta: PanelDelta): void {
-    for (const row of delta.rows) this.samples.append(row);
     const { link = this.link.link, linkText = this.link.linkText } = delta.run;
     this.link = { link, linkText };
     this.deltas.fire(delta);
