@@ -12,6 +12,7 @@ import { ConnectionTable, DescriptorList } from './connectionTable.js';
 import { Deadlines, patienceMs } from './deadlines.js';
 import { Destinations, type Destination } from './destinations.js';
 import { Incoming } from './incoming.js';
+import { EchoJudge } from './echoJudge.js';
 import { Answers } from './opening/answers.js';
 import type { OpeningDesk, OpeningHost } from './opening/openingDesk.js';
 import type { ConnectionNames } from './opening/template.js';
@@ -71,7 +72,7 @@ export class EpollClient implements OpeningHost {
     parts.stats.lifetimes = this.refusals.lifetimes;
     this.desk = parts.makeOpening(this);
     parts.stats.keepAlive = this.desk?.keepAliveCounts;
-    this.incoming = new Incoming(parts.exchange, parts.stats, this.answers, this.book, this.desk);
+    this.incoming = new Incoming(parts.exchange, new EchoJudge(parts.exchange, parts.stats, this.answers), this.book, this.desk);
   }
 
   /** Go to this many connections at this rate per second, 0: as fast as possible. A new order tries again what was blocked. */

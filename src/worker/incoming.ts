@@ -1,28 +1,26 @@
 import type { ConnectionBook } from './connectionBook.js';
 import type { Exchange } from './exchange.js';
-import type { Answers } from './opening/answers.js';
+import type { EchoJudge } from './echoJudge.js';
 import type { OpeningDesk } from './opening/openingDesk.js';
-import type { Stats } from './stats.js';
 
 /** Sorts what comes over established connections: echoes, answers to keep-alives, questions of the server, and what may be its last words. */
 export class Incoming {
   constructor(
     private readonly exchange: Exchange,
-    private readonly stats: Stats,
-    private readonly answers: Answers,
+    private readonly judge: EchoJudge,
     private readonly book: ConnectionBook,
     private readonly desk: OpeningDesk | undefined,
   ) {}
 
   /** TCP: bytes[start, end). */
   bytes(fd: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.isEcho(fd, bytes, start, end)) this.exchange.receivedBytes(fd, end - start);
+    if (this.judge.isEcho(fd, bytes, start, end)) this.exchange.receivedBytes(fd, end - start);
     else this.other(fd, bytes, start, end);
   }
 
   /** Over WebSocket: a message. */
   message(fd: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.isEcho(fd, bytes, start, end)) this.exchange.receivedMessage(fd, end - start);
+    if (this.judge.isEcho(fd, bytes, start, end)) this.exchange.receivedMessage(fd, end - start);
     else this.other(fd, bytes, start, end);
   }
 
@@ -30,15 +28,5 @@ export class Incoming {
   other(fd: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.desk?.received(fd, bytes, start, end) === true) return;
     this.book.remember(fd, bytes, start, end);
-  }
-
-  /** Any bytes are not an echo: what came back is compared. */
-  private isEcho(fd: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const { exchange } = this;
-    if (!exchange.expects(fd)) return false;
-    if (exchange.isEcho(bytes, start, end)) return true;
-    this.stats.notEchoed++;
-    this.answers.add('message', bytes.subarray(start, end));
-    return false;
   }
 }

@@ -6,10 +6,10 @@ import type { Check, TruthCase } from './checks.js';
 import type { ObservedRun } from './observedRun.js';
 
 const support = join(import.meta.dirname, '..', 'host', 'support');
-const faultServer = (fault: string) => ['--engine', 'command', '--command', `FAULT=${fault} ${process.execPath} ${join(support, 'faultServer.mjs')}`];
+export const faultServer = (fault: string) => ['--engine', 'command', '--command', `FAULT=${fault} ${process.execPath} ${join(support, 'faultServer.mjs')}`];
 
 /** Each planned message is accounted for and in the histogram once, whatever became of it. */
-function accounts(run: ObservedRun): Check[] {
+export function accounts(run: ObservedRun): Check[] {
   const { messages, latency, byProtocol } = run.summary ?? {};
   const sum = (part: { total: number; unanswered?: number | undefined; lost: number } | undefined) =>
     part?.unanswered === undefined ? undefined : part.total + part.unanswered + part.lost;

@@ -1,14 +1,17 @@
 /**
  * `npm run test:truth`: real runs beside counters of the kernel that are read and parsed here, as a table of figure, check and difference.
  * Ends with 1 when a difference is beyond its bound. `npm run test:truth -- NAME…`: only the cases whose name holds one of these.
+ * `npm run test:stateless`: those of the client without sockets, beside servers that nobody here wrote.
  */
 import { messageOf } from '../../src/core/errors.js';
 import { holds, tableHead, tableLines, tableText } from './checks.js';
 import { truthCases } from './cases.js';
+import { makeStatelessCases } from './statelessCases.js';
 import { runCase } from './runCase.js';
 
-const names = process.argv.slice(2);
-const chosen = truthCases.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
+const isStateless = process.argv[2] === '--stateless';
+const names = process.argv.slice(isStateless ? 3 : 2);
+const chosen = (isStateless ? makeStatelessCases() : truthCases).filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
 const rows = [tableHead];
 let failures = 0;
 const started = performance.now();

@@ -1,5 +1,6 @@
 import type { TunDevice } from '../../linux/tun.js';
 import { halfOpenFailure } from '../../protocol/worker.js';
+import type { EchoJudge } from '../echoJudge.js';
 import type { Exchange } from '../exchange.js';
 import type { SendOutcome } from '../output.js';
 import { Backoff, TokenBucket } from '../ramp.js';
@@ -31,6 +32,7 @@ export interface StatelessParts {
   stats: Stats;
   webSockets: WebSocketClient;
   exchange: Exchange;
+  judge: Pick<EchoJudge, 'isEcho'>;
 }
 
 /**
@@ -292,10 +294,10 @@ export class StatelessClient {
 
   private deliver(number: number): void {
     const { deliverFrom, deliverBytes } = this.reaction;
-    const { exchange, webSockets } = this.parts;
+    const { exchange, judge, webSockets } = this.parts;
     const state = this.state[number];
     if (state === states.tcp) {
-      exchange.receivedBytes(number, deliverBytes);
+      if (judge.isEcho(number, this.packet, deliverFrom, deliverFrom + deliverBytes)) exchange.receivedBytes(number, deliverBytes);
       return;
     }
     if (state !== states.webSocket && state !== states.handshake) return;

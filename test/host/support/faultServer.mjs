@@ -1,5 +1,6 @@
 // A server with a fault, for the engine `command`. Listens on C10M_PORTS (or C10M_TCP_PORTS and C10M_WEBSOCKET_PORTS) at C10M_ADDRESS.
-// FAULT: halfEcho (every second connection is never answered), closeAfter (closes each connection after its third message).
+// FAULT: halfEcho (every second connection is never answered), closeAfter (closes each connection after its third message), alter (every second
+// connection gets back the same bytes but for the last one).
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { WebSocketServer } from 'ws';
@@ -15,8 +16,16 @@ function judge() {
   return () => {
     messages++;
     if (fault === 'closeAfter' && messages > 3) return 'close';
-    return fault === 'halfEcho' && number % 2 === 1 ? 'silence' : 'echo';
+    if (number % 2 === 0 || fault === 'closeAfter') return 'echo';
+    return fault === 'alter' ? 'alter' : 'silence';
   };
+}
+
+/** The same bytes, the last one changed. */
+function altered(bytes) {
+  const copy = Buffer.from(bytes);
+  copy[copy.length - 1] ^= 1;
+  return copy;
 }
 
 for (const port of portsOf(tcpPorts)) {
@@ -24,7 +33,7 @@ for (const port of portsOf(tcpPorts)) {
     const next = judge();
     socket.on('data', (bytes) => {
       const what = next();
-      if (what === 'echo') socket.write(bytes);
+      if (what === 'echo' || what === 'alter') socket.write(what === 'alter' ? altered(bytes) : bytes);
       else if (what === 'close') socket.destroy();
     });
     socket.on('error', () => socket.destroy());
@@ -40,7 +49,7 @@ for (const port of portsOf(webSocketPorts)) {
       const next = judge();
       connection.on('message', (message, isBinary) => {
         const what = next();
-        if (what === 'echo') connection.send(message, { binary: isBinary });
+        if (what === 'echo' || what === 'alter') connection.send(what === 'alter' ? altered(message) : message, { binary: isBinary });
         else if (what === 'close') connection.terminate();
       });
       connection.on('error', () => connection.terminate());

@@ -1,0 +1,3 @@
+module c10m/goecho
+
+go 1.19
