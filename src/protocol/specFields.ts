@@ -87,7 +87,7 @@ export const specFields = {
     group: 'connections',
     title: 'client',
     description: "What holds the clients' side. Without sockets there twice as many connections fit, and all figures are of server ends.",
-    choices: { sockets: 'a socket for each connection', stateless: 'raw packets and nine bytes a connection, for the ceiling of the server' },
+    choices: { sockets: 'a socket for each connection', stateless: 'raw packets and eleven bytes a connection, for the ceiling of the server' },
     flag: { name: 'client', value: 'C' },
   }),
   engine: field(engineSchema, {

@@ -18,7 +18,7 @@ import type { OpeningDesk, OpeningHost } from './opening/openingDesk.js';
 import type { ConnectionNames } from './opening/template.js';
 import { Proof } from './proof.js';
 import { Backoff, TokenBucket } from './ramp.js';
-import { Refusals, rowPauseMs } from './refusals.js';
+import { blockIfRefused, Refusals, rowPauseMs } from './refusals.js';
 import type { HandshakeStep } from './tls/tlsWire.js';
 import { hostHeader } from './websocket/clientHandshake.js';
 
@@ -227,12 +227,7 @@ export class EpollClient implements OpeningHost {
   }
 
   private stopIfRefused(): void {
-    const { stats } = this.parts;
-    const { stop } = this.refusals;
-    if (stop === undefined) return;
-    const said = this.answers.all[0];
-    const words = said === undefined ? '' : `; the server said: ${said.text}`;
-    stats.blocked ??= { errno: stop.kind, call: 'connection', text: `${stop.text}${words}` };
+    blockIfRefused(this.refusals, this.answers, this.parts.stats);
   }
 
   /** An established connection was ended by the other side, by a broken protocol or by an error. */

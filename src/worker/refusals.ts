@@ -1,4 +1,6 @@
 import type { ReconnectPolicy } from '../protocol/worker.js';
+import type { Answers } from './opening/answers.js';
+import type { Stats } from './stats.js';
 
 /** Between attempts while the server refuses: its answers to those before are seen first. */
 export const rowPauseMs = 10;
@@ -114,6 +116,14 @@ export class Refusals {
     }
     return undefined;
   }
+}
+
+/** Stops the ramp of a client whose server has said no often enough, with the server's words. */
+export function blockIfRefused({ stop }: Refusals, answers: Answers, stats: Stats): void {
+  if (stop === undefined) return;
+  const said = answers.all[0];
+  const words = said === undefined ? '' : `; the server said: ${said.text}`;
+  stats.blocked ??= { errno: stop.kind, call: 'connection', text: `${stop.text}${words}` };
 }
 
 /** Milliseconds of a bucket of `lifetimes`. */

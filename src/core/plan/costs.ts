@@ -87,8 +87,8 @@ export function bytesPerConnection(engine: Engine, protocol: ConnectionProtocol,
   );
 }
 
-/** State of one connection in a client without sockets: one byte and two sequence numbers (see `worker/stateless/client.ts`). */
-export const statelessBytesPerConnection = 9;
+/** State of one connection in a client without sockets: one byte, two sequence numbers and its age (see `worker/stateless/client.ts`). */
+export const statelessBytesPerConnection = 11;
 
 /** The memory that must stay free, without pinned inodes: 10 % of it, at least 512 MiB, at most 8 GiB, so that sshd and the shell keep answering. */
 export function guardBytesFor(totalBytes: number): number {

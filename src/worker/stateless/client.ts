@@ -7,7 +7,9 @@ import { Backoff, TokenBucket } from '../ramp.js';
 import type { Stats } from '../stats.js';
 import { requestOf, type HandshakeRequest } from '../websocket/clientHandshake.js';
 import type { WebSocketClient } from '../websocket/client.js';
+import { rowPauseMs } from '../refusals.js';
 import { Attempts } from './attempts.js';
+import type { Endings } from './endings.js';
 import type { Numbering, NumberedTarget } from './numbering.js';
 import { addressNumber, emptySegment, flagAck, flagFin, flagReset, flagSyn, maximumSegmentBytes, PacketBuilder, parseSegment } from './packet.js';
 import { connectionStates as states, dataFlags, emptyReaction, initialSequence, outcomes, react } from './rules.js';
@@ -33,10 +35,11 @@ export interface StatelessParts {
   webSockets: WebSocketClient;
   exchange: Exchange;
   judge: Pick<EchoJudge, 'isEcho'>;
+  endings: Endings;
 }
 
 /**
- * Holds connections without sockets: each is a number, one byte of state and two sequence numbers (9 bytes). It is told what to do like
+ * Holds connections without sockets: each is a number, one byte of state, two sequence numbers and an age (11 bytes). It is told what to do like
  * `EpollClient`. What it is not: there is no congestion control and no retransmission of data; the server's kernel is the other end and real.
  */
 export class StatelessClient {
@@ -113,6 +116,7 @@ export class StatelessClient {
     this.bucket.setRate(rate, performance.now());
     stats.blocked = undefined;
     this.backoff.forget();
+    this.parts.endings.setTarget(this.target);
     this.closeCursor = this.state.length;
   }
 
@@ -143,7 +147,8 @@ export class StatelessClient {
     let dueIn = this.attempts.onTurn(now);
     if (this.probeCursor >= 0) dueIn = Math.min(dueIn, this.probeSome(now));
     if (this.isFrozen) return dueIn;
-    const missing = this.target - this.openCount - stats.connecting;
+    const { endings } = this.parts;
+    const missing = this.target - endings.givenUp - this.openCount - stats.connecting;
     if (missing < 0 && this.openCount > 0) {
       this.closeSome(-missing, now);
       return 0;
@@ -152,9 +157,11 @@ export class StatelessClient {
     if (missing <= 0 || room <= 0 || stats.blocked !== undefined) return dueIn;
     const pause = Math.max(this.backoff.dueIn(now), this.quietUntil - now);
     if (pause > 0) return Math.min(dueIn, pause);
-    const allowed = this.bucket.takeTokens(Math.min(missing, room, opensPerTurn), now);
+    const wanted = endings.allowance(Math.min(missing, room, opensPerTurn));
+    const allowed = this.bucket.takeTokens(wanted, now);
     for (let count = 0; count < allowed; count++) if (!this.openOne(now)) break;
     if (allowed === missing) return dueIn;
+    if (wanted < Math.min(missing, room, opensPerTurn)) return Math.min(dueIn, rowPauseMs);
     return Math.min(dueIn, Math.max(this.bucket.dueIn(now), this.backoff.dueIn(now)));
   }
 
@@ -190,9 +197,9 @@ export class StatelessClient {
     this.establish(number, states.webSocket);
   }
 
-  fail(number: number, name: string): void {
+  fail(number: number, name: string, answer?: Uint8Array): void {
     this.reset(number);
-    this.failQuietly(number, name);
+    this.failQuietly(number, name, answer);
   }
 
   lose(number: number): void {
@@ -298,6 +305,7 @@ export class StatelessClient {
     const state = this.state[number];
     if (state === states.tcp) {
       if (judge.isEcho(number, this.packet, deliverFrom, deliverFrom + deliverBytes)) exchange.receivedBytes(number, deliverBytes);
+      else this.parts.endings.remember(number, this.packet, deliverFrom, deliverFrom + deliverBytes);
       return;
     }
     if (state !== states.webSocket && state !== states.handshake) return;
@@ -316,11 +324,12 @@ export class StatelessClient {
   }
 
   /** As `fail`, of a connection that the server knows no more: it is told nothing. */
-  private failQuietly(number: number, name: string): void {
-    const { stats } = this.parts;
+  private failQuietly(number: number, name: string, answer?: Uint8Array): void {
+    const { stats, endings } = this.parts;
     stats.connecting--;
     stats.fail(name);
     this.backoff.fail(performance.now());
+    endings.failed(name, this.openCount, answer);
     this.release(number);
   }
 
@@ -331,10 +340,13 @@ export class StatelessClient {
 
   /** `answers`: the server's end still lives and is freed by a reset. */
   private loseBy(number: number, answers: boolean, isReset = false): void {
-    const { stats } = this.parts;
-    if (isReset && performance.now() < this.provingUntil) stats.fail(halfOpenFailure);
-    else stats.lost++;
+    const { stats, endings } = this.parts;
     const now = performance.now();
+    if (isReset && now < this.provingUntil) stats.fail(halfOpenFailure);
+    else {
+      stats.lost++;
+      endings.lost(number, this.openCount, now);
+    }
     this.quietUntil = now + quietAfterLossMs;
     this.backoff.fail(now);
     this.leaveOpen(number, true);
@@ -346,6 +358,7 @@ export class StatelessClient {
     const { stats, exchange } = this.parts;
     this.state[number] = state;
     this.openCount++;
+    this.parts.endings.opened(number, performance.now());
     stats.opened(state === states.tcp ? stats.tcp : stats.websocket);
     exchange.opened(number);
   }
@@ -395,6 +408,7 @@ export class StatelessClient {
   private release(number: number): void {
     this.state[number] = states.none;
     this.attempts.forget(number);
+    this.parts.endings.forget(number);
     this.parts.webSockets.forget(number);
     this.parts.numbering.release(number);
   }

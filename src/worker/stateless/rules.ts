@@ -37,7 +37,7 @@ export function emptyReaction(): Reaction {
 }
 
 /**
- * The sequence rule: what a client that keeps 9 bytes a connection answers (RFC 9293, 3.10.7, without timers and without congestion control).
+ * The sequence rule: what a client that keeps 11 bytes a connection answers (RFC 9293, 3.10.7, without timers and without congestion control).
  * `next` is the sequence number of the next byte that we send, `expected` that of the next byte of the server. Pure but for `reaction`.
  */
 export function react(state: number, next: number, expected: number, segment: Segment, reaction: Reaction): void {

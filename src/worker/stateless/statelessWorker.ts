@@ -14,6 +14,7 @@ import { Answers } from '../opening/answers.js';
 import { Stats } from '../stats.js';
 import { WebSocketClient } from '../websocket/client.js';
 import { StatelessClient } from './client.js';
+import { Endings } from './endings.js';
 import { Numbering } from './numbering.js';
 
 /** Runs a client without sockets until it is ordered to stop or its supervisor is gone; its device goes with it. */
@@ -23,20 +24,29 @@ export async function runStatelessClient(
   channel: WorkerChannel,
   reader: CommandReader,
 ): Promise<WorkerRun> {
-  const { plan, websocketPath } = configuration;
+  const { plan, websocketPath, reconnect = 'backoff' } = configuration;
   const device = TunDevice.open(stateless.device, stateless.deviceAddress, stateless.prefixLength);
   const loop = new Loop();
   const stats = new Stats({ tcp: plan.protocol !== 'websocket', websocket: plan.protocol !== 'tcp' });
   const output = { send: (number: number, bytes: Uint8Array, length: number) => client.send(number, bytes, length) };
   const exchange: Exchange = new Exchange(output, stats, (number) => client.isWebSocket(number));
   const answers = new Answers();
-  stats.answers = answers.all;
   const judge = new EchoJudge(exchange, stats, answers);
   const webSockets = new WebSocketClient(output, (number, bytes, start, end) => {
     if (judge.isEcho(number, bytes, start, end)) exchange.receivedMessage(number, end - start);
+    else endings.remember(number, bytes, start, end);
   });
   const numbering = new Numbering(plan.targets, stateless);
-  const client: StatelessClient = new StatelessClient(websocketPath, randomBytes(4).readUInt32LE(), { device, numbering, stats, webSockets, exchange, judge });
+  const endings = new Endings(numbering.capacity, reconnect, answers, stats);
+  const client: StatelessClient = new StatelessClient(websocketPath, randomBytes(4).readUInt32LE(), {
+    device,
+    numbering,
+    stats,
+    webSockets,
+    exchange,
+    judge,
+    endings,
+  });
   webSockets.setOwner(client);
   const messages = new MessageDesk({ exchange, epoll: loop.epoll, stats, client, open: client, send: (message) => channel.send(message) });
   if (configuration.traffic !== undefined) await messages.startTraffic(configuration.traffic, plan.connections);
