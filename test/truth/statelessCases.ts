@@ -121,7 +121,12 @@ const foreignServers: readonly ForeignServer[] = [
     name: 'redis, one process',
     source: 'connected_clients of INFO, without the question itself',
     connections: perProcess,
-    args: () => ['--ports', '1', '--command', 'exec redis-server --port {port} --bind {address} --save "" --maxclients 19000 --tcp-backlog 60000 --timeout 0 --protected-mode no'],
+    args: () => [
+      '--ports',
+      '1',
+      '--command',
+      'exec redis-server --port {port} --bind {address} --save "" --maxclients 19000 --tcp-backlog 60000 --timeout 0 --protected-mode no',
+    ],
     count: (pid) => {
       const shown = numberFrom(pid, ['redis-cli', '-h', '198.18.0.1', '-p', String(redisPort), 'info', 'clients'], /connected_clients:(\d+)/);
       return shown === undefined ? undefined : shown - 1;
