@@ -34,6 +34,7 @@ const declarations = {
   PEM_read_bio_X509: 'uintptr_t PEM_read_bio_X509(uintptr_t bio, uintptr_t out, uintptr_t callback, uintptr_t argument)',
   SSL_new: 'uintptr_t SSL_new(uintptr_t context)',
   SSL_free: 'void SSL_free(uintptr_t ssl)',
+  SSL_free_buffers: 'int SSL_free_buffers(uintptr_t ssl)',
   SSL_set_fd: 'int SSL_set_fd(uintptr_t ssl, int fd)',
   SSL_set_connect_state: 'void SSL_set_connect_state(uintptr_t ssl)',
   SSL_set_accept_state: 'void SSL_set_accept_state(uintptr_t ssl)',
@@ -86,6 +87,7 @@ export interface OpenSsl {
   PEM_read_bio_X509(bio: number, out: number, callback: number, argument: number): number;
   SSL_new(context: number): number;
   SSL_free(ssl: number): void;
+  SSL_free_buffers(ssl: number): number;
   SSL_set_fd(ssl: number, fd: number): number;
   SSL_set_connect_state(ssl: number): void;
   SSL_set_accept_state(ssl: number): void;

@@ -78,7 +78,7 @@ export const tlsStatsSchema = v.object({
   resumed: v.number(),
   /** CPU time in handshakes, in microseconds; null: not known for this engine. */
   cpuMicroseconds: v.nullable(v.number()),
-  /** What the C library holds for sessions; null where it does not say. */
+  /** What the worker's sessions take (`HandshakeFigures`); null where that cannot be known. */
   sessionBytes: v.nullable(v.number()),
   /** Version and cipher of the last handshake, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`. */
   negotiated: v.optional(v.string()),

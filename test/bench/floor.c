@@ -123,6 +123,10 @@ static void connect_all(int index, int port, int share) {
   for (;;) pause();
 }
 
+/* One server and one client process; tlsFloor.c has its own. */
+static void (*server_process)(int index, int port) = serve;
+static void (*client_process)(int index, int port, int share) = connect_all;
+
 static void print_pids(const char *name, const pid_t *pids, int pairs) {
   printf("\"%s\":[", name);
   for (int i = 0; i < pairs; i++) printf("%s%d", i ? "," : "", pids[i]);
@@ -158,9 +162,9 @@ int main(int argc, char **argv) {
       if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         alarm(SECONDS_AT_MOST);
-        if (side == 0) serve(i, first_port + i);
+        if (side == 0) server_process(i, first_port + i);
         if (stateless_client) stateless_client(pairs, connections, first_port);
-        connect_all(i, first_port + i, connections / pairs + (i < connections % pairs));
+        client_process(i, first_port + i, connections / pairs + (i < connections % pairs));
       }
       (side == 0 ? servers : clients)[i] = pid;
     }

@@ -83,7 +83,12 @@ export const ledgerItems: readonly LedgerItem[] = [
   { id: 'pageTables', label: 'Page tables', description: 'page tables of our processes' },
   { id: 'kernelStacks', label: 'Kernel stacks', description: 'stacks of our threads in the kernel' },
   { id: 'serverProcesses', label: 'Server processes', description: 'memory of the server workers that nobody shares' },
-  { id: 'serverTls', label: 'Server TLS', description: 'sessions of TLS in the server workers: what their C library holds for OpenSSL' },
+  {
+    id: 'serverTls',
+    label: 'Server TLS',
+    description:
+      'sessions of TLS in the server workers: what their C library holds for OpenSSL, with the engine node what it added outside of the JavaScript heap',
+  },
   { id: 'clientProcesses', label: 'Client processes', description: 'memory of the client workers that nobody shares' },
   { id: 'clientTls', label: 'Client TLS', description: 'sessions of TLS in the client workers: what their C library holds for OpenSSL' },
   { id: 'programFiles', label: 'Programs', description: 'pages of program files and shared memory that the workers have mapped, each program once' },

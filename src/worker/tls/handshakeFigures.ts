@@ -9,10 +9,15 @@ export class HandshakeFigures {
   cpuMicroseconds = 0;
   negotiated: string | undefined;
   private readonly latency = new LogHistogram();
-  private readonly bytesBefore = allocatedBytes();
+  private readonly bytesBefore: number | undefined;
 
-  /** `measuresCpu`: whoever makes the handshakes adds their CPU time. */
-  constructor(private readonly measuresCpu: boolean) {}
+  /** `measuresCpu`: whoever makes the handshakes adds their CPU time. `heldBytes`: the memory in which this process keeps sessions, now. */
+  constructor(
+    private readonly measuresCpu: boolean,
+    private readonly heldBytes: () => number | undefined = allocatedBytes,
+  ) {
+    this.bytesBefore = heldBytes();
+  }
 
   done(latencyMs: number | undefined, isResumed: boolean): void {
     this.handshakes++;
@@ -21,7 +26,7 @@ export class HandshakeFigures {
   }
 
   message(): TlsStats {
-    const bytes = allocatedBytes();
+    const bytes = this.heldBytes();
     return {
       handshakes: this.handshakes,
       resumed: this.resumed,

@@ -24,8 +24,8 @@ const reasonOf = (code: number) => code & 0x7fffff;
 /** Errors of one failure: OpenSSL's queue holds sixteen. */
 const queuedErrors = 16;
 
-/** Freeing so many sessions leaves enough behind to be worth giving back. */
-const freedWorthTrimming = 1_000;
+/** So many sessions that were made or freed leave enough free memory behind to be worth giving back: a handshake takes up to 45 kB for its time. */
+const changesWorthTrimming = 500;
 
 const states = { none: 0, handshake: 1, open: 2, broken: 3, parked: 4 } as const;
 
@@ -46,7 +46,8 @@ export class TlsWire implements Wire {
   private lastError = 0;
   private lastFailure: TlsFailureName | undefined;
   private openSessions = 0;
-  private freedSessions = 0;
+  /** Handshakes and freed sessions since memory was given back last. */
+  private changes = 0;
 
   constructor(
     private readonly openSsl: OpenSsl,
@@ -177,6 +178,7 @@ export class TlsWire implements Wire {
     this.begunAt.delete(fd);
     this.table.set(fd, states.open);
     figures.done(begunAt === undefined || this.side === 'server' ? undefined : performance.now() - begunAt, openSsl.SSL_session_reused(session) === 1);
+    if (this.changes++ >= changesWorthTrimming && this.begunAt.size === 0) this.trim();
     figures.negotiated ??= `${openSsl.SSL_get_version(session)} ${openSsl.SSL_CIPHER_get_name(openSsl.SSL_get_current_cipher(session))}`;
   }
 
@@ -196,6 +198,8 @@ export class TlsWire implements Wire {
     const errno = lastErrno();
     switch (this.openSsl.SSL_get_error(session, result)) {
       case errorWantRead:
+        // After a ticket or new keys OpenSSL keeps its read buffer of 17 kB in spite of SSL_MODE_RELEASE_BUFFERS.
+        this.openSsl.SSL_free_buffers(session);
         return this.refuse(errnos.EAGAIN);
       case errorWantWrite:
         // A read that must write first: the peer asked for new keys and the kernel took no bytes.
@@ -248,8 +252,11 @@ export class TlsWire implements Wire {
     this.openSsl.SSL_free(session);
     this.sessions[fd] = 0;
     this.openSessions--;
-    if (++this.freedSessions < freedWorthTrimming || this.openSessions > 0) return;
-    this.freedSessions = 0;
+    if (this.changes++ >= changesWorthTrimming && this.openSessions === 0) this.trim();
+  }
+
+  private trim(): void {
+    this.changes = 0;
     trimMemory();
   }
 }
