@@ -1,12 +1,32 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer, connect, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { WebSocket, WebSocketServer } from 'ws';
 import { applyMask, frame, opcodes } from '../../src/worker/websocket/frames.js';
+import { clientTls, runCertificate, serverTls } from './support/tlsPeers.js';
 import { clientPlan, freePort, serverPlan, WorkerProcess } from './support/workerProcess.js';
+
+/** The same table over wss: `npm run test:tls`. */
+const isSecure = process.env['C10M_TEST_TLS'] === '1';
+const scheme = isSecure ? 'wss' : 'ws';
+const { certificate, key } = runCertificate;
+const certificates = mkdtempSync(join(tmpdir(), 'c10m-conformance-'));
+const certificatePath = join(certificates, 'certificate.pem');
+const keyPath = join(certificates, 'key.pem');
+writeFileSync(certificatePath, certificate);
+writeFileSync(keyPath, key);
+/** A plain connection or, for wss, one over TLS, to our server. */
+const connectTo = (port: number): Socket =>
+  isSecure ? connectTls({ port, host: '127.0.0.1', ca: certificate, servername: 'localhost' }) : connect(port, '127.0.0.1');
 
 const run = promisify(execFile);
 const python = '/usr/bin/python3';
@@ -30,19 +50,20 @@ function printTable(): void {
 }
 
 const webSocketPort = freePort();
-const url = `ws://127.0.0.1:${webSocketPort}/ws`;
+const url = `${scheme}://localhost:${webSocketPort}/ws`;
 let server: WorkerProcess;
 
 before(async () => {
-  server = await new WorkerProcess(serverPlan([{ port: webSocketPort, protocol: 'websocket' }])).ready();
+  server = await new WorkerProcess(serverPlan([{ port: webSocketPort, protocol: 'websocket' }], isSecure ? { tls: serverTls() } : {})).ready();
 });
 after(() => {
   server.kill();
+  rmSync(certificates, { recursive: true, force: true });
   printTable();
 });
 
 async function opened(options: { url?: string } = {}): Promise<WebSocket> {
-  const socket = new WebSocket(options.url ?? url);
+  const socket = new WebSocket(options.url ?? url, { ca: certificate });
   await new Promise<void>((resolve, reject) => {
     socket.on('open', () => resolve());
     socket.on('error', reject);
@@ -131,7 +152,7 @@ suite('our server and the ws client', () => {
     assert.equal((await closed).code, 1009);
   });
   conform('ws client', 'another path is refused with 404, a query is not', async () => {
-    await assert.rejects(opened({ url: `ws://127.0.0.1:${webSocketPort}/other` }), /status 404/);
+    await assert.rejects(opened({ url: `${scheme}://localhost:${webSocketPort}/other` }), /status 404/);
     (await opened({ url: `${url}?a=1` })).terminate();
   });
   conform('ws client', 'an offer of permessage-deflate is not taken', async () => {
@@ -143,7 +164,7 @@ suite('our server and the ws client', () => {
 
 /** A raw connection that was upgraded; collects what the server says. */
 async function raw(request = handshakeRequest()): Promise<{ socket: Socket; heard(): Buffer; ended: Promise<void>; until(bytes: number): Promise<void> }> {
-  const socket = connect(webSocketPort, '127.0.0.1');
+  const socket = connectTo(webSocketPort);
   let heard = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => (heard = Buffer.concat([heard, chunk])));
   socket.on('error', () => undefined);
@@ -296,7 +317,7 @@ suite('our server and a peer that breaks the rules', () => {
     });
   }
   conform('raw peer', 'a request byte by byte is answered', async () => {
-    const socket = connect(webSocketPort, '127.0.0.1');
+    const socket = connectTo(webSocketPort);
     socket.setNoDelay(true);
     const heard = new Promise<string>((resolve) => socket.once('data', (chunk: Buffer) => resolve(chunk.toString('latin1'))));
     for (const character of handshakeRequest()) {
@@ -307,7 +328,7 @@ suite('our server and a peer that breaks the rules', () => {
     socket.destroy();
   });
   conform('raw peer', 'an incomplete request is cut off', async () => {
-    const socket = connect(webSocketPort, '127.0.0.1');
+    const socket = connectTo(webSocketPort);
     socket.on('error', () => undefined);
     socket.write('GET /ws HTTP/1.1\r\n');
     await new Promise<void>((resolve) => socket.on('close', () => resolve()));
@@ -318,7 +339,7 @@ const late = (ms: number) => new Promise<false>((resolve) => setTimeout(() => re
 
 /** Our client with so many connections to a port, for the time of `body`. */
 async function withClient(port: number, connections: number, body: (client: WorkerProcess) => Promise<void>): Promise<void> {
-  const client = new WorkerProcess(clientPlan([{ port, protocol: 'websocket' }]));
+  const client = new WorkerProcess(clientPlan([{ port, protocol: 'websocket' }], isSecure ? { tls: clientTls() } : {}));
   try {
     await client.ready();
     client.send({ type: 'target', connections, rate: 0 });
@@ -330,7 +351,9 @@ async function withClient(port: number, connections: number, body: (client: Work
 
 async function withWsServer(body: (port: number, server: WebSocketServer) => Promise<void>): Promise<void> {
   const port = freePort();
-  const peer = new WebSocketServer({ port, host: '127.0.0.1', path: '/ws', perMessageDeflate: true });
+  const http = isSecure ? createHttpsServer({ cert: certificate, key }) : createHttpServer();
+  await new Promise<void>((resolve) => http.listen(port, '127.0.0.1', resolve));
+  const peer = new WebSocketServer({ server: http, path: '/ws', perMessageDeflate: true });
   peer.on('connection', (socket) => {
     socket.on('error', () => undefined);
     socket.on('message', (data: Buffer, isBinary) => socket.send(data, { binary: isBinary }));
@@ -340,6 +363,7 @@ async function withWsServer(body: (port: number, server: WebSocketServer) => Pro
   } finally {
     for (const socket of peer.clients) socket.terminate();
     peer.close();
+    http.close();
   }
 }
 
@@ -415,14 +439,16 @@ async function withRawServer(answer: (socket: Socket, accept: string) => void, b
   const { createHash } = await import('node:crypto');
   const port = freePort();
   const sockets = new Set<Socket>();
-  const peer: Server = createServer((socket) => {
+  const serve = (socket: Socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.once('data', (chunk: Buffer) => {
       const key = /Sec-WebSocket-Key: (\S+)/.exec(chunk.toString('latin1'))?.[1] ?? '';
       answer(socket, createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64'));
     });
-  }).listen(port, '127.0.0.1');
+  };
+  const peer: Server = isSecure ? createTlsServer({ cert: certificate, key }, serve) : createServer(serve);
+  peer.listen(port, '127.0.0.1');
   try {
     await body(port);
   } finally {
@@ -530,7 +556,7 @@ async def main(url):
 asyncio.run(main(sys.argv[1]))
 `;
 const pythonServer = `
-import asyncio, sys, websockets
+import asyncio, ssl, sys, websockets
 async def echo(ws, path):
     try:
         pong = await ws.ping(b'hello')
@@ -540,11 +566,15 @@ async def echo(ws, path):
     except websockets.ConnectionClosed:
         pass
     print('closed', ws.close_code, flush=True)
-async def main(port):
-    async with websockets.serve(echo, '127.0.0.1', port, ping_interval=None):
+async def main(port, certificate, key):
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+    async with websockets.serve(echo, '127.0.0.1', port, ping_interval=None, ssl=context):
         print('ready', flush=True)
         await asyncio.Future()
-asyncio.run(main(int(sys.argv[1])))
+asyncio.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
 `;
 
 const hasPython = (() => {
@@ -558,12 +588,14 @@ const hasPython = (() => {
 
 suite('Python websockets', { skip: hasPython ? false : 'python3-websockets is not installed (apt-get install python3-websockets)' }, () => {
   conform('Python client', 'echo, fragments, ping, close with its code, 1009, 404', async () => {
-    const { stdout } = await run(python, ['-c', pythonClient, url], { timeout: 25_000 });
+    const { stdout } = await run(python, ['-c', pythonClient, url], { timeout: 25_000, env: { ...process.env, SSL_CERT_FILE: certificatePath } });
     assert.equal(stdout, 'conforms\n');
   });
   conform('Python server', 'fifty connections, pings, echo of small and large messages, close with 1000', async () => {
     const port = freePort();
-    const peer: ChildProcess = spawn(python, ['-c', pythonServer, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const peer: ChildProcess = spawn(python, ['-c', pythonServer, String(port), isSecure ? certificatePath : '', keyPath], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let heard = '';
     peer.stdout!.on('data', (chunk: Buffer) => (heard += chunk.toString()));
     try {

@@ -5,6 +5,7 @@ import { makeRunCertificate } from '../../src/agent/runCertificate.js';
 import { LogHistogram } from '../../src/core/figures/logHistogram.js';
 import { computeLedger } from '../../src/core/figures/ledger.js';
 import { planRun } from '../../src/core/plan/plan.js';
+import { tlsBytesPerWorker } from '../../src/core/plan/tlsPlan.js';
 import { specFromInput } from '../../src/core/profile.js';
 import { failureOfReason, looksLikeTls, tlsFailureOf, tlsFailures } from '../../src/core/walls/tlsFailures.js';
 import { hostFacts } from './builders/hostFacts.js';
@@ -85,8 +86,10 @@ test('the plan adds the price of TLS, frees sessions when nothing else fits, and
   const plan = (input: Record<string, unknown>) => planRun(specFromInput(input), hostFacts());
   const [plain, tls, parked] = [plan({ connections: 100_000 }), plan({ connections: 100_000, tls: true }), plan({ connections: 100_000, tls: { park: true } })];
   assert.equal(plain.tls, undefined);
-  const added = (tls.predicted.totalBytes - plain.predicted.totalBytes) / 100_000;
-  assert.equal(Math.round(added), tls.tls!.serverBytes! + tls.tls!.clientBytes!);
+  const added = tls.predicted.totalBytes - plain.predicted.totalBytes;
+  const workers = tls.serverWorkers.length + tls.clientWorkers.length;
+  assert.equal(Math.round(added), 100_000 * (tls.tls!.serverBytes! + tls.tls!.clientBytes!) + workers * tlsBytesPerWorker(specFromInput({ tls: true })));
+  assert.equal(tlsBytesPerWorker(specFromInput({})), 0);
   assert.ok(parked.predicted.totalBytes < tls.predicted.totalBytes - 15_000 * 100_000);
   assert.equal(tls.tls?.park, false);
   const [many, busy, most] = [

@@ -13,7 +13,7 @@ import {
 } from './costs.js';
 import { acceptQueue, firstPorts, splitByProtocol } from './layout.js';
 import { type Limits, limitsOf } from './limits.js';
-import { requireTls, tlsBytes, tlsNotes, tlsPlanOf } from './tlsPlan.js';
+import { requireTls, tlsBytes, tlsBytesPerWorker, tlsNotes, tlsPlanOf } from './tlsPlan.js';
 import { type ConnectionNeeds, largestFitOf, peakOf, planWalls, secondsPerConnection } from './plannedWalls.js';
 import { raiseOnly, sysctlDefinitions } from './sysctls.js';
 import { formatBytes, formatCount } from '../units.js';
@@ -75,6 +75,7 @@ function needsOf(spec: RunSpec, ends: Ends, sources: number, isolation: Plan['is
     ends,
     sockets,
     bytes,
+    tlsBytesPerWorker: tlsBytesPerWorker(spec),
     fixedPorts: spec.ports === undefined ? undefined : spec.ports * protocols.length,
     firstPort: spec.firstPort ?? firstPorts[protocols[0]![0]],
     sources,
@@ -90,7 +91,8 @@ export function finishPlan(spec: RunSpec, facts: HostFacts, draft: Draft, server
   const { limits, needs, connections, largestFit } = draft;
   const workers = { server: isForeign(spec.engine) ? 0 : serverWorkers.length, client: clientWorkers.length };
   const buckets = portBucketBytes(needs.ends.client ? tuplesOf(clientWorkers) : [], limits.localPorts.after);
-  const shared = processBytes(spec.engine, workers, spec.traffic !== undefined) + buckets;
+  const ofTls = (workers.server + workers.client) * needs.tlsBytesPerWorker;
+  const shared = processBytes(spec.engine, workers, spec.traffic !== undefined) + ofTls + buckets;
   const onThisHost = needs.bytes + (connections === 0 ? 0 : shared / connections);
   const perEnd = onThisHost / needs.sockets;
   const tls = tlsPlanOf(spec, facts, draft.ends, draft.park, secondsPerConnection(draft.ends));

@@ -14,6 +14,8 @@ export interface ConnectionNeeds {
   sockets: number;
   /** Memory of one more connection on this host, without the workers' fixed share. */
   bytes: number;
+  /** What TLS adds to each worker's fixed share. */
+  tlsBytesPerWorker: number;
   /** Server ports when the user fixed their number (of all protocols), and the first of them. */
   fixedPorts: number | undefined;
   firstPort: number;
@@ -172,8 +174,9 @@ function memoryWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds): 
     const many = bytes / (each + (roles * workerBytes) / perWorker);
     return Math.max(0, Math.floor(many >= perWorker * facts.cores ? many : (bytes - smallest) / each));
   };
-  const wall = (id: WallId, bytes: number, each: number, evidence: string, workerBytes = bytesPerWorker) => {
+  const wall = (id: WallId, bytes: number, each: number, evidence: string, plainBytes = bytesPerWorker) => {
     const { before, after } = limits.connectionsPerWorker;
+    const workerBytes = plainBytes + needs.tlsBytesPerWorker;
     const workers = roles === 0 ? '' : `, each worker ${formatBytes(workerBytes)}`;
     return plannedWall(
       id,

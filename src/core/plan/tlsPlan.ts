@@ -8,13 +8,21 @@ import type { Ends } from './costs.js';
 
 /**
  * What TLS adds to one connection in the process of its end, with OpenSSL 3.0 and buffers released while idle (docs/tls.md says how each was measured).
- * The session has nearly the same size in both versions and with both keys, since the certificate is kept once for all.
+ * The session has the same size with both keys, since the certificate is kept once for all. A command stands for nginx.
  */
-const serverBytes: Record<RunSpec['engine'], number> = { epoll: 14_000, node: 44_000, command: 16_200, attach: 16_200 };
-const clientBytes = { kept: 18_300, parked: 250 };
+const serverBytes: Record<RunSpec['engine'], number> = { epoll: 14_190, node: 25_200, command: 16_200, attach: 16_200 };
+/** A client keeps the server's certificate with each session that it did not resume. */
+const clientBytes = { kept: 19_010, resumed: 15_100, parked: 150 };
+/** With TLS 1.2 only: it has fewer keys. */
+const lessWithOldVersion = { server: 1_090, client: 660 };
+
+/** What TLS adds to a worker for itself: its code, its context, and a heap that grew with the handshakes. Measured with 4, 6 and 12 workers. */
+const bytesPerTlsWorker = 5_200_000;
 
 /** Microseconds of CPU of both sides for one handshake, on the machine whose arithmetic takes `referenceMicroseconds`. */
-const handshakeMicroseconds = { ecdsa: 900, rsa2048: 1_400, resumed: 500 };
+const handshakeMicroseconds = { ecdsa: 900, rsa2048: 1_400, resumed: 600 };
+/** What Node's own TLS takes more on the server. */
+const nodeServerMicroseconds = 330;
 /** What `facts.tls.arithmeticMicroseconds` was where these costs were measured. */
 const referenceMicroseconds = 300;
 /** The client's share of a handshake: it verifies, the server signs. */
@@ -23,7 +31,21 @@ const clientShare = { ecdsa: 0.55, rsa2048: 0.25, resumed: 0.5 };
 /** Bytes that TLS adds on this host for each connection; 0 without TLS. */
 export function tlsBytes(spec: RunSpec, ends: Ends, park: boolean): number {
   if (spec.tls === undefined) return 0;
-  return (ends.server ? serverBytes[spec.engine] : 0) + (ends.client ? (park ? clientBytes.parked : clientBytes.kept) : 0);
+  return (ends.server ? serverSessionBytes(spec.engine, spec.tls) : 0) + (ends.client ? clientSessionBytes(spec.tls, park) : 0);
+}
+
+/** Bytes that TLS adds to each of our workers; 0 without TLS. */
+export function tlsBytesPerWorker({ tls }: RunSpec): number {
+  return tls === undefined ? 0 : bytesPerTlsWorker;
+}
+
+function serverSessionBytes(engine: RunSpec['engine'], { maximumVersion }: TlsSpec): number {
+  return serverBytes[engine] - (maximumVersion === '1.2' ? lessWithOldVersion.server : 0);
+}
+
+function clientSessionBytes({ maximumVersion, resume }: TlsSpec, park: boolean): number {
+  if (park) return clientBytes.parked;
+  return (resume ? clientBytes.resumed : clientBytes.kept) - (maximumVersion === '1.2' ? lessWithOldVersion.client : 0);
 }
 
 function kindOf({ resume, keyType }: TlsSpec): keyof typeof handshakeMicroseconds {
@@ -36,7 +58,8 @@ export function handshakeCpuSeconds(spec: RunSpec, facts: HostFacts, ends: Ends)
   const kind = kindOf(spec.tls);
   const share = (ends.client ? clientShare[kind] : 0) + (ends.server ? 1 - clientShare[kind] : 0);
   const speed = (facts.tls?.arithmeticMicroseconds ?? referenceMicroseconds) / referenceMicroseconds;
-  return (handshakeMicroseconds[kind] * share * speed) / 1e6;
+  const ofNode = ends.server && spec.engine === 'node' ? nodeServerMicroseconds : 0;
+  return ((handshakeMicroseconds[kind] * share + ofNode) * speed) / 1e6;
 }
 
 function isOwnEngine({ engine }: RunSpec): boolean {
@@ -58,8 +81,8 @@ export function tlsPlanOf(spec: RunSpec, facts: HostFacts, ends: Ends, park: boo
     park,
     verification: verificationOf(spec, tls, ends.server !== ends.client),
     handshakesPerSecond: Math.round(facts.cores / (handshakeCpuSeconds(spec, facts, ends) + secondsPerConnection)),
-    serverBytes: ends.server && isOwnEngine(spec) ? serverBytes[spec.engine] : null,
-    clientBytes: ends.client ? (park ? clientBytes.parked : clientBytes.kept) : null,
+    serverBytes: ends.server && isOwnEngine(spec) ? serverSessionBytes(spec.engine, tls) : null,
+    clientBytes: ends.client ? clientSessionBytes(tls, park) : null,
   };
 }
 

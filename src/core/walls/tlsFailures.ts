@@ -23,7 +23,8 @@ export const tlsFailures = {
   'tls.closed': {
     kind: 'peer',
     text: 'the peer closed the connection during the TLS handshake',
-    remedy: "Look into the server's log: it may allow fewer connections, or not speak TLS on this port.",
+    remedy:
+      "Look into the server's log: it may allow fewer connections, not speak TLS on this port, or refuse the version or the client's certificate without an alert.",
   },
   'tls.plain': {
     kind: 'peer',
