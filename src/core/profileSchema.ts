@@ -32,6 +32,27 @@ export function profileJsonSchema(): JsonSchema {
   };
 }
 
+/**
+ * What editors that C10M's own diagnostics serve need beside them: names, descriptions and proposals, without a rule. Both would name each mistake, and
+ * only the diagnostics know what was meant.
+ */
+export function profileEditorSchema(): JsonSchema {
+  const { properties, ...head } = profileJsonSchema();
+  const told = Object.entries(properties as Record<string, JsonSchema>).map(([name, schema]): [string, JsonSchema] => {
+    const proposals = [
+      ...((schema['enum'] ?? []) as unknown[]),
+      ...(schema['type'] === 'boolean' ? [true, false] : []),
+      ...((schema['examples'] ?? []) as unknown[]),
+    ];
+    const defaultSnippets = [...new Map(proposals.map((body) => [JSON.stringify(body), { label: JSON.stringify(body), body }])).values()];
+    return [
+      name,
+      { ...(schema['description'] === undefined ? {} : { description: schema['description'] }), ...(defaultSnippets.length === 0 ? {} : { defaultSnippets }) },
+    ];
+  });
+  return { ...head, additionalProperties: true, properties: Object.fromEntries(told) };
+}
+
 function plainSchema(schema: GenericSchema): JsonSchema {
   const own: JsonSchema = { ...toJsonSchema(schema, { typeMode: 'input', errorMode: 'ignore' }) };
   delete own['$schema'];

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { commands, env, l10n, Uri, window, type ExtensionContext } from 'vscode';
+import { env, ExtensionKind, l10n, Uri, window, type ExtensionContext } from 'vscode';
 import { useTexts } from '../core/texts.js';
 import { RunStore } from '../history/store.js';
 import { Run } from '../run/run.js';
@@ -13,7 +13,7 @@ import { registerHistoryCommands } from './runs/historyCommands.js';
 import { registerHostCommands } from './hosts/hostCommands.js';
 import { HostRegistry } from './hosts/hostRegistry.js';
 import { HostsTree } from './hosts/hostsTree.js';
-import { contextKeys } from './ids.js';
+import { registerContexts } from './contexts.js';
 import { KeptSecrets } from './hosts/keptSecrets.js';
 import { registerLanguageModelTools } from './runs/languageModelTools.js';
 import { LiveRuns, type LiveRunsDependencies } from './runs/liveRuns.js';
@@ -38,7 +38,7 @@ export function createExtension(context: ExtensionContext): void {
   const storage = context.globalStorageUri.fsPath;
   const store = new RunStore(join(storage, 'runs'));
   const running = new RunningRuns(join(storage, 'running'));
-  const registry = new HostRegistry(process.platform === 'linux', sshAliases);
+  const registry = new HostRegistry(process.platform === 'linux', sshAliases, context.extension.extensionKind === ExtensionKind.Workspace);
   const secrets = new KeptSecrets(context.secrets);
   const pool = vscodePool(join(context.extensionPath, 'dist', 'host'), registry, secrets, log);
   const version = String((context.extension.packageJSON as { version: unknown }).version);
@@ -77,7 +77,7 @@ export function createExtension(context: ExtensionContext): void {
   const comparisons = new Comparisons(store, panelDependencies, (request) => handlePanelRequest('', request));
   const plans = new PlanDocuments();
   const runDependencies = { registry, store, live, tree: runsTree, dashboards, plan, plans, log };
-  // Where a host stands in the settings must not travel to other machines with settings sync, and neither must the view of runs.
+  // Hosts travel with settings sync, as settings do; the view of runs, and what VS Code keeps in secret, stay here.
   context.globalState.setKeysForSync([]);
   context.subscriptions.push(
     log,
@@ -89,7 +89,14 @@ export function createExtension(context: ExtensionContext): void {
     hostsTree,
     runsTree,
     registerStatusBar(live),
-    live.onDidChange(() => void commands.executeCommand('setContext', contextKeys.running, live.all.length > 0)),
+    ...registerContexts({
+      registry,
+      store,
+      live,
+      views: [hostsTree.view, runsTree.view],
+      onDidChangeRuns: runsTree.onDidChangeTreeData,
+      memento: context.globalState,
+    }),
     live.onDidEnd(() => runsTree.refresh()),
     ...registerHostCommands({ registry, tree: hostsTree, secrets, plan, pool, log }),
     comparisons,
@@ -102,7 +109,7 @@ export function createExtension(context: ExtensionContext): void {
       run: (spec) => startRun(runDependencies, spec),
       check: async (spec, name) => {
         const planned = await planWithProgress(spec, plan);
-        await plans.show(name, planned.plan, planned.facts);
+        await plans.show(name, planned.plan, planned.facts, spec);
       },
       specOfRun: (runId) => store.read(runId ?? store.resolve('last')).spec,
     }),

@@ -42,6 +42,12 @@ export const panelTypes = { dashboard: 'c10m.dashboard', comparison: 'c10m.compa
 export const contextKeys = {
   /** At least one run of this window is in progress. */
   running: 'c10m.running',
+  /** Somebody has looked at the trees or started a run: until then the palette shows the first command alone. */
+  used: 'c10m.used',
+  /** There are runs on disk. */
+  hasRuns: 'c10m.hasRuns',
+  /** There are hosts in the settings. */
+  hasHosts: 'c10m.hasHosts',
   /** The tree Runs shows only what matches a filter. */
   filtered: 'c10m.filtered',
   /** `day` or `host`. */

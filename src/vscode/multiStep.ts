@@ -14,23 +14,22 @@ interface StepFrame {
 export function pickStep<T extends QuickPickItem>(
   frame: StepFrame,
   items: readonly T[],
-  options: { placeholder: string; active?: T | undefined; busy?: Promise<readonly T[]> },
+  options: {
+    placeholder: string;
+    active?: T | undefined;
+    /** The items for what was typed; absent: they stay, and typing filters them. An item that says what is wrong cannot be chosen (`isChoice`). */
+    compose?: (value: string) => readonly T[];
+    value?: string;
+    isChoice?: (item: T) => boolean;
+  },
 ): Promise<StepResult<T>> {
   const input = window.createQuickPick<T>();
   Object.assign(input, frame, { placeholder: options.placeholder, matchOnDescription: true, matchOnDetail: true, ignoreFocusOut: true });
   input.items = items;
   if (options.active !== undefined) input.activeItems = [options.active];
   if (frame.step > 1) input.buttons = [QuickInputButtons.Back];
-  if (options.busy !== undefined) {
-    input.busy = true;
-    void options.busy
-      .then((more) => {
-        input.items = more;
-      })
-      .finally(() => {
-        input.busy = false;
-      });
-  }
+  if (options.value !== undefined) input.value = options.value;
+  const { compose, isChoice = () => true } = options;
   return new Promise((resolve) => {
     const end = (result: StepResult<T>): void => {
       for (const subscription of subscriptions) subscription.dispose();
@@ -38,9 +37,14 @@ export function pickStep<T extends QuickPickItem>(
       resolve(result);
     };
     const subscriptions: Disposable[] = [
+      input.onDidChangeValue((value) => {
+        if (compose !== undefined) input.items = compose(value);
+      }),
       input.onDidAccept(() => {
-        const item = input.selectedItems[0];
-        if (item !== undefined) end({ kind: 'value', value: item });
+        // What was typed right before Enter counts, also where its event is still on its way.
+        const items = compose?.(input.value) ?? [];
+        const item = input.selectedItems.find(({ label }) => compose === undefined || items.some((one) => one.label === label)) ?? items[0];
+        if (item !== undefined && isChoice(item)) end({ kind: 'value', value: item });
       }),
       input.onDidTriggerButton((button) => button === QuickInputButtons.Back && end({ kind: 'back' })),
       input.onDidHide(() => end({ kind: 'cancelled' })),

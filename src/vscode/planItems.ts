@@ -1,6 +1,7 @@
 import { firstWall } from '../core/plan/plannedWalls.js';
 import { text } from '../core/texts.js';
-import { formatBytes, formatCount } from '../core/units.js';
+import { protocolTitle } from '../core/figures/resultTexts.js';
+import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd } from '../core/units.js';
 import type { HostFacts } from '../protocol/facts.js';
 import type { Plan } from '../protocol/plan.js';
 import type { RunSpec } from '../protocol/spec.js';
@@ -11,41 +12,90 @@ export interface PlanLine {
   detail: string;
 }
 
-export function planLines(plan: Plan, facts: HostFacts): PlanLine[] {
+/** What will run where, what it takes and leaves, what stops it first, what changes: in this order, each line a sentence of its own. */
+export function planLines(plan: Plan, facts: HostFacts, spec: RunSpec): PlanLine[] {
   const wall = firstWall(plan);
-  const globals = plan.sysctls.filter((sysctl) => sysctl.scope === 'global');
+  return [
+    { label: whatText(plan), detail: `${whereText(facts, spec)}. ${workersText(plan)}` },
+    memoryLine(plan, facts),
+    ...(wall === undefined
+      ? [{ label: text('No wall is known that would stop it'), detail: '' }]
+      : [{ label: text('First wall: {0} at {1} connections', wall.title, formatCount(wall.atAfterTuning ?? 0)), detail: wall.evidence }]),
+    changesLine(plan),
+    ...plan.notes.map((note) => ({ label: note, detail: '' })),
+  ];
+}
+
+function whatText(plan: Plan): string {
+  const what = text('{0} {1} connections', formatCount(plan.connections), protocolTitle(plan.protocol));
+  const wall = firstWall(plan);
+  if (plan.requested === 'max' || plan.connections >= plan.requested) return what;
+  return text('{0}, fewer than the {1} asked for: {2} allows no more', what, formatCount(plan.requested), wall?.title ?? text('a limit'));
+}
+
+function whereText(facts: HostFacts, spec: RunSpec): string {
+  const place = spec.host === 'local' ? text('On this machine, {0}', facts.hostname) : text('On {0} ({1})', spec.host, facts.hostname);
+  const server =
+    spec.engine === 'command'
+      ? text('against your own server')
+      : spec.engine === 'attach'
+        ? text('against a server that runs already')
+        : text('against the server "{0}"', spec.engine);
+  const client = spec.client === 'stateless' ? text('from a client without sockets') : undefined;
+  const rate = spec.rate === undefined ? text('as fast as possible') : text('at {0} per second', formatCount(spec.rate));
+  const tls = spec.tls === undefined ? undefined : text('with TLS');
+  return [place, server, client, tls, rate, text('then held for {0}', formatDuration(spec.holdSeconds))].filter((part) => part !== undefined).join(', ');
+}
+
+function workersText(plan: Plan): string {
   const isolation = {
     netns: text('in its own network namespace, which vanishes with the run'),
     userns: text('in its own network namespace, through a user namespace'),
     host: text("in the host's own network namespace"),
   }[plan.isolation];
-  return [
-    {
-      label: text('{0} connections', formatCount(plan.connections)),
-      detail:
-        plan.requested !== 'max' && plan.connections < plan.requested
-          ? text('less than the {0} asked for: {1} allows no more', formatCount(plan.requested), wall?.title ?? text('a limit'))
-          : text('{0} server and {1} client workers, {2}', plan.serverWorkers.length, plan.clientWorkers.length, isolation),
-    },
-    {
-      label: text('{0} of memory predicted', formatBytes(plan.predicted.totalBytes)),
-      detail: text(
-        '{0} kB per end; {1} available, the run stops by itself below {2}',
-        (plan.predicted.bytesPerEnd / 1000).toFixed(2),
-        formatBytes(facts.memory.availableBytes),
-        formatBytes(plan.guardBytes),
-      ),
-    },
-    ...(wall === undefined ? [] : [{ label: text('First wall: {0} at {1}', wall.title, formatCount(wall.atAfterTuning ?? 0)), detail: wall.evidence }]),
-    {
-      label: globals.length === 0 ? text('Nothing changes on the whole host') : text('{0} settings of the whole host change and are restored', globals.length),
-      detail:
-        globals.length === 0
-          ? text('kernel settings are set inside the namespace only')
-          : globals.map((key) => `${key.key} ${key.current} → ${key.target}`).join(', '),
-    },
-    ...plan.notes.map((note) => ({ label: note, detail: '' })),
-  ];
+  return text('{0} server and {1} client workers, {2}', formatCount(plan.serverWorkers.length), formatCount(plan.clientWorkers.length), isolation);
+}
+
+/** What it takes, what that leaves, and how much is kept free for the host: one sum, so that no two figures contradict each other. */
+function memoryLine({ predicted, guardBytes }: Plan, facts: HostFacts): PlanLine {
+  const available = facts.memory.availableBytes;
+  const left = Math.max(0, available - predicted.totalBytes);
+  const perEnd = formatKilobytesPerEnd(predicted.bytesPerEnd);
+  const label = text('{0} of memory predicted, {1} per end', formatBytes(predicted.totalBytes), perEnd);
+  const sum = text('{0} are available now, so {1} stay free', formatBytes(available), formatBytes(left));
+  const guard =
+    left < guardBytes
+      ? text('That is less than the {0} that are kept for the host: the ramp will stop by itself before its target', formatBytes(guardBytes))
+      : text('The ramp stops by itself if less than {0} were left, so that the host stays usable', formatBytes(guardBytes));
+  return { label, detail: `${sum}. ${guard}.` };
+}
+
+function changesLine(plan: Plan): PlanLine {
+  const globals = plan.sysctls.filter((sysctl) => sysctl.scope === 'global');
+  if (globals.length === 0) return { label: text('Nothing changes on the whole host'), detail: text('kernel settings are set inside the namespace only') };
+  const label =
+    globals.length === 1
+      ? text('1 setting of the whole host changes and is put back')
+      : text('{0} settings of the whole host change and are put back', globals.length);
+  return { label, detail: globals.map((key) => `${key.key} ${key.current} → ${key.target}`).join(', ') };
+}
+
+/** As many characters as a row of a quick pick shows: what is longer goes on in the next row. */
+const rowCharacters = 88;
+
+/** A line of the plan as rows none of which is cut. */
+export function planRows({ label, detail }: PlanLine): string[] {
+  return [...wrapped(label, rowCharacters), ...wrapped(detail, rowCharacters - 4).map((row) => `    ${row}`)];
+}
+
+function wrapped(sentence: string, width: number): string[] {
+  const rows: string[] = [];
+  for (const word of sentence.split(' ').filter((one) => one !== '')) {
+    const last = rows.at(-1);
+    if (last === undefined || last.length + 1 + word.length > width) rows.push(word);
+    else rows[rows.length - 1] = `${last} ${word}`;
+  }
+  return rows;
 }
 
 /** What the user's own server is started with; none for our engines. */

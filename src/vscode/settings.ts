@@ -1,15 +1,5 @@
 import { ConfigurationTarget, workspace, type Disposable } from 'vscode';
-
-/** A host as saved in the setting `c10m.hosts`, of machine scope: a workspace cannot name hosts. No secrets. */
-export interface SavedHost {
-  /** What the user calls it; unique. */
-  name: string;
-  address: string;
-  user?: string;
-  port?: number;
-  identityFile?: string;
-  sudo?: 'auto' | 'never' | 'required';
-}
+import { changedHosts, parseHosts, type SavedHost } from './savedHosts.js';
 
 /** One setting with its type; all reads of the configuration go through these. */
 class Setting<T> {
@@ -20,10 +10,6 @@ class Setting<T> {
 
   get value(): T {
     return this.parse(workspace.getConfiguration('c10m').get(this.key));
-  }
-
-  async update(value: T): Promise<void> {
-    await workspace.getConfiguration('c10m').update(this.key, value, ConfigurationTarget.Global);
   }
 
   onDidChange(listener: () => void): Disposable {
@@ -48,22 +34,8 @@ export const settings = {
   registry: new Setting('registry', text('')),
 };
 
-/** What is not a host is left out: a typing error in settings.json must not take the other hosts away. */
-export function parseHosts(value: unknown): SavedHost[] {
-  if (!Array.isArray(value)) return [];
-  return value.flatMap((entry: unknown): SavedHost[] => {
-    if (typeof entry !== 'object' || entry === null) return [];
-    const { name, address, user, port, identityFile, sudo } = entry as Record<string, unknown>;
-    if (typeof name !== 'string' || name === '' || typeof address !== 'string' || address === '') return [];
-    return [
-      {
-        name,
-        address,
-        ...(typeof user === 'string' && user !== '' ? { user } : {}),
-        ...(typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536 ? { port } : {}),
-        ...(typeof identityFile === 'string' && identityFile !== '' ? { identityFile } : {}),
-        ...(sudo === 'auto' || sudo === 'never' || sudo === 'required' ? { sudo } : {}),
-      },
-    ];
-  });
+/** Adds and removes hosts by their names; what else is in the setting stays, also what cannot be read. */
+export async function changeHosts(removed: readonly string[], added: readonly SavedHost[]): Promise<void> {
+  const configuration = workspace.getConfiguration('c10m');
+  await configuration.update('hosts', changedHosts(configuration.get('hosts'), removed, added), ConfigurationTarget.Global);
 }

@@ -32,11 +32,12 @@ test('a translation is used by the extension and its panels, and what it lacks s
   useTexts({ '{0} {1} connections': '{0} {1}-Verbindungen', 'Nothing changes on the whole host': 'Am ganzen Host ändert sich nichts' });
   try {
     const facts = hostFacts();
-    const plan = planRun(specFromInput({ connections: 5_000 }), facts);
+    const spec = specFromInput({ connections: 5_000 });
+    const plan = planRun(spec, facts);
     assert.deepEqual(
       {
         title: runTitle({ connections: 5_000, protocol: 'tcp' }),
-        lines: planLines(plan, facts).some(({ label }) => label === 'Am ganzen Host ändert sich nichts'),
+        lines: planLines(plan, facts, spec).some(({ label }) => label === 'Am ganzen Host ändert sich nichts'),
         missing: text('{0} times as much', 2),
       },
       { title: '5,000 TCP-Verbindungen', lines: true, missing: '2 times as much' },

@@ -11,7 +11,7 @@ import { hostLines } from '../planItems.js';
 import { reportError } from '../reportError.js';
 import { restoreHost } from './restoreHost.js';
 import { unfollowedOf } from './sshAliases.js';
-import type { SavedHost } from '../settings.js';
+import { readHostAddress, type SavedHost } from '../savedHosts.js';
 import type { PlanRun } from '../planRun.js';
 import { showInformation } from '../messages.js';
 
@@ -37,7 +37,15 @@ export function registerHostCommands(dependencies: HostCommandDependencies): Dis
   return [
     guarded(commandIds.addHost, async () => {
       const host = await askForHost(registry, undefined);
-      if (host !== undefined) await registry.save(host);
+      if (host === undefined) return;
+      await registry.save(host);
+      const test = l10n.t('Test Host');
+      // Not awaited: the message may stay for minutes.
+      void showInformation(l10n.t('{0} was added. A test logs in, shows what fits there, and changes nothing.', host.name), test).then(
+        (choice) =>
+          choice === test &&
+          commands.executeCommand(commandIds.testHost, { kind: 'saved', name: host.name, target: targetOf(host), detail: '', saved: host } satisfies KnownHost),
+      );
     }),
     guarded(commandIds.editHost, async (given) => {
       const before = (given ?? (await pickHost(registry, l10n.t('Edit host'), 'saved')))?.saved;
@@ -100,7 +108,10 @@ async function testHost({ plan, tree, log }: HostCommandDependencies, host: Know
     if (choice === start) await commands.executeCommand(commandIds.startOnHost, host);
   } catch (error) {
     if (!(error instanceof HumanError && error.code === 'cancelled'))
-      tree.showTest(host.target, { problem: error instanceof HumanError ? error.text : String(error) });
+      tree.showTest(host.target, {
+        problem: error instanceof HumanError ? error.text : String(error),
+        isRefused: error instanceof HumanError && error.code === 'accessRefused',
+      });
     throw error;
   }
 }
@@ -135,8 +146,8 @@ async function askForHost(registry: HostRegistry, before: SavedHost | undefined)
     ) =>
     async () =>
       keep(await inputStep({ title, step, totalSteps }, { prompt, value: answers[key], validate }), (value) => {
-        answers[key] = value;
-        if (key === 'address' && answers.name === '') answers.name = value;
+        if (key === 'address') takeAddress(answers, value);
+        else answers[key] = value;
       });
   const taken = (name: string): boolean => name !== before?.name && registry.saved.some((host) => host.name === name);
   const sudoStep = async (): Promise<StepResult<unknown>> => {
@@ -156,9 +167,10 @@ async function askForHost(registry: HostRegistry, before: SavedHost | undefined)
     );
   };
   const done = await runSteps([
-    field(1, 'address', l10n.t('Address: a host name, an IP address, or an alias of ~/.ssh/config'), (value) =>
-      /^[^\s@/]+$/.test(value.trim()) ? undefined : l10n.t('An address is one word, without user and port.'),
-    ),
+    field(1, 'address', l10n.t('Address, as you would give it to ssh: root@10.0.0.2, example.org:2222, ssh -p 2222 root@10.0.0.2, or an alias'), (value) => {
+      const read = readHostAddress(value);
+      return typeof read === 'string' ? read : undefined;
+    }),
     field(2, 'name', l10n.t('Name: what you call this host'), (value) =>
       value.trim() === '' ? l10n.t('A name is needed.') : taken(value.trim()) ? l10n.t('There is a host of this name already.') : undefined,
     ),
@@ -180,4 +192,15 @@ async function askForHost(registry: HostRegistry, before: SavedHost | undefined)
     ...(answers.identityFile === '' ? {} : { identityFile: answers.identityFile }),
     ...(answers.sudo === 'auto' ? {} : { sudo: answers.sudo }),
   };
+}
+
+/** What an address says of the host beside it is proposed by the steps that follow. */
+function takeAddress(answers: { address: string; name: string; user: string; port: string; identityFile: string }, written: string): void {
+  const read = readHostAddress(written);
+  if (typeof read === 'string') return;
+  answers.address = read.address;
+  if (answers.name === '') answers.name = read.address;
+  answers.user = read.user ?? answers.user;
+  answers.port = read.port === undefined ? answers.port : String(read.port);
+  answers.identityFile = read.identityFile ?? answers.identityFile;
 }

@@ -1,5 +1,7 @@
-import { EventEmitter, l10n, type Disposable } from 'vscode';
-import { settings, type SavedHost } from '../settings.js';
+import { hostname } from 'node:os';
+import { env, EventEmitter, l10n, type Disposable } from 'vscode';
+import { changeHosts, settings } from '../settings.js';
+import type { SavedHost } from '../savedHosts.js';
 
 /** A host that may be chosen. `target` is what the transport is asked for. */
 export interface KnownHost {
@@ -11,7 +13,7 @@ export interface KnownHost {
 }
 
 /** `user@address:port` of a saved host, as the transport and `c10m --host` understand it. */
-export function targetOf(host: SavedHost): string {
+export function targetOf(host: Pick<SavedHost, 'address' | 'user' | 'port'>): string {
   const address = host.address.includes(':') ? `[${host.address}]` : host.address;
   return `${host.user === undefined ? '' : `${host.user}@`}${address}${host.port === undefined ? '' : `:${host.port}`}`;
 }
@@ -25,6 +27,8 @@ export class HostRegistry implements Disposable {
   constructor(
     private readonly localSupported: boolean,
     private readonly readAliases: () => Promise<readonly string[]>,
+    /** The extension runs where VS Code's server does, not where its window is. */
+    private readonly isOnServer: boolean,
   ) {
     this.subscription = settings.hosts.onDidChange(() => this.changed.fire());
   }
@@ -42,7 +46,7 @@ export class HostRegistry implements Disposable {
     const saved = this.saved.map((host): KnownHost => ({ kind: 'saved', name: host.name, target: targetOf(host), detail: targetOf(host), saved: host }));
     const aliases = await this.aliases();
     return [
-      ...(this.localSupported ? [{ kind: 'local' as const, name: l10n.t('This machine'), target: 'local', detail: l10n.t('no SSH') }] : []),
+      ...(this.localSupported ? [{ kind: 'local' as const, name: l10n.t('This machine'), target: 'local', detail: localDetail(this.isOnServer) }] : []),
       ...saved,
       ...aliases
         .filter((alias) => !saved.some((host) => host.name === alias))
@@ -56,12 +60,11 @@ export class HostRegistry implements Disposable {
   }
 
   async save(host: SavedHost, replaces?: string): Promise<void> {
-    const others = this.saved.filter((other) => other.name !== host.name && other.name !== replaces);
-    await settings.hosts.update([...others, host].sort((a, b) => a.name.localeCompare(b.name)));
+    await changeHosts(replaces === undefined ? [] : [replaces], [host]);
   }
 
   async remove(name: string): Promise<void> {
-    await settings.hosts.update(this.saved.filter((host) => host.name !== name));
+    await changeHosts([name], []);
   }
 
   /** A broken ssh_config must not hide the other hosts; the transport says what is wrong with it when it is used. */
@@ -72,4 +75,10 @@ export class HostRegistry implements Disposable {
       return [];
     }
   }
+}
+
+/** Which machine this one is: with a window here and the workspace elsewhere that is not plain. */
+function localDetail(isOnServer: boolean): string {
+  if (isOnServer) return l10n.t('{0}, where the VS Code server runs', hostname());
+  return env.remoteName === undefined ? hostname() : l10n.t('{0}, where the window is', hostname());
 }

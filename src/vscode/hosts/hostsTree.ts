@@ -7,11 +7,17 @@ import type { HostRegistry, KnownHost } from './hostRegistry.js';
 import { itemContexts, viewIds } from '../ids.js';
 import { hostLines } from '../planItems.js';
 
+/** Why a test failed; `isRefused`: the host was reached, but not entered, as with a changed key. */
+export interface HostProblem {
+  problem: string;
+  isRefused: boolean;
+}
+
 /** The tree Hosts. What a test found is shown until the window closes. */
 export class HostsTree implements TreeDataProvider<KnownHost>, Disposable {
   private readonly changed = new EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
-  private readonly tested = new Map<string, { facts: HostFacts; plan: Plan } | { problem: string }>();
+  private readonly tested = new Map<string, { facts: HostFacts; plan: Plan } | HostProblem>();
   readonly view: TreeView<KnownHost>;
   private readonly subscription: Disposable;
 
@@ -26,7 +32,7 @@ export class HostsTree implements TreeDataProvider<KnownHost>, Disposable {
     this.changed.dispose();
   }
 
-  showTest(target: string, result: { facts: HostFacts; plan: Plan } | { problem: string }): void {
+  showTest(target: string, result: { facts: HostFacts; plan: Plan } | HostProblem): void {
     this.tested.set(target, result);
     this.changed.fire(undefined);
   }
@@ -42,12 +48,12 @@ export class HostsTree implements TreeDataProvider<KnownHost>, Disposable {
     item.contextValue = { local: itemContexts.hostLocal, saved: itemContexts.hostSaved, alias: itemContexts.hostAlias }[host.kind];
     item.iconPath = new ThemeIcon(host.kind === 'local' ? 'device-desktop' : 'server');
     const test = this.tested.get(host.target);
-    item.description = host.kind === 'local' ? '' : host.detail === host.name ? '' : host.detail;
+    item.description = host.detail === host.name ? '' : host.detail;
     if (test === undefined) {
       item.tooltip = l10n.t('{0}, not tested yet', label);
     } else if ('problem' in test) {
       item.iconPath = new ThemeIcon('error');
-      item.description = l10n.t('not reached');
+      item.description = test.isRefused ? l10n.t('access refused') : l10n.t('not reached');
       item.tooltip = test.problem;
     } else {
       item.description = l10n.t(

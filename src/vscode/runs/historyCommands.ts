@@ -8,6 +8,7 @@ import type { Dashboards } from '../panels/dashboards.js';
 import { commandIds } from '../ids.js';
 import { reportError } from '../reportError.js';
 import { runTitle } from '../../core/run/model.js';
+import { byKey, focusedRuns } from './focusedRuns.js';
 import { runLink } from './runLinks.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
 import { showInformation, showWarning } from '../messages.js';
@@ -30,9 +31,9 @@ export function chosenRuns(tree: RunsTree, item: RunTreeElement | undefined, sel
 export function registerHistoryCommands(dependencies: HistoryCommandDependencies): Disposable[] {
   const { store, tree, comparisons, dashboards, log } = dependencies;
   const onRuns = (id: string, action: (runs: RunItem[]) => unknown): Disposable =>
-    commands.registerCommand(id, async (item?: RunTreeElement, selected?: RunTreeElement[]) => {
+    commands.registerCommand(id, async (item?: RunTreeElement | typeof byKey, selected?: RunTreeElement[]) => {
       try {
-        const runs = chosenRuns(tree, item, selected);
+        const runs = item === byKey ? await focusedRuns(tree) : chosenRuns(tree, item, selected);
         const needed = id === commandIds.compareRuns ? 2 : 1;
         return await action(runs.length >= needed ? runs : await pickRuns(store, needed > 1));
       } catch (error) {
@@ -165,8 +166,13 @@ async function pickRuns(store: RunStore, many: boolean): Promise<RunItem[]> {
       detail: new Date(entry.startedAt).toLocaleString(),
       run: { id: entry.id, entry },
     }));
-  if (items.length === 0)
-    throw new HumanError(l10n.t('There is no run yet.'), { code: 'usage', remedy: l10n.t('Start one with the command "Start C10M run".') });
+  if (items.length < (many ? 2 : 1)) {
+    // No error: a walkthrough and a palette lead here before anything was done.
+    const start = l10n.t('Start C10M Run');
+    const said = many ? l10n.t('A comparison needs two runs that are over; there is none, or only one.') : l10n.t('There is no run yet.');
+    void showInformation(said, start).then((choice) => choice === start && commands.executeCommand(commandIds.start));
+    return [];
+  }
   if (!many) {
     const choice = await window.showQuickPick(items, { title: l10n.t('Choose a run'), matchOnDescription: true });
     return choice === undefined ? [] : [choice.run];

@@ -7,6 +7,7 @@ import {
   EventEmitter,
   l10n,
   languages,
+  Position,
   Range,
   Uri,
   window,
@@ -171,7 +172,10 @@ function withDirectory(spec: RunSpec, document: TextDocument): RunSpec {
 async function newProfile(text: string, proposal: string): Promise<void> {
   const folder = workspace.workspaceFolders?.[0]?.uri;
   if (folder === undefined) {
-    await window.showTextDocument(await workspace.openTextDocument({ language: 'jsonc', content: text }));
+    // With the name of a profile, so that it can be run and checked before it is saved.
+    const untitled = await workspace.openTextDocument(Uri.from({ scheme: 'untitled', path: `/${proposal}` }));
+    const editor = await window.showTextDocument(untitled);
+    await editor.edit((edit) => edit.insert(new Position(0, 0), text));
     return;
   }
   const name = await window.showInputBox({

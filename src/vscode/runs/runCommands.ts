@@ -12,8 +12,13 @@ import type { PlanDocuments } from './planDocument.js';
 import { reportError } from '../reportError.js';
 import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
 import type { PlanRun } from '../planRun.js';
-import { askForSpec, confirmPlan } from './startRun.js';
-import { showInformation } from '../messages.js';
+import { byKey, focusedRuns } from './focusedRuns.js';
+import type { LiveRun } from './liveRun.js';
+import { confirmPlan } from './startRun.js';
+import { askForSpec } from './startSteps.js';
+import { showInformation, showWarning } from '../messages.js';
+import { runTitle } from '../../core/run/model.js';
+import type { RunPlan } from '../../core/plan/hostPlans.js';
 
 export interface RunCommandDependencies {
   registry: HostRegistry;
@@ -34,14 +39,42 @@ interface RunToRepeat {
 
 /** Starts a run whose spec is settled: shows the plan, asks, opens the dashboard, and reports how it went wrong if it does. */
 export async function startRun(dependencies: RunCommandDependencies, spec: RunSpec): Promise<string | undefined> {
-  const { live, dashboards, log } = dependencies;
+  const { live, dashboards } = dependencies;
   const plan = await confirmPlan(spec, dependencies);
   if (plan === undefined) return undefined;
   const { run, outcome } = live.start(spec, plan);
   // The dashboard shows everything about a run, an error included; a run that ended before it could be seen is reported.
-  outcome.catch((error: unknown) => reportError(log, error));
+  outcome.catch((error: unknown) => void reportRunError(dependencies, spec, plan, error));
   dashboards.open(run.runId);
   return run.runId;
+}
+
+/** A busy host is waited for at a button: the remedy of the terminal names options that nobody has here. */
+async function reportRunError({ live, dashboards, log }: RunCommandDependencies, spec: RunSpec, plan: RunPlan, error: unknown): Promise<void> {
+  if (!(error instanceof HumanError) || error.code !== 'busy') {
+    reportError(log, error);
+    return;
+  }
+  log.warn(error.text);
+  const wait = l10n.t('Wait and Run');
+  if ((await showWarning(l10n.t('{0} It can begin by itself when the host is free.', error.message), wait)) !== wait) return;
+  const { run, outcome } = live.start({ ...spec, waitForHost: true }, plan);
+  outcome.catch((failure: unknown) => reportError(log, failure));
+  dashboards.open(run.runId);
+}
+
+/** The run that a command without an item is meant for: the only one, or the one that is chosen by name. */
+async function chooseLive(live: LiveRuns): Promise<LiveRun | undefined> {
+  const runs = live.all;
+  if (runs.length < 2) return runs[0];
+  const items = runs.map((run) => ({ label: run.title, description: run.spec.host === 'local' ? l10n.t('this machine') : run.spec.host, run }));
+  return (await window.showQuickPick(items, { title: l10n.t('Choose the run to stop') }))?.run;
+}
+
+/** The spec of the latest run; undefined before the first. */
+function lastSpec(store: RunStore): RunSpec | undefined {
+  const last = store.list().find(({ state }) => state === 'ok');
+  return last === undefined ? undefined : store.read(last.id).spec;
 }
 
 export function registerRunCommands(dependencies: RunCommandDependencies): Disposable[] {
@@ -57,17 +90,19 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
     });
   return [
     guarded(commandIds.start, async () => {
-      const spec = await askForSpec(registry);
+      const spec = await askForSpec(registry, lastSpec(store));
       return spec === undefined ? undefined : startRun(dependencies, spec);
     }),
     guarded<KnownHost>(commandIds.startOnHost, async (host) => {
-      const spec = await askForSpec(registry, host?.target);
+      const spec = await askForSpec(registry, lastSpec(store), host?.target);
       return spec === undefined ? undefined : startRun(dependencies, spec);
     }),
-    guarded<RunItem>(commandIds.stop, (item) => {
-      const run = item === undefined ? live.current : live.get(item.id);
-      if (run === undefined) throw new HumanError(l10n.t('No run is in progress.'), { code: 'usage' });
+    guarded<RunItem>(commandIds.stop, async (item) => {
+      if (live.all.length === 0) throw new HumanError(l10n.t('No run is in progress.'), { code: 'usage' });
+      const run = item === undefined ? await chooseLive(live) : live.get(item.id);
+      if (run === undefined) return;
       run.stop();
+      void showInformation(l10n.t('{0} is being stopped: it drains, and the host is restored.', run.title));
     }),
     guarded(commandIds.openDashboard, () => {
       const runId = live.current?.runId ?? store.list()[0]?.id;
@@ -83,8 +118,9 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
     guarded<RunItem>(commandIds.openRun, (item) => {
       if (item !== undefined) dashboards.open(item.id, true);
     }),
-    guarded<RunTreeElement>(commandIds.deleteRun, (item, selected) => {
-      const items = chosenRuns(tree, item, selected).filter(({ id }) => live.get(id) === undefined);
+    guarded<RunTreeElement | typeof byKey>(commandIds.deleteRun, async (item, selected) => {
+      const chosen = item === byKey ? await focusedRuns(tree) : chosenRuns(tree, item, selected as RunTreeElement[] | undefined);
+      const items = chosen.filter(({ id }) => live.get(id) === undefined);
       if (items.length === 0) return;
       const undos: (() => void)[] = [];
       for (const { id } of items) {
@@ -99,7 +135,10 @@ export function registerRunCommands(dependencies: RunCommandDependencies): Dispo
       tree.refresh();
       if (undos.length === 0) return;
       const undo = l10n.t('Undo');
-      const text = undos.length === 1 ? l10n.t('The run was deleted.') : l10n.t('{0} runs were deleted.', undos.length);
+      const text =
+        undos.length === 1
+          ? l10n.t('The run was deleted: {0}', items.map(({ id, entry }) => (entry.state === 'ok' ? runTitle(entry) : id)).join(', '))
+          : l10n.t('{0} runs were deleted.', undos.length);
       // Not awaited by the caller: the message may stay for minutes.
       void showInformation(text, undo).then((choice) => {
         if (choice !== undo) return;

@@ -55,8 +55,8 @@ export interface CodeServer {
   readonly workspace: string;
   /** $HOME of the extension host: ~/.ssh and the state of the agent are there. */
   readonly home: string;
-  /** settings.json of the scope machine. */
-  readonly machineSettings: string;
+  /** settings.json of the user. */
+  readonly userSettings: string;
   /** `--user-data-dir`: the runs of the extension are in `User/globalStorage/c10m.c10m/runs`. */
   readonly userData: string;
   /** Where the server writes its output. */
@@ -180,7 +180,7 @@ export async function startCodeServer(options: CodeServerOptions = {}): Promise<
     origin,
     workspace,
     home,
-    machineSettings: join(userData, 'Machine', 'settings.json'),
+    userSettings: join(userData, 'User', 'settings.json'),
     userData,
     logFile,
     url: (payload = []) => `${origin}/?folder=${encodeURIComponent(workspace)}&payload=${encodeURIComponent(JSON.stringify(payload))}`,

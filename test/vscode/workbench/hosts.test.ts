@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startHost, stopLab, type TestHost } from '../../host/support/host.js';
 import { missingForHosts } from '../../host/support/packages.js';
 import { screenshot } from '../support/browser.js';
+import { Keystrokes } from '../support/keystrokes.js';
 import { Session } from '../support/session.js';
 
 const skip = missingForHosts() ?? false;
@@ -29,17 +30,18 @@ async function answerStep(count: string, text?: string): Promise<void> {
 test('a host is added step by step, tested over a real sshd, used, edited, removed and taken back', { timeout: 180_000, skip }, async () => {
   const { page, workbench } = session;
   const { foreignRequests } = session.window;
-  const { home, machineSettings } = session.server;
+  const { home, userSettings } = session.server;
   const knownHosts = join(home, '.ssh', 'known_hosts');
   await session.open();
 
   await session.step('six steps; what is wrong is told at once', async () => {
+    await workbench.openContainer('C10M');
     await workbench.runCommand('C10M: Add Host');
-    await answerStep('1', 'root@nowhere');
-    await workbench.quickInputTitled('An address is one word').waitFor();
-    await workbench.answer(host.address);
+    await answerStep('1', 'root@nowhere:99999');
+    await workbench.quickInputTitled('"99999" is not a port').waitFor();
+    await workbench.answer(`ssh -p ${host.port} root@${host.address}`);
     await answerStep('2', 'lab host');
-    await answerStep('3', 'root');
+    await answerStep('3');
     await answerStep('4', '70000');
     await workbench.quickInputTitled('A port is a number from 1 to 65535').waitFor();
     await workbench.answer(String(host.port));
@@ -55,7 +57,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     await workbench.dialog().filter({ hasText: 'Do you trust the host' }).filter({ hasText: 'SHA256:' }).waitFor({ timeout: 40_000 });
     await screenshot(page, 'host-key-question');
     await workbench.pressInDialog('Cancel');
-    await workbench.treeRow('lab host').filter({ hasText: 'not reached' }).waitFor();
+    await workbench.treeRow('lab host').filter({ hasText: 'access refused' }).waitFor();
     assert.doesNotMatch(host.serverLog(), /Accepted/, 'nobody logged in');
     assert.throws(() => readFileSync(knownHosts), 'nothing is remembered');
   });
@@ -101,7 +103,7 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     await workbench.pick('Never');
     await workbench.treeRow('second name').waitFor();
     await workbench.treeRow('lab host').waitFor({ state: 'detached' });
-    const settings = readFileSync(machineSettings, 'utf8');
+    const settings = readFileSync(userSettings, 'utf8');
     assert.match(settings, /"second name"/);
     assert.match(settings, new RegExp(`"address": "${host.address.replaceAll('.', '\\.')}"`));
     assert.match(settings, /"sudo": "never"/);
@@ -114,6 +116,27 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     await workbench.treeRow('second name').waitFor({ state: 'detached' });
     await workbench.inNotificationCenter('second name was removed', 'Undo');
     await workbench.treeRow('second name').waitFor();
+  });
+
+  await session.step('a host that is nowhere yet: ten keystrokes beside typed words at most', async () => {
+    rmSync(knownHosts);
+    const keys = new Keystrokes(page);
+    await keys.press('F1');
+    await keys.type('Start C10M run');
+    await keys.enter(workbench.quickInputTitled('(1/3)'));
+    await keys.type(`ssh -i ${host.keyFile} -p ${host.port} root@${host.address}`);
+    await workbench.quickInputTitled('and remember it as a host').waitFor();
+    await keys.enter(workbench.quickInputTitled('(2/3)'));
+    await keys.enter(workbench.quickInputTitled('(3/3)'));
+    await keys.type('20000');
+    await workbench.quickInputTitled('20,000 connections, as fast as possible').waitFor();
+    await keys.enter(workbench.dialog().filter({ hasText: 'SHA256:' }));
+    await keys.enter(workbench.quickInputTitled('First wall'));
+    await keys.enter(workbench.webview().locator('[data-c10m=established]').getByText('20,000', { exact: true }));
+    assert.ok(keys.count <= 10, `${keys.count} keystrokes`);
+    await workbench.treeRow(`root@${host.address}`).waitFor();
+    await workbench.webview().locator('[data-c10m=stop]').click();
+    await workbench.webview().getByText('The host is as it was found.').waitFor({ timeout: 20_000 });
   });
 
   await session.step('restoring finds nothing to do', async () => {
@@ -132,7 +155,7 @@ async function testHost(name = 'lab host'): Promise<void> {
 
 test('a password is asked for, kept only when the user says so, and forgotten with its host', { timeout: 120_000, skip }, async () => {
   const { page, server, workbench } = session;
-  const { machineSettings, userData } = server;
+  const { userSettings, userData } = server;
   const logins = () => host.serverLog().split('Accepted password for ann').length - 1;
   const loggedIn = async (count: number) => {
     for (let attempt = 0; attempt < 200 && logins() < count; attempt++) await page.waitForTimeout(100);
@@ -144,7 +167,8 @@ test('a password is asked for, kept only when the user says so, and forgotten wi
       .filter({ hasText: /\d+ cores/ })
       .waitFor({ timeout: 60_000 });
   const saved = [{ name: 'ann there', address: host.address, user: 'ann', sudo: 'never' }];
-  writeFileSync(machineSettings, JSON.stringify({ 'c10m.hosts': saved }));
+  const before = JSON.parse(readFileSync(userSettings, 'utf8')) as object;
+  writeFileSync(userSettings, JSON.stringify({ ...before, 'c10m.hosts': saved }));
   await workbench.treeRow('ann there').waitFor();
 
   await session.step('a wrong one is asked for again; the right one is kept when asked to', async () => {

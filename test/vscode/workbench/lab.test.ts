@@ -34,14 +34,14 @@ test('profiles, history, comparison, report and walkthrough', { timeout: 200_000
     await page.locator('.codelens-decoration a', { hasText: 'Check' }).first().waitFor();
     await page.locator('.codelens-decoration a', { hasText: 'Run' }).first().click();
     await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });
-    await workbench.pick('500 connections');
+    await workbench.pick('Start');
     await verdict('passed').waitFor({ timeout: 60_000 });
   });
 
   await session.step('the dashboard runs it again', async () => {
     await workbench.webview().getByRole('button', { name: 'Run again' }).click();
     await workbench.quickInputTitled('First wall').waitFor({ timeout: 40_000 });
-    await workbench.pick('500 connections');
+    await workbench.pick('Start');
     await page.locator(selectors.editorTab).filter({ hasText: 'small' }).nth(2).waitFor({ timeout: 20_000 });
     await verdict('passed').waitFor({ timeout: 60_000 });
   });
