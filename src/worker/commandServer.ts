@@ -142,7 +142,7 @@ class CommandServer {
   report({ asked = false, exactly = false } = {}): void {
     const { stats } = this;
     stats.asked = asked;
-    this.followProcesses();
+    this.followProcesses(exactly);
     const accepted = this.readConnections(exactly);
     if (accepted !== undefined) this.countConnections(accepted);
     if (this.pids.length > 0) this.cpuMicroseconds = Math.max(this.cpuMicroseconds, treeCpuMicroseconds(this.pids));
@@ -207,9 +207,9 @@ class CommandServer {
   }
 
   /** As often as its cost allows: a server that forks for each connection has other processes a second later. */
-  private followProcesses(): void {
+  private followProcesses(now = false): void {
     const begin = performance.now();
-    if (this.connections === undefined || begin - this.treeSeenAt < this.treeCostMs / treeDutyShare) return;
+    if (this.connections === undefined || (!now && begin - this.treeSeenAt < this.treeCostMs / treeDutyShare)) return;
     const pids = this.livingPids();
     this.treeSeenAt = performance.now();
     this.treeCostMs = this.treeSeenAt - begin;

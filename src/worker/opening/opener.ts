@@ -37,6 +37,8 @@ export class Opener {
     opening: Opening,
     secrets: Readonly<Record<string, string>>,
     private readonly host: OpenerHost,
+    /** Whether these bytes are a question of the server's own, which was answered. */
+    private readonly isAnswered: (fd: number, bytes: Uint8Array, start: number, end: number) => boolean = () => false,
   ) {
     this.steps = opening.steps.map((step, index): CompiledStep => {
       const where = `Step ${index + 1} of the opening`;
@@ -67,8 +69,11 @@ export class Opener {
     while (at < end) {
       const step = this.steps[this.step[fd]!];
       if (step === undefined || !('expect' in step)) return at - start;
+      // A server may ask before it has welcomed the client (IRC's PING, RFC 2812, section 3.7.2).
+      if (step.expect.kind === 'contains' && at === start) this.isAnswered(fd, bytes, at, end);
       const taken = this.match(fd, step.expect, bytes, at, end);
       if (taken < 0) {
+        if (at === start && this.isAnswered(fd, bytes, at, end)) return end - start;
         const answer = Uint8Array.from(bytes.subarray(start, Math.min(end, start + keptBytes)));
         this.answers.delete(fd);
         this.host.failed(fd, this.step[fd]! + 1, answer);
@@ -78,7 +83,10 @@ export class Opener {
       if (!this.isMatched(fd, step.expect)) continue;
       this.step[fd]!++;
       this.progress[fd] = 0;
+      const isAsking = 'send' in (this.steps[this.step[fd]!] ?? {});
       if (!this.proceed(fd, now)) return at - start;
+      // What came before a question is no part of its answer.
+      if (isAsking) return end - start;
     }
     return at - start;
   }

@@ -27,7 +27,7 @@ export class OpeningDesk {
     secrets: Readonly<Record<string, string>>,
     private readonly host: OpeningHost,
   ) {
-    this.opener = new Opener(opening, secrets, host);
+    this.opener = new Opener(opening, secrets, host, (fd, bytes, start, end) => this.reply(fd, bytes, start, end));
     this.keepAlives = opening.keepAlive === undefined ? undefined : new KeepAlives(opening.keepAlive, secrets, host);
     this.replies = (opening.replies ?? []).map(({ when, send }) => {
       const [before, after] = typeof send === 'string' ? send.split('{rest}') : [undefined, undefined];
@@ -52,16 +52,20 @@ export class OpeningDesk {
 
   /** Bytes or a message of the server after the opening. True: they were asked for, or were answered. */
   received(fd: number, bytes: Uint8Array, start: number, end: number): boolean {
+    return this.reply(fd, bytes, start, end) || (this.keepAlives?.received(fd, bytes, start, end) ?? false);
+  }
+
+  forget(fd: number): void {
+    this.opener.forget(fd);
+  }
+
+  private reply(fd: number, bytes: Uint8Array, start: number, end: number): boolean {
     for (const reply of this.replies) {
       if (!beginsWith(bytes, start, end, reply.when)) continue;
       this.host.send(fd, reply.takesRest ? withRest(bytes, start + reply.when.length, end, reply) : reply.send.render(this.host.names(fd)));
       return true;
     }
-    return this.keepAlives?.received(fd, bytes, start, end) ?? false;
-  }
-
-  forget(fd: number): void {
-    this.opener.forget(fd);
+    return false;
   }
 }
 

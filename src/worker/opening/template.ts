@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { HumanError } from '../../core/errors.js';
+import { nearest } from '../../core/nearest.js';
 import type { BytesText } from '../../protocol/opening.js';
 
 /** What a template is filled in with for one connection. */
@@ -14,7 +15,9 @@ export interface ConnectionNames {
 type Part = Uint8Array | ((names: ConnectionNames) => string);
 const perConnection = /\{(connection|random)(:[A-Za-z0-9_]+)?\}/;
 
-const placeholder = /\{(connection|random|host|port|env|rest)(?::([A-Za-z0-9_]+))?\}/g;
+/** Whatever looks like a name, so that a misspelt one is not sent as it is; bytes that look like it by chance are written as hex. */
+const placeholder = /\{([a-z]+)(?::([A-Za-z0-9_]+))?\}/g;
+const names: readonly string[] = ['connection', 'random', 'host', 'port', 'env'];
 const longestRandom = 256;
 
 /** Bytes that are the same for each connection, or made anew for each. Compiled once; a fixed one costs nothing per connection. */
@@ -96,7 +99,12 @@ function partOf(whole: string, name: string, argument: string | undefined, secre
         throw new HumanError(`${where}: the environment variable ${argument ?? ''} is not set.`, { code: 'usage', remedy: 'Set it where you start the run.' });
       return Buffer.from(value, 'utf8');
     }
-    default:
+    case 'rest':
       throw wrong('{rest} is for the answers to what a server asks.');
+    default: {
+      const near = nearest(name, names);
+      const meant = near === undefined ? `Names are ${names.map((one) => `{${one}}`).join(', ')}.` : `Did you mean {${near}}?`;
+      throw wrong(`${meant} Bytes that only look like a name are written as {"hex": "…"}.`);
+    }
   }
 }

@@ -1,0 +1,3 @@
+module c10m.test/server
+
+go 1.19
