@@ -81,12 +81,16 @@ describe('keep-alives', () => {
     const connections = 1_000;
     let now = performance.now();
     const beganAt = now;
-    const keepAlives = new KeepAlives({ everySeconds: 10, send: 'PING' }, {}, {
-      has: (fd) => fd >= 10 && fd < 10 + connections,
-      send: () => sentAt.push(now - beganAt) > 0,
-      ping: () => false,
-      names: () => ({ connection: 1, host: 'a', port: 1 }),
-    });
+    const keepAlives = new KeepAlives(
+      { everySeconds: 10, send: 'PING' },
+      {},
+      {
+        has: (fd) => fd >= 10 && fd < 10 + connections,
+        send: () => sentAt.push(now - beganAt) > 0,
+        ping: () => false,
+        names: () => ({ connection: 1, host: 'a', port: 1 }),
+      },
+    );
     for (let fd = 10; fd < 10 + connections; fd++) keepAlives.opened(fd);
     for (; now < beganAt + 20_000; now += 10) keepAlives.onTurn(now);
     assert.ok(Math.abs(sentAt.length - 2 * connections) <= 10, `${sentAt.length} sent in two periods`);
