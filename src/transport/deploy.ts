@@ -50,6 +50,8 @@ export async function inspectHost(
   log(
     `${name}: ${found.system} ${found.machine} ${found.libc}, user ${found.userId}, node ${found.node === undefined ? 'none' : `${found.node.version} at ${found.node.path}`}`,
   );
+  for (const other of found.unusableNodes) log(`${name}: not used as Node: ${other}`);
+  if (looksFor.wantsSudo && found.sudoProblem !== undefined) log(`${name}: sudo cannot be used (${found.sudoProblem})`);
   return found;
 }
 

@@ -75,9 +75,12 @@ if getconf GNU_LIBC_VERSION >/dev/null 2>&1; then libc=glibc; fi
 echo "system=$(uname -s)"
 echo "uid=$uid"
 echo "home=$HOME"
+# SIGKILL, since a shell that waits may ignore the others.
 limited() {
-  if command -v timeout >/dev/null 2>&1; then timeout ${stepSeconds} "$@"; else "$@"; fi
+  if command -v timeout >/dev/null 2>&1; then timeout -s KILL ${stepSeconds} "$@"; else "$@"; fi
 }
+# What it prints, then a line with its code. For a program that may not be ended by us, as root's own: without that line it is left to itself.
+patiently() { { { "$@" 2>&1; echo "c10m-code $?"; } </dev/null 2>/dev/null & } | limited cat; }
 
 is_excluded() {
   case "$1" in ${[...excluded.nodes, ...excluded.bases].map(shellQuoted).join('|') || '""'}) return 0 ;; esac
@@ -105,7 +108,9 @@ try_node() {
   [ -f "$1" ] && [ -x "$1" ] || return 1
   # The Node that will run is asked itself: a shim shows its real program, and a program of 32 bits on a kernel of 64 its own kind.
   said=$(limited "$1" -p ${shellQuoted(askNode)} 2>/dev/null </dev/null); rc=$?
-  if [ "$rc" = 124 ]; then echo "badnode=$1 (it does not answer within ${stepSeconds} s)"; return 1; fi
+  # As GNU and BusyBox say it.
+  case "$rc" in 124|137|143) late=yes ;; *) late= ;; esac
+  if [ -n "$late" ]; then echo "badnode=$1 (it does not answer within ${stepSeconds} s)"; return 1; fi
   raw=$(printf '%s\\n' "$said" | tail -n 1)
   said=$(printf '%s\\n' "$said" | sed -n 's/^c10m-node //p' | tail -n 1)
   v=\${said%% *}; rest=\${said#* }; arch=\${rest%% *}; rest=\${rest#* }; nodelibc=\${rest%% *}; real=\${rest#* }
@@ -201,10 +206,11 @@ elif ! command -v sudo >/dev/null 2>&1; then echo sudo=none
 else
   # Tried by what will be run. What it says differs between programs and versions, so nothing is made of its words: whether it can be had with a
   # password is tried when it is needed.
-  said=$(limited sudo -n -- sh -c 'echo c10m-uid $(id -u)' 2>/dev/null </dev/null); rc=$?
+  said=$(patiently sudo -n -- sh -c 'echo c10m-uid $(id -u)')
+  rc=$(printf '%s\\n' "$said" | sed -n 's/^c10m-code //p')
   case "$rc-$said" in
-    0-*"c10m-uid 0") echo sudo=passwordless ;;
-    124-*) echo sudo=none; echo "sudoproblem=sudo does not answer within ${stepSeconds} s" ;;
+    0-*"c10m-uid 0"*) echo sudo=passwordless ;;
+    -*) echo sudo=none; echo "sudoproblem=sudo does not answer within ${stepSeconds} s" ;;
     *) echo sudo=password ;;
   esac
 fi

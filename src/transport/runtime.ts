@@ -65,7 +65,11 @@ async function reportedVersion(executable: string): Promise<string | undefined> 
     return undefined;
   }
   return new Promise((resolve) => {
-    // 5 s: a version manager's shim may take a second, a broken one must not hold us.
-    execFile(executable, ['--version'], { timeout: 5_000 }, (error, stdout) => resolve(error === null ? stdout : undefined));
+    // 5 s: a version manager's shim may take a second, a broken one must not hold us, nor one that ignores SIGTERM.
+    const options = { timeout: 5_000, killSignal: 'SIGKILL' } as const;
+    // It must run a script, whatever a shim prints around it.
+    execFile(executable, ['-p', '"c10m-node "+process.version'], options, (error, stdout) =>
+      resolve(error === null ? /^c10m-node (v\S+)$/m.exec(stdout)?.[1] : undefined),
+    );
   });
 }

@@ -10,6 +10,7 @@ import * as v from 'valibot';
 import { runEventSchema } from '../../src/protocol/events.js';
 import { runFileSchema } from '../../src/protocol/result.js';
 import { resolveHost } from '../../src/transport/ssh/config.js';
+import { expandGlob } from '../../src/transport/ssh/configFiles.js';
 import { keyTypesOnFile, lookUpKey, parseKnownHosts } from '../../src/transport/ssh/knownHosts.js';
 import { sshSettings } from '../../src/transport/ssh/settings.js';
 import type { LaptopEnvironment } from '../../src/transport/environment.js';
@@ -68,7 +69,11 @@ const subjects: [name: string, inputs: fc.Arbitrary<string>, read: (text: string
       ),
     ),
     (text) => {
-      const files = { read: (path: string) => (path === '/home/u/.ssh/config' ? text : undefined), list: () => ['a', 'b'], exists: () => false };
+      const files = {
+        read: (path: string) => (path === '/home/u/.ssh/config' ? text : undefined),
+        list: () => ['a', 'b', 'ab'.repeat(127)],
+        exists: () => false,
+      };
       try {
         return sshSettings(resolveHost('host', { environment, files }), environment);
       } catch (error) {
@@ -150,12 +155,19 @@ describe(`${runs} inputs of each kind are read without an error of ours, none in
     });
   }
 
+  const longNames = { read: () => undefined, list: () => ['a'.repeat(255)], exists: () => true };
   const attacks: [name: string, read: () => unknown][] = [
     ['a profile of 100,000 brackets', () => assert.match(parseProfile('['.repeat(100_000)).problems[0]!.message, /nested too deep/)],
     ['a profile of 100,000 objects', () => assert.equal(parseProfile('{"a":'.repeat(100_000)).problems.length, 1)],
     ['a time of 11,000 digits', () => subjects[1]![2](`ConnectTimeout ${'1'.repeat(11_000)}!`)],
     ['11,000 blanks inside a line', () => subjects[1]![2](`Host${' '.repeat(11_000)}x`)],
     ['11,000 beginnings of a variable', () => subjects[1]![2](`IdentityFile ${'${'.repeat(5_500)}`)],
+    ['11,000 brackets that are never closed in an Include', () => subjects[1]![2](`Include ${'['.repeat(11_000)}`)],
+    ['an Include of 100 stars and a set, and a long name', () => assert.deepEqual(expandGlob(`/${'*a'.repeat(100)}[b]`, 'linux', longNames), [])],
+    [
+      'a user of 11,000 letters, and a pattern for it',
+      () => subjects[1]![2](`User ${'a'.repeat(11_000)}\n${`Match user *${'a'.repeat(5_000)}b\n`.repeat(20)}`),
+    ],
     ['a message of 100,000 brackets', () => assert.equal(parseForeign('['.repeat(100_000)), undefined)],
   ];
   for (const [name, read] of attacks)

@@ -10,7 +10,7 @@ import { laptopEnvironment, type LaptopEnvironment } from '../../src/transport/e
 import { listAliases, resolveHost } from '../../src/transport/ssh/config.js';
 import type { ConfigFileSystem } from '../../src/transport/ssh/configFiles.js';
 import { splitArguments } from '../../src/transport/ssh/configLexer.js';
-import { matchPattern, matchPatternList } from '../../src/transport/ssh/patterns.js';
+import { globMatcher, matchPattern, matchPatternList } from '../../src/transport/ssh/patterns.js';
 import { sshSettings } from '../../src/transport/ssh/settings.js';
 import { corpus } from './support/sshConfigCorpus.js';
 
@@ -258,6 +258,22 @@ test('patterns and arguments', () => {
     ],
     [true, true, false, true, false, true, true],
   );
+  const globs: [pattern: string, matching: string[], others: string[]][] = [
+    ['*.conf', ['a.conf', '.conf'], ['a.con', 'a.conf~']],
+    ['[a-c]x', ['ax', 'cx'], ['dx', 'x']],
+    ['[!a-c]x', ['dx', '-x'], ['ax']],
+    ['[^a]*[0-9]', ['b1', 'b23'], ['a1', 'b']],
+    ['[z-a]', [], ['z', 'a']],
+    ['[a-]', ['a', '-'], ['b']],
+    ['[', ['['], ['']],
+    ['[]', ['[]'], ['']],
+    ['a[b', ['a[b'], ['ab']],
+    ['?[]?', ['x[]y'], ['x']],
+  ];
+  for (const [pattern, matching, others] of globs) {
+    const matches = globMatcher(pattern);
+    assert.deepEqual([...matching, ...others].filter(matches), matching, pattern);
+  }
   assert.deepEqual(
     [matchPatternList('a', '*,!a'), matchPatternList('b', '*,!a'), matchPatternList('b', '!a'), matchPatternList('b', 'a')],
     ['negated', 'match', 'none', 'none'],

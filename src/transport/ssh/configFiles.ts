@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import type { LaptopEnvironment } from '../environment.js';
-import { matchPattern } from './patterns.js';
+import { globMatcher } from './patterns.js';
 
 /** What the reader of ssh_config needs of a file system. Paths are those of the laptop, with `/` or, on Windows, `\` too. */
 export interface ConfigFileSystem {
@@ -85,7 +85,7 @@ export function expandGlob(pattern: string, platform: NodeJS.Platform, files: Co
       found = found.map((directory) => `${directory}/${part}`);
       continue;
     }
-    const matches = globPart(part);
+    const matches = globMatcher(part);
     found = found.flatMap((directory) =>
       files
         .list(directory === '' ? '/' : directory)
@@ -96,22 +96,4 @@ export function expandGlob(pattern: string, platform: NodeJS.Platform, files: Co
     );
   }
   return found.slice(0, maximumGlobMatches).filter((path) => files.exists(path));
-}
-
-function globPart(part: string): (name: string) => boolean {
-  if (!part.includes('[')) return (name) => matchPattern(name, part);
-  // No nesting, so a regular expression without ambiguity.
-  const source = part.replace(/\[([!^]?)([^\]]+)\]|[\s\S]/g, (text, negation: string | undefined, set: string | undefined) => {
-    if (set !== undefined) return `[${negation === '' ? '' : '^'}${set.replace(/[\\[\]^]/g, '\\$&')}]`;
-    if (text === '*') return '.*';
-    if (text === '?') return '.';
-    return text.replace(/[\\^$.|?*+()[\]{}/-]/g, '\\$&');
-  });
-  try {
-    const expression = new RegExp(`^${source}$`, 's');
-    return (name) => expression.test(name);
-  } catch {
-    // Such as the empty range [z-a], which matches nothing.
-    return () => false;
-  }
 }

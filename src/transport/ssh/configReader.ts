@@ -71,6 +71,10 @@ export class ConfigReader {
     const text = this.inputs.files.read(path);
     if (text === undefined) return;
     // A byte order mark, as Windows editors write it, would hide the first keyword.
+    if (text.includes('\0')) {
+      if (!this.finalPass) this.problems.push({ file: path, line: 0, text: 'is no text, so nothing in it is followed' });
+      return;
+    }
     const lines = text.replace(/^\uFEFF/, '').split('\n');
     lines.forEach((line, index) => {
       const problem = this.readLine(line, includeDirectory, state, neverMatch, depth);

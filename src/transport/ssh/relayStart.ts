@@ -127,7 +127,7 @@ class RelayStart {
           else if (line.startsWith(`${readyMark}-`)) {
             // Proven, not believed: what a program called sudo does is its own affair.
             if (this.privilege !== 'none' && line !== `${readyMark}-0`) {
-              fail(new PrivilegeRefused(`it gave user ${boundedLine(line.slice(readyMark.length + 1), 20)} instead of root`));
+              fail(new PrivilegeRefused(whatSudoGave(line.slice(readyMark.length + 1))));
               return;
             }
             this.ready = true;
@@ -144,7 +144,8 @@ class RelayStart {
 
   /** The clock for the start of the agent, or the wait for what sudo does. Returns its end. */
   private wait(fail: (error: Error) => void): () => void {
-    const tooLong = (limitMs: number) => fail(new HumanError(`The agent did not start within ${limitMs / 1_000} s.`, { code: 'unreachable' }));
+    // The mark comes before Node is started: without it, what stands before our shell hangs.
+    const tooLong = (limitMs: number) => fail(new HumanError(`The shell of the account started nothing within ${limitMs / 1_000} s.`, { code: 'unreachable' }));
     if (this.privilege !== 'none') {
       const { waits, name } = this.options;
       return waits.begin(`sudo on ${name} (it may ask a phone, a token or a directory service)`, () =>
@@ -197,6 +198,11 @@ class RelayStart {
     if (code === undefined) return new HumanError('The connection to the host was lost while the agent was started.', { code: 'unreachable' });
     return new HumanError(`The agent could not be started on the host (code ${code}${said === '' ? '' : `: ${said}`}).`, { code: 'unsupported' });
   }
+}
+
+/** `user`: as the shell below sudo says it; nothing where it could not start `id`. */
+function whatSudoGave(user: string): string {
+  return user === '' ? 'the shell that it starts may start no other program (NOEXEC in sudoers?)' : `it gave user ${boundedLine(user, 20)} instead of root`;
 }
 
 function endChannel(channel: ClientChannel): void {

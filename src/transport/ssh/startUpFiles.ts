@@ -5,7 +5,7 @@ import type { Link } from './link.js';
 /** What shells read before they run a command over SSH, below the home directory. */
 const files = ['.bashrc', '.bash_profile', '.profile', '.zshenv', '.zshrc', '.cshrc', '.tcshrc', '.config/fish/config.fish', '.ssh/rc'];
 /** Such lines replace the shell, or wait for somebody. */
-const suspicious = /(^|[;&|]|\bthen)\s*(exec|read|select|tmux|screen|newgrp|su|sudo)\b(?!\s*\d?[<>])/;
+const suspicious = /(^|[;&|]|\bthen)\s*(exec|read|select|sleep|tmux|screen|newgrp|su|sudo)\b(?!\s*\d?[<>])/;
 /** Looking for the file must not take longer than the wait for the shell did. */
 const lookMs = 3_000;
 const maximumBytes = 64 * 1024;
