@@ -8,6 +8,7 @@ import { leftoversBetween, pidsOf, snapshotOf } from './faults/hostSnapshot.js';
 import { agentPath } from './faults/runCase.js';
 import { startHost, stopLab } from './support/host.js';
 import { missingForHosts } from './support/packages.js';
+import { selectCases } from './support/selection.js';
 
 const atOnce = 6;
 const skip = missingForHosts() ?? (existsSync(agentPath) ? false : 'dist/host/agent.cjs is not built (npm run build)');
@@ -15,11 +16,9 @@ const only = process.env.C10M_ATTACK;
 after(stopLab);
 
 test('each attack on the host is refused or survived, and changes nothing', { skip, timeout: 300_000, concurrency: atOnce }, async (t) => {
-  const selected = [...placeAttacks, ...deathAttacks]
-    .map((attack, index) => ({ attack, index }))
-    .filter(({ attack }) => only === undefined || attack.name.includes(only));
+  const selected = selectCases([...placeAttacks, ...deathAttacks], only);
   await Promise.all(
-    selected.map(({ attack, index }) =>
+    selected.map(({ each: attack, index }) =>
       t.test(`${attack.name}: ${attack.met}`, { timeout: 120_000 }, async () => {
         const host = await startHost({ name: `a${index}`, ...attack.variants });
         const { open, close } = opener(host);

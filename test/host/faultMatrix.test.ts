@@ -5,6 +5,7 @@ import { statelessCases } from './faults/statelessCases.js';
 import { agentPath, runCase, type CaseRow } from './faults/runCase.js';
 import { stopLab } from './support/host.js';
 import { missingForHosts } from './support/packages.js';
+import { selectCases } from './support/selection.js';
 
 /** Most cases wait for a lease: several at a time keep the matrix under two minutes on two cores. */
 const atOnce = 8;
@@ -23,11 +24,9 @@ after(async () => {
 });
 
 test('after every fault the host is as before and the run tells how it ended', { skip, timeout: 600_000, concurrency: atOnce }, async (t) => {
-  const selected = [...faultCases, ...statelessCases]
-    .map((fault, index) => ({ fault, index }))
-    .filter(({ fault }) => only === undefined || fault.name.includes(only));
+  const selected = selectCases([...faultCases, ...statelessCases], only);
   await Promise.all(
-    selected.map(({ fault, index }) =>
+    selected.map(({ each: fault, index }) =>
       t.test(fault.name, { timeout: 120_000 }, async () => {
         rows.push(await runCase(fault, index));
       }),

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import type { RestoreReport } from '../../../src/protocol/commands.js';
 import type { RunSpecInput } from '../../../src/protocol/spec.js';
 import type { HostVariants, TestHost } from '../support/host.js';
+import type { SelectedCase } from '../support/selection.js';
 import { RemoteRun, specFor, type Link } from './remoteRun.js';
 import { agentPath } from './runCase.js';
 
 /** One attack on a host: what lies in the way or what is done, and how it is met. */
-export interface AttackCase {
-  name: string;
+export interface AttackCase extends SelectedCase {
   variants?: Partial<HostVariants>;
   /** Throws when it is met in any other way; `refused` and `survived` are for the table. */
   met: 'refused' | 'survived';

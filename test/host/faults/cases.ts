@@ -4,6 +4,7 @@ import type { RunSpecInput } from '../../../src/protocol/spec.js';
 import type { Summary } from '../../../src/protocol/events.js';
 import { command } from '../support/lab.js';
 import type { HostVariants, TestHost } from '../support/host.js';
+import type { SelectedCase } from '../support/selection.js';
 import { pidsOf } from './hostSnapshot.js';
 import { stateDirectory, type RemoteRun } from './remoteRun.js';
 
@@ -13,8 +14,7 @@ export interface FaultScene {
   run: RemoteRun;
 }
 
-export interface FaultCase {
-  name: string;
+export interface FaultCase extends SelectedCase {
   spec?: Partial<RunSpecInput>;
   variants?: Partial<HostVariants>;
   /** Account of the SSH session. */
@@ -66,12 +66,14 @@ async function waitOutLease({ run }: FaultScene): Promise<void> {
 export const faultCases: readonly FaultCase[] = [
   {
     name: 'no fault',
+    isTypical: true,
     fault: () => Promise.resolve(),
     verdict: 'finished',
     check: ({ summary }) => `${summary.established.server} + ${summary.established.client}`,
   },
   {
     name: 'stop while it ramps',
+    isTypical: true,
     spec: { connections: 2_000, rate: 200 },
     phase: 'ramping',
     async fault({ run }) {
@@ -118,6 +120,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'kill -9 of the relay',
+    isTypical: true,
     async fault({ host, run }) {
       await host.exec(`kill -9 $(${pidsOf('agent', 'relay')})`);
       await waitUntilClosed(run);
@@ -127,6 +130,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'kill -9 of the supervisor',
+    isTypical: true,
     variants: { fakeSysctls: lowFileMax },
     fault: ({ run }) => run.kill('supervisor'),
     verdict: 'failed',
@@ -161,13 +165,14 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'kill -9 of supervisor and guardian',
+    isTypical: true,
     variants: { fakeSysctls: lowFileMax },
     // Stopped first, or it would still replace the guardian.
     fault: ({ host, run }) => host.exec(`kill -STOP ${run.pidOf('supervisor')}; kill -9 ${run.pidOf('guardian')} ${run.pidOf('supervisor')}`),
     verdict: 'failed',
     reason: /supervisor and its guardian/,
   },
-  { name: 'kill -9 of a server worker', fault: ({ run }) => run.kill('server'), verdict: 'failed', reason: /server worker .* SIGKILL/ },
+  { name: 'kill -9 of a server worker', isTypical: true, fault: ({ run }) => run.kill('server'), verdict: 'failed', reason: /server worker .* SIGKILL/ },
   { name: 'kill -9 of a client worker', fault: ({ run }) => run.kill('client'), verdict: 'failed', reason: /client worker .* SIGKILL/ },
   {
     name: 'SIGSTOP of the supervisor',
@@ -200,6 +205,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'link cut longer than the lease',
+    isTypical: true,
     spec: { holdSeconds: 60 },
     async fault(scene) {
       command('ip', ['link', 'set', scene.host.link, 'down']);
@@ -227,6 +233,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'killed while the disk is full',
+    isTypical: true,
     prepare: (host) => host.exec(`mkdir -p ${stateDirectory}-root && mount -t tmpfs -o size=512k,mode=700 tmpfs ${stateDirectory}-root`),
     variants: { fakeSysctls: lowFileMax },
     async fault({ host, run }) {
@@ -332,6 +339,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'an unprivileged user, supervisor killed',
+    isTypical: true,
     user: 'ann',
     variants: { users: [{ name: 'ann' }] },
     prepare: (host) => host.exec(`mkdir -p ${stateDirectory}-ann && chown ann: ${stateDirectory}-ann`),
@@ -341,6 +349,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: "in the host's own namespace, supervisor killed",
+    isTypical: true,
     spec: { isolation: 'host' },
     variants: { fakeSysctls: lowFileMax },
     fault: ({ run }) => run.kill('supervisor'),
@@ -370,6 +379,7 @@ export const faultCases: readonly FaultCase[] = [
   },
   {
     name: 'a reboot',
+    isTypical: true,
     variants: { fakeSysctls: { ...lowFileMax, 'kernel/random/boot_id': '11111111-1111-1111-1111-111111111111' } },
     async fault({ host, run }) {
       await host.exec(

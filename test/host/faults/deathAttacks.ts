@@ -32,6 +32,7 @@ const killKeepers = (run: RemoteRun) => `kill -STOP ${run.pidOf('supervisor')}; 
 export const deathAttacks: readonly AttackCase[] = [
   {
     name: "the number of a dead run's namespace is a stranger's now",
+    isTypical: true,
     variants: { fakeSysctls: lowFileMax },
     met: 'survived',
     async attack(host, open) {
@@ -51,6 +52,7 @@ export const deathAttacks: readonly AttackCase[] = [
   },
   {
     name: 'a stopped guardian and a killed supervisor',
+    isTypical: true,
     variants: { fakeSysctls: lowFileMax },
     met: 'survived',
     async attack(host, open) {
@@ -152,6 +154,7 @@ export const deathAttacks: readonly AttackCase[] = [
   },
   {
     name: 'the supervisor is killed while its guardian starts, below a stranger that takes in orphans',
+    isTypical: true,
     met: 'survived',
     async attack(host, open) {
       const run = open('a', { isDirect: true, prefix: `exec python3 -c "${orphanage}"` });

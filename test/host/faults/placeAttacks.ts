@@ -5,6 +5,7 @@ import { specFor, stateDirectory } from './remoteRun.js';
 /** A lock that is not what only root can have made: refused with path, kind, owner and remedy, and left as it is. */
 const lockCase = (what: string, make: string, message: RegExp): AttackCase => ({
   name: `the lock is ${what}`,
+  isTypical: what.startsWith('a hard link'),
   met: 'refused',
   async attack(host, open) {
     await host.exec(make);
@@ -34,6 +35,7 @@ export const placeAttacks: readonly AttackCase[] = [
   lockCase("in somebody else's directory", 'mkdir /run/c10m; chown daemon /run/c10m', /\/run\/c10m .* a directory of user 1 /),
   {
     name: "a neighbour's FIFO at /tmp/c10m.lock",
+    isTypical: true,
     met: 'survived',
     async attack(host, open) {
       await host.exec('mkfifo -m 666 /tmp/c10m.lock');
@@ -52,6 +54,7 @@ export const placeAttacks: readonly AttackCase[] = [
   },
   {
     name: 'two users at the same moment',
+    isTypical: true,
     variants: { users: [{ name: 'ann' }, { name: 'bob' }] },
     met: 'survived',
     async attack(_host, open) {
@@ -78,6 +81,7 @@ export const placeAttacks: readonly AttackCase[] = [
   },
   {
     name: 'a state directory that others can write',
+    isTypical: true,
     met: 'refused',
     async attack(host, open) {
       await host.exec(`mkdir -p -m 777 ${stateDirectory}-root/runs/planted; chmod 777 ${stateDirectory}-root`);

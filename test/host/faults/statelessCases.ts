@@ -49,6 +49,7 @@ export const statelessCases: readonly FaultCase[] = [
     {
       ...base,
       name: `without client sockets, ${as}, kill -9 of the supervisor`,
+      isTypical: true,
       fault: ({ run }) => run.kill('supervisor'),
       verdict: 'failed',
       reason: /supervisor .* killed/,

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { identityOf, signalProcess, type ProcessIdentity } from '../../../src/linux/process.js';
 import { specFor } from '../faults/remoteRun.js';
 import { openRelayWithState, skipWithoutAgent } from '../support/localRelay.js';
+import { selectCases } from '../support/selection.js';
 import { freePort } from '../support/workerProcess.js';
 
 const skip = skipWithoutAgent || (process.getuid?.() === 0 ? false : 'needs root for a network namespace');
@@ -36,30 +37,32 @@ interface Ends {
 const kill = (identity: ProcessIdentity) => assert.ok(signalProcess(identity, 'SIGKILL'));
 
 /** What ends the run once the stubborn programs run. */
-const ends: Record<string, { server?: string; holdSeconds?: number; act?: (relay: Relay, ends: Ends) => unknown; leavesWhole?: boolean }> = {
-  finished: { holdSeconds: 1 },
-  stopped: { act: (relay) => relay.value((id) => ({ type: 'stop', id })) },
-  'stopped while it starts': { server: silent, act: (relay) => relay.value((id) => ({ type: 'stop', id })) },
-  'start timeout': { server: silent },
-  'killed worker': { act: (_relay, { worker }) => kill(worker) },
-  'killed supervisor': { act: (_relay, { supervisor }) => kill(supervisor) },
-  'killed guardian and supervisor': {
-    act(_relay, { supervisor, guardian }) {
-      // In this order: a supervisor replaces a guardian that dies.
-      kill(supervisor);
-      kill(guardian);
+const ends: Record<string, { server?: string; holdSeconds?: number; act?: (relay: Relay, ends: Ends) => unknown; leavesWhole?: boolean; isTypical?: boolean }> =
+  {
+    finished: { holdSeconds: 1 },
+    stopped: { isTypical: true, act: (relay) => relay.value((id) => ({ type: 'stop', id })) },
+    'stopped while it starts': { server: silent, act: (relay) => relay.value((id) => ({ type: 'stop', id })) },
+    'start timeout': { server: silent },
+    'killed worker': { act: (_relay, { worker }) => kill(worker) },
+    'killed supervisor': { act: (_relay, { supervisor }) => kill(supervisor) },
+    'killed guardian and supervisor': {
+      act(_relay, { supervisor, guardian }) {
+        // In this order: a supervisor replaces a guardian that dies.
+        kill(supervisor);
+        kill(guardian);
+      },
     },
-  },
-  'killed guardian, supervisor and worker': {
-    async act(relay, { supervisor, guardian, worker }) {
-      // In this order: a supervisor replaces a guardian that dies.
-      kill(supervisor);
-      kill(guardian);
-      kill(worker);
-      await relay.value((id) => ({ type: 'restore', id, dryRun: false }));
+    'killed guardian, supervisor and worker': {
+      isTypical: true,
+      async act(relay, { supervisor, guardian, worker }) {
+        // In this order: a supervisor replaces a guardian that dies.
+        kill(supervisor);
+        kill(guardian);
+        kill(worker);
+        await relay.value((id) => ({ type: 'restore', id, dryRun: false }));
+      },
     },
-  },
-};
+  };
 
 describe('nothing that a command started survives an end of its run', { skip, timeout: 120_000 }, () => {
   const left: ProcessIdentity[] = [];
@@ -67,7 +70,9 @@ describe('nothing that a command started survives an end of its run', { skip, ti
     for (const identity of left) signalProcess(identity, 'SIGKILL');
   });
 
-  for (const [end, { server: text = server, holdSeconds = 60, act }] of Object.entries(ends)) {
+  const table = Object.entries(ends).map(([name, end]) => ({ name, ...end }));
+  for (const { each } of selectCases(table, undefined)) {
+    const { name: end, server: text = server, holdSeconds = 60, act } = each;
     it(`${end}: ${Object.keys(methods).join(', ')}`, async (t) => {
       const directory = mkdtempSync(join(tmpdir(), 'c10m-stubborn-'));
       t.after(() => rmSync(directory, { recursive: true, force: true }));
