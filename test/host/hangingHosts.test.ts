@@ -120,7 +120,7 @@ const cases: Case[] = [
   },
   {
     name: 'a program called sudo that gives nothing',
-    host: { users: [{ name: 'ann' }], setup: fakeSudo('shift 2; exec "$@"') },
+    host: { users: [{ name: 'ann' }], setup: fakeSudo('while [ "$1" != -- ]; do shift; done; shift; exec "$@"') },
     user: 'ann',
     sudo: 'required',
     expect: 'accessRefused',

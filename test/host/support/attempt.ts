@@ -73,7 +73,7 @@ export async function open(
     ...options,
   });
   try {
-    return { connection, relay: await connection.openRelay(), asked, log };
+    return { connection, relay: await connection.openRelay(options.signal ?? AbortSignal.timeout(60_000)), asked, log };
   } catch (error) {
     await connection.dispose();
     throw error;
