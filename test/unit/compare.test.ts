@@ -109,6 +109,20 @@ describe('compareRuns', () => {
           }
       }
     });
+
+    it('five beside five that connect 30 % slower: found, whichever five', () => {
+      const slower = equal.slice(5).map((run, index) => {
+        const { connectRate, ...rest } = run.summary!;
+        const scaled = Object.fromEntries(Object.entries(connectRate).map(([name, value]) => [name, value === null ? null : value * 0.7]));
+        return savedRun(`c${index}`, { connections: 20_000, engine: 'node' }, { ...rest, connectRate: scaled as typeof connectRate });
+      });
+      const all = [...equal.slice(0, 5), ...slower];
+      for (const a of equal.slice(0, 5))
+        for (const b of slower) {
+          const found = metric(compareRuns(compared(a, b), all), 'connectRateMean');
+          assert.deepEqual([found?.verdicts[1], found?.repetitions[1]], ['worse', [5, 5]], `${a.id} ${b.id}`);
+        }
+    });
   });
 
   it('five beside five whose rate is 30 % lower: found where runs of one spec differ by a tenth', () => {
