@@ -15,6 +15,7 @@ const hostPrograms = {
   '/usr/lib/openssh/sftp-server': 'openssh-sftp-server',
   sudo: 'sudo',
   dropbear: 'dropbear-bin',
+  'google-authenticator': 'libpam-google-authenticator',
   nft: 'nftables',
   ip: 'iproute2',
   '/usr/lib/python3/dist-packages/websockets': 'python3-websockets',

@@ -7,6 +7,11 @@ import type { HostShell } from './hostShell.js';
 /** Below the directory of the agent. */
 export const copiedNodeDirectory = 'node-copy';
 
+/** Where a copy is in the directory for the agent. */
+export function copiedNodeIn(base: string): string {
+  return `${base}/${copiedNodeDirectory}/node`;
+}
+
 /** Copies a Node of the host to a place that root can reach. Returns its path. Throws a HumanError `unsupported`. */
 export async function copyNode(shell: HostShell, node: string, base: string, { name, log, progress }: DeployOptions): Promise<string> {
   progress(`Copying Node on ${name} to where root can run it`);
@@ -19,5 +24,5 @@ export async function copyNode(shell: HostShell, node: string, base: string, { n
     });
   }
   log(`${name}: ${node} was copied to ${base}/${copiedNodeDirectory}, where root can run it`);
-  return `${base}/${copiedNodeDirectory}/node`;
+  return copiedNodeIn(base);
 }

@@ -44,7 +44,8 @@ export async function inspectHost(
     const said = boundedLine(`${result.stdout} ${result.stderr}`.trim().replace(/\s+/g, ' '), 300);
     throw new HumanError(`The account on ${name} runs no commands${said === '' ? '' : ` (it says: ${said})`}.`, {
       code: 'unsupported',
-      remedy: 'Its login shell must be a real shell, and no ForceCommand may be in force. Use another account.',
+      remedy:
+        'If its password has expired, log in once with ssh to set a new one. Otherwise its login shell must be a real shell, and no ForceCommand may be in force: use another account.',
     });
   }
   log(

@@ -309,10 +309,11 @@ else
 fi`);
 }
 
-/** Copies a program, whole or not at all. */
+/** Copies the program that a Node is, not the shim before it; whole or not at all. */
 export function copyNodeScript(node: string, base: string, directory: string): string {
   const target = shellQuoted(`${base}/${directory}`);
+  const copy = shellQuoted('require("fs").copyFileSync("/proc/self/exe", process.argv[1])');
   return marked(`
-mkdir -p ${target} && cp ${shellQuoted(node)} ${target}/.copy-$$ && chmod 700 ${target}/.copy-$$ && mv ${target}/.copy-$$ ${target}/node && echo done=yes
+mkdir -p ${target} && ${shellQuoted(node)} -e ${copy} ${target}/.copy-$$ </dev/null && chmod 700 ${target}/.copy-$$ && mv ${target}/.copy-$$ ${target}/node && echo done=yes
 rm -f ${target}/.copy-$$`);
 }

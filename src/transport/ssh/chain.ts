@@ -103,8 +103,9 @@ async function openWithAttempts(settings: SshSettings, openSocket: () => Promise
 
 /** An option that ssh follows and C10M does not may be why: it is named with the error. */
 function withUnsupported(error: unknown, settings: SshSettings): unknown {
-  const named = unsupportedText(settings.unsupported);
-  if (named === undefined || !(error instanceof HumanError) || error.code === 'cancelled') return error;
+  if (!(error instanceof HumanError) || error.code === 'cancelled') return error;
+  const named = unsupportedText(settings.unsupported, error.message);
+  if (named === undefined) return error;
   return new HumanError(error.message, { code: error.code, remedy: `${error.remedy ?? ''} ${named}`.trim(), cause: error });
 }
 

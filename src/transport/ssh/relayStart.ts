@@ -26,8 +26,11 @@ const keptLines = 40;
 
 export type Privilege = 'none' | 'passwordless' | 'password';
 
-/** What sudo asks: the password (`attempt` from 1), or anything else in its own words. Undefined: the person has none, or does not want to give it. */
+/** What sudo asks: the password (`attempt` from 1), or anything else. Undefined: the person has none, or does not want to give it. */
 export type AskSudo = (question: { attempt: number } | { prompt: string }) => Promise<string | undefined>;
+
+/** sudo puts our prompt in the place of each of PAM's own words. */
+const nextFactor = 'The next factor that sudo wants, such as a code';
 
 /** The relay did not start with these rights: the next best way may. */
 export class PrivilegeRefused extends Error {}
@@ -80,6 +83,8 @@ class RelayStart {
   private unfinished = '';
   private question: NodeJS.Timeout | undefined;
   private sudoAttempts = 0;
+  /** Lines that were said when something was asked last. */
+  private saidWhenAsked = 0;
   private ready = false;
 
   constructor(
@@ -169,7 +174,9 @@ class RelayStart {
     if (this.privilege !== 'password' || this.unfinished.trim() === '') return;
     if (this.unfinished.endsWith(sudoPrompt)) {
       this.say(this.unfinished.slice(0, -sudoPrompt.length));
-      this.ask({ attempt: ++this.sudoAttempts }, fail);
+      // sudo says something about a password that is wrong, in whatever words; what it asks in silence is another question.
+      const isNext = this.sudoAttempts > 0 && this.said.length === this.saidWhenAsked;
+      this.ask(isNext ? { prompt: nextFactor } : { attempt: ++this.sudoAttempts }, fail);
     } else this.question = setTimeout(() => this.ask({ prompt: boundedLine(this.unfinished.trim(), maximumQuestion) }, fail), questionMs);
   }
 
@@ -182,10 +189,12 @@ class RelayStart {
 
   private ask(question: Parameters<AskSudo>[0], fail: (error: Error) => void): void {
     this.unfinished = '';
+    this.saidWhenAsked = this.said.length;
     this.options.askSudo(question).then(
       (answer) => {
         if (answer === undefined) fail(new PrivilegeRefused('no password for sudo was given'));
-        else this.exec.channel.write(`${answer}\n`);
+        // Never into a relay that runs already.
+        else if (!this.ready) this.exec.channel.write(`${answer}\n`);
       },
       (error: unknown) => fail(error instanceof Error ? error : new Error(String(error))),
     );

@@ -6,7 +6,7 @@ import { deploy, inspectHost, kindOfHost, requireBase } from '../deploy.js';
 import { laptopEnvironment, type LaptopEnvironment } from '../environment.js';
 import { nothingExcluded, type Excluded, type Inspection } from '../hostScripts.js';
 import { downloadNode, provisionedDirectory, provisionedNodes } from '../nodeDownload.js';
-import { copiedNodeDirectory, copyNode } from '../copiedNode.js';
+import { copiedNodeDirectory, copiedNodeIn, copyNode } from '../copiedNode.js';
 import { readPayloads, type HostKind, type Payload } from '../payload.js';
 import { installNode } from '../provision.js';
 import { StreamRelayChannel } from '../relayChannel.js';
@@ -138,7 +138,11 @@ class SshHost implements HostConnection {
   private async otherNode(shell: SshShell, found: Inspection, kind: HostKind, excluded: Excluded): Promise<string> {
     const [elsewhere] = excluded.nodes;
     if (elsewhere === undefined) return this.provision(shell, found, kind);
-    return copyNode(shell, elsewhere, requireBase(found, this.name), this.deployOptions);
+    const base = requireBase(found, this.name);
+    if (excluded.nodes.includes(copiedNodeIn(base))) {
+      throw new HumanError(`Root cannot run the copy of Node in ${base} on ${this.name} either.`, { code: 'unsupported' });
+    }
+    return copyNode(shell, elsewhere, base, this.deployOptions);
   }
 
   /** Brings Node to a host that has none, if the user wants that. */

@@ -127,8 +127,12 @@ export function unsupportedOptions(values: ReadonlyMap<string, readonly string[]
   return found;
 }
 
-/** One line that names what is not followed and decides about a login; undefined where all is. */
-export function unsupportedText(unsupported: readonly UnsupportedOption[]): string | undefined {
-  const named = unsupported.filter((option) => option.affectsLogin).map(({ option, value, reason }) => `${option} ${value} (${reason})`);
+/**
+ * One line that names what is not followed and decides about a login; undefined where all is. Kerberos, which distributions switch on for everybody, is
+ * named where the host asks for it: in `said`.
+ */
+export function unsupportedText(unsupported: readonly UnsupportedOption[], said = ''): string | undefined {
+  const counts = ({ option, affectsLogin }: UnsupportedOption) => affectsLogin && (!option.startsWith('gssapi') || said.includes('gssapi'));
+  const named = unsupported.filter(counts).map(({ option, value, reason }) => `${option} ${value} (${reason})`);
   return named.length === 0 ? undefined : `Not followed from ssh_config: ${named.join('; ')}.`;
 }

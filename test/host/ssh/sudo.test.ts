@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
-import { ann, describeSshCases, password } from '../support/sshCases.js';
+import { ann, describeSshCases, machineNodes, password } from '../support/sshCases.js';
+
+/** As with a home on a server that does not trust root: what root finds there is not what the user has. */
+const withoutHome = `mv /usr/bin/sudo /usr/bin/sudo-real; printf '%s\\n' '#!/bin/sh' 'o=; while [ "$1" != -- ]; do o="$o $1"; shift; done; shift' 'exec /usr/bin/sudo-real $o -- unshare -m sh -c "mount -t tmpfs -o mode=000 none /home/ann; exec \\"\\$@\\"" x "$@"' > /usr/bin/sudo; chmod 755 /usr/bin/sudo`;
+const nodeOfAnn = `mkdir -p /home/ann/.nvm/versions/node/v20.1.0/bin; cp ${process.execPath} /home/ann/.nvm/versions/node/v20.1.0/bin/node; chown -R ann: /home/ann/.nvm; rm -f ${machineNodes}`;
 
 describeSshCases('sudo', [
   { name: 'passwordless', host: { users: [ann({ sudo: 'passwordless' })] }, user: 'ann', expect: 'root', viaSudo: true, asked: [] },
@@ -78,5 +82,78 @@ describeSshCases('sudo', [
     person: { secrets: { sudo: [password] } },
     expect: 'accessRefused',
     says: /sudo on h did not work/,
+  },
+  {
+    name: 'a sudo of other words that refuses, required',
+    host: {
+      users: [ann({ password })],
+      setup: `printf '#!/bin/sh\\n[ "$1" = -n ] && { echo "sudo-rs: interactive authentication is required" >&2; exit 1; }\\nprintf %%s C10M-SUDO-PASSWORD: >&2; read x; echo "sudo-rs: I am sorry ann. I am afraid I cannot do that" >&2; exit 1\\n' > /usr/bin/sudo; chmod 755 /usr/bin/sudo`,
+    },
+    user: 'ann',
+    sudo: 'required',
+    person: { secrets: { sudo: [password] } },
+    expect: 'accessRefused',
+    asked: ['sudo'],
+    says: /I am afraid/,
+  },
+  {
+    name: 'leave for some programs only is none for what is run',
+    host: { users: [ann()], setup: "echo 'ann ALL=(ALL) NOPASSWD: /usr/bin/true, /bin/true' > /etc/sudoers.d/ann" },
+    user: 'ann',
+    sudo: 'required',
+    expect: 'accessRefused',
+    asked: ['sudo'],
+  },
+  {
+    name: 'a home that root cannot read: the agent goes where it can',
+    host: { users: [ann({ sudo: 'passwordless' })], setup: withoutHome },
+    user: 'ann',
+    viaSudo: true,
+    expect: 'root',
+    says: /root cannot read the agent that the user can: \/home\/ann/,
+    check: ({ report }) => assert.match(report!.directory, /^\/var\/tmp\/c10m-/),
+  },
+  {
+    name: 'with a password, asked once, and with the only Node in that home: a copy is made',
+    host: { users: [ann({ sudo: 'password', password })], setup: `${nodeOfAnn}; ${withoutHome}` },
+    user: 'ann',
+    person: { secrets: { sudo: [password] } },
+    viaSudo: true,
+    expect: 'root',
+    asked: ['sudo'],
+    says: [/root cannot read the agent/, /root cannot run the node/],
+    check: ({ report }) => assert.match(report!.node, /^\/var\/tmp\/c10m-\d+\/node-copy\/node$/),
+  },
+  {
+    name: 'and with no other place: refused where root is required',
+    host: {
+      users: [ann({ sudo: 'passwordless' })],
+      setup: `${withoutHome}; for d in /var/tmp /tmp; do mount --bind $d $d; mount -o remount,bind,noexec $d; done; mount -t tmpfs -o noexec tmpfs /dev/shm`,
+    },
+    user: 'ann',
+    sudo: 'required',
+    expect: 'accessRefused',
+    says: [/root cannot read the agent that the user can, and nothing else can be used/, /Nothing was changed/],
+  },
+  {
+    name: 'or without root where it is not',
+    host: {
+      users: [ann({ sudo: 'passwordless' })],
+      setup: `${withoutHome}; for d in /var/tmp /tmp; do mount --bind $d $d; mount -o remount,bind,noexec $d; done; mount -t tmpfs -o noexec tmpfs /dev/shm`,
+    },
+    user: 'ann',
+    expect: 'ann',
+    says: /going on without root/,
+  },
+  {
+    name: 'a shim that sudo does not find its way through: the real program is run',
+    host: {
+      users: [ann({ sudo: 'passwordless' })],
+      setup: `mkdir -p /home/ann/.shims /opt/versions; cp ${process.execPath} /opt/versions/node; printf '#!/bin/sh\\n[ "$(id -un)" = ann ] || { echo "no version is set for this user" >&2; exit 126; }\\nexec /opt/versions/node "$@"\\n' > /home/ann/.shims/node; chmod 755 /home/ann/.shims/node; rm -f ${machineNodes}; echo 'export PATH=$HOME/.shims:$PATH' > /home/ann/.bashrc; chown -R ann: /home/ann/.shims /home/ann/.bashrc`,
+    },
+    user: 'ann',
+    viaSudo: true,
+    expect: 'root',
+    check: ({ report }) => assert.equal(report!.node, '/opt/versions/node'),
   },
 ]);

@@ -5,7 +5,7 @@ import { attempt } from '../support/attempt.js';
 import { type TestHost } from '../support/host.js';
 import { command } from '../support/lab.js';
 import { type Laptop } from '../support/laptop.js';
-import { describeSshCases, replaceKnownHosts, replaceLine, testPayload } from '../support/sshCases.js';
+import { ann, describeSshCases, replaceKnownHosts, replaceLine, testPayload } from '../support/sshCases.js';
 
 /** A relay program that every machine with Node has. */
 function replaceProxy(laptop: Laptop, host: TestHost): void {
@@ -13,6 +13,15 @@ function replaceProxy(laptop: Laptop, host: TestHost): void {
   writeFileSync(script, `const s = require('node:net').connect(Number(process.argv[3]), process.argv[2]); process.stdin.pipe(s).pipe(process.stdout);`);
   const text = readFileSync(laptop.configFile, 'utf8').replace(/ {2}ProxyCommand .*/, `  ProxyCommand ${process.execPath} ${script} %h %p`);
   writeFileSync(laptop.configFile, text.replace(`HostName ${host.address}`, `HostName ${host.address}`));
+}
+
+/** Empties known_hosts: only the command knows the host. `script` is given the host's lines as they were. */
+function knownByCommand(laptop: Laptop, script: (lines: string) => string): void {
+  const [program, lines] = [join(laptop.home, 'known'), join(laptop.home, 'lines')];
+  writeFileSync(lines, readFileSync(laptop.knownHostsFile));
+  writeFileSync(laptop.knownHostsFile, '');
+  writeFileSync(program, `#!/bin/sh\n${script(lines)}\n`, { mode: 0o755 });
+  appendFileSync(laptop.configFile, `  KnownHostsCommand ${program} %H %I\n`);
 }
 
 describeSshCases('the way there', [
@@ -82,5 +91,49 @@ describeSshCases('the way there', [
     person: { confirm: true },
     expect: 'unreachable',
     says: /ProxyCommand|closed the connection/,
+  },
+  {
+    name: 'ProxyJump with the user of the host behind it',
+    host: { users: [ann()] },
+    user: 'ann',
+    lines: ['ProxyJump %r@bastion'],
+    prepare: (l, h) => appendFileSync(l.configFile, `Host bastion\n  HostName ${h.address}\n  IdentityFile ${h.keyFile}\n  IdentitiesOnly yes\n`),
+    expect: 'ann',
+    check: (_, host) => assert.equal(host.serverLog().match(/Accepted publickey for ann /g)?.length, 2),
+  },
+  {
+    name: 'a ProxyCommand that would hand over a connection is not run',
+    prepare: (l) => appendFileSync(l.configFile, `  ProxyUseFdpass yes\n  ProxyCommand touch ${l.home}/was-run\n`),
+    person: { confirm: true },
+    expect: 'unsupported',
+    asked: [],
+    says: [/ProxyUseFdpass\), which C10M cannot take\. It was not run/, /Not followed from ssh_config: proxyusefdpass yes/],
+    check: (_, __, laptop) => assert.throws(() => readFileSync(join(laptop.home, 'was-run'))),
+  },
+  {
+    name: 'KnownHostsCommand is followed when it is allowed, asked once',
+    prepare: (l) => knownByCommand(l, (host) => `printf '%s\\n' "$@" >> ${l.home}/asked; sed "s/^[^ ]*/$1/" ${host}`),
+    lines: ['StrictHostKeyChecking yes'],
+    person: { confirm: true },
+    expect: 'root',
+    asked: ['confirm'],
+    check: async (_, host, laptop) => {
+      assert.deepEqual(readFileSync(join(laptop.home, 'asked'), 'utf8').split('\n'), [host.address, 'ORDER', host.address, 'HOSTNAME', '']);
+      assert.deepEqual((await attempt('h', laptop, testPayload())).asked, []);
+    },
+  },
+  {
+    name: 'KnownHostsCommand that is not allowed is not run, and the host is unknown',
+    prepare: (l) => knownByCommand(l, () => `touch ${l.home}/was-run`),
+    expect: 'accessRefused',
+    asked: ['confirm', 'hostKey'],
+    check: (_, __, laptop) => assert.throws(() => readFileSync(join(laptop.home, 'was-run'))),
+  },
+  {
+    name: 'a key of the host that its KnownHostsCommand does not name is a changed one',
+    prepare: (l) => knownByCommand(l, () => `ssh-keygen -q -t ed25519 -N '' -f ${l.home}/o$$; echo "$1 $(cut -d' ' -f1,2 ${l.home}/o$$.pub)"`),
+    person: { confirm: true, acceptHostKey: true },
+    expect: 'accessRefused',
+    says: /has changed/,
   },
 ]);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HumanError } from '../../../src/core/errors.js';
 import type { ConnectOptions, HostConnection, Prompts, RelayChannel } from '../../../src/transport/contract.js';
 import type { LaptopEnvironment } from '../../../src/transport/environment.js';
@@ -10,6 +11,8 @@ export interface Person {
   secrets?: Partial<Record<'password' | 'passphrase' | 'sudo' | 'answer', (string | undefined)[]>>;
   acceptHostKey?: boolean;
   confirm?: boolean;
+  /** Takes so long to answer; default 0. */
+  thinksMs?: number;
 }
 
 /** How an attempt to use a host went. */
@@ -34,16 +37,17 @@ export function testEnvironment(laptop: Laptop, variables: Record<string, string
   return { platform: 'linux', homeDirectory: laptop.home, userName: 'tester', userId: 1000, hostName: 'laptop', variables: environment };
 }
 
-function scripted(person: Person, asked: string[]): Prompts {
+export function scripted(person: Person, asked: string[]): Prompts {
   const secrets = Object.fromEntries(Object.entries(person.secrets ?? {}).map(([kind, answers]) => [kind, [...answers]]));
   return {
     confirmHostKey: (question) => {
       asked.push(`hostKey${question.note === undefined ? '' : ' with a note'}`);
       return Promise.resolve(person.acceptHostKey ?? false);
     },
-    secret: (question) => {
+    secret: async (question) => {
       asked.push(question.kind);
-      return Promise.resolve(secrets[question.kind]?.shift());
+      await delay(person.thinksMs ?? 0);
+      return secrets[question.kind]?.shift();
     },
     confirm: () => {
       asked.push('confirm');
