@@ -1,5 +1,6 @@
 import { HumanError, exitCodes } from './core/errors.js';
 import { check } from './cli/check.js';
+import { compareServers } from './cli/compareServers.js';
 import { completionText } from './cli/completion.js';
 import { helpText } from './cli/help.js';
 import { host } from './cli/host.js';
@@ -8,7 +9,7 @@ import { runs } from './cli/runs.js';
 import { version } from './core/version.js';
 import { guardOutput, print, printError } from './cli/output.js';
 
-const commands: Record<string, (args: string[]) => Promise<number>> = { run, check, host, runs };
+const commands: Record<string, (args: string[]) => Promise<number>> = { run, check, 'compare-servers': compareServers, host, runs };
 
 async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;

@@ -79,6 +79,19 @@ export const commandList = {
     completes: 'profile',
     options: { ...reachOptions, runs: runsDirectory, json: json('facts and plan') },
   },
+  'compare-servers': {
+    operands: 'PROFILE PROFILE… [options]',
+    summary: 'run several servers in turn, and what each costs a connection',
+    describesRun: true,
+    completes: 'profile',
+    options: {
+      ...reachOptions,
+      runs: runsDirectory,
+      rounds: { value: 'N', description: 'How often each is run; figures are medians. Default: 3.' },
+      json: json('the table'),
+    },
+    notes: ['Options of a run, such as --connections, hold for all profiles. Each run is saved.'],
+  },
   host: {
     operands: 'ACTION [options]',
     summary: 'list, show, test and restore hosts',
