@@ -19,6 +19,7 @@ import { registerLanguageModelTools } from './runs/languageModelTools.js';
 import { LiveRuns, type LiveRunsDependencies } from './runs/liveRuns.js';
 import { reattachOrphans } from './runs/reattach.js';
 import { PlanDocuments } from './runs/planDocument.js';
+import { registerCompareServers } from './runs/compareServers.js';
 import { registerProfiles } from './runs/profiles.js';
 import { handlePanelRequest, registerRunCommands, startRun } from './runs/runCommands.js';
 import { registerRunLinks } from './runs/runLinks.js';
@@ -29,7 +30,7 @@ import { runTitle } from '../core/run/model.js';
 import { registerStatusBar } from './statusBar.js';
 import { sshAliases } from './hosts/sshAliases.js';
 import type { PlanRun } from './planRun.js';
-import { planWithProgress } from './runs/startRun.js';
+import { confirmPlan, planWithProgress } from './runs/startRun.js';
 
 /** Builds every part and passes each what it needs. */
 export function createExtension(context: ExtensionContext): void {
@@ -113,6 +114,7 @@ export function createExtension(context: ExtensionContext): void {
       },
       specOfRun: (runId) => store.read(runId ?? store.resolve('last')).spec,
     }),
+    registerCompareServers({ store, live, log, plan, confirm: (spec) => confirmPlan(spec, { plan, plans }) }),
     ...registerLanguageModelTools(store, live),
   );
   // After activation: it reads a directory, and activation itself does no I/O.

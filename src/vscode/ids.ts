@@ -32,6 +32,7 @@ export const commandIds = {
   newProfile: 'c10m.newProfile',
   runProfile: 'c10m.runProfile',
   checkProfile: 'c10m.checkProfile',
+  compareServers: 'c10m.compareServers',
   saveRunAsProfile: 'c10m.saveRunAsProfile',
 } as const;
 

@@ -136,7 +136,7 @@ export function isProfile(uri: Uri): boolean {
 }
 
 /** The spec of the profile at `uri`, or of the one in the active editor. Unsaved changes count. */
-async function readSpec(uri: unknown): Promise<{ spec: RunSpec; name: string }> {
+export async function readSpec(uri: unknown): Promise<{ spec: RunSpec; name: string }> {
   if (!workspace.isTrusted) {
     throw new HumanError(l10n.t('Profiles of a workspace in Restricted Mode are not run: they can name hosts and commands.'), {
       code: 'accessRefused',
