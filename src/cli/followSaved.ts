@@ -1,6 +1,5 @@
 import { HumanError } from '../core/errors.js';
 import type { RunStore } from '../history/store.js';
-import type { RunSpec } from '../protocol/spec.js';
 import { adoptHostRun, listHostRuns } from '../run/hostRuns.js';
 import { Run } from '../run/run.js';
 import type { CommandValues } from './commandList.js';
@@ -13,30 +12,20 @@ export async function followSaved(name: string, values: CommandValues<'runs'>, s
   const view = viewFor({ json: values.json === true, plain: values.plain === true });
   const dependencies = dependenciesOf(values, (text) => view?.progress(text));
   try {
-    const { id, spec, isGuest } = isSaved(store, name) ? savedHere(store, name) : await keptThere(name, values.host, dependencies);
-    const run = new Run(dependencies, spec, id);
-    return await followRun(run, (signal) => run.resume(signal, isGuest), { view, orders: false });
+    const id = isSaved(store, name) ? store.resolve(name) : await adoptFrom(name, values.host, dependencies);
+    const run = new Run(dependencies, store.read(id).spec, id);
+    return await followRun(run, (signal) => run.resume(signal), { view, orders: false });
   } finally {
     await dependencies.pool.dispose();
   }
-}
-
-interface Followed {
-  id: string;
-  spec: RunSpec;
-  isGuest: boolean;
 }
 
 function isSaved(store: RunStore, name: string): boolean {
   return name === 'last' || store.list().some(({ id }) => id.startsWith(name) || id.endsWith(name));
 }
 
-function savedHere(store: RunStore, name: string): Followed {
-  const id = store.resolve(name);
-  return { id, spec: store.read(id).spec, isGuest: false };
-}
-
-async function keptThere(name: string, host: string | undefined, dependencies: TerminalDependencies): Promise<Followed> {
+/** Makes room here for a run that its host keeps. Returns its id. */
+async function adoptFrom(name: string, host: string | undefined, dependencies: TerminalDependencies): Promise<string> {
   if (host === undefined) {
     throw new HumanError(`There is no run "${name}" in ${dependencies.store.directory}.`, {
       code: 'usage',
@@ -51,5 +40,6 @@ async function keptThere(name: string, host: string | undefined, dependencies: T
       remedy: `List them with: c10m host runs ${host}`,
     });
   }
-  return { id: found.runId, spec: adoptHostRun(dependencies.store, host, found, dependencies.version), isGuest: true };
+  adoptHostRun(dependencies.store, host, found, dependencies.version);
+  return found.runId;
 }

@@ -1,10 +1,14 @@
 import type { RunFold } from '../core/run/runFold.js';
 import type { RunEvent, Summary } from '../protocol/events.js';
 import type { RunFile } from '../protocol/result.js';
-import type { RunSpec } from '../protocol/spec.js';
 import { writeFold } from './foldCache.js';
 import type { RunWriter } from './runWriter.js';
 import type { RunStore } from './store.js';
+
+export interface BegunRun extends Pick<RunFile, 'id' | 'spec' | 'startedAt' | 'startedElsewhere'> {
+  /** Of C10M. */
+  version: string;
+}
 
 /** A run on its way to the disk: the one writer of its `run.json` and its events. */
 export class RunRecording {
@@ -14,9 +18,9 @@ export class RunRecording {
   ) {}
 
   /** Throws a HumanError when its directory cannot be made; nothing was started then. */
-  static begin(store: RunStore, begun: { id: string; spec: RunSpec; startedAt: string; version: string }): RunRecording {
-    const { id, spec, startedAt, version } = begun;
-    const run: RunFile = { format: 1, id, startedAt, c10mVersion: version, spec };
+  static begin(store: RunStore, begun: BegunRun): RunRecording {
+    const { id, spec, startedAt, version, startedElsewhere } = begun;
+    const run: RunFile = { format: 1, id, startedAt, c10mVersion: version, ...(startedElsewhere === true ? { startedElsewhere } : {}), spec };
     return new RunRecording(store.create(run), run);
   }
 

@@ -20,6 +20,8 @@ export const runFileSchema = v.object({
   startedAt: v.string(),
   endedAt: v.optional(v.string()),
   c10mVersion: v.string(),
+  /** It was started from another laptop or account: its hosts keep it for whoever did. */
+  startedElsewhere: v.optional(v.boolean()),
   spec: runSpecSchema,
   facts: v.optional(hostFactsSchema),
   plan: v.optional(planSchema),

@@ -2,7 +2,6 @@ import { HumanError } from '../core/errors.js';
 import { RunRecording } from '../history/recording.js';
 import type { RunStore } from '../history/store.js';
 import { type HostRun, parseHostRuns } from '../protocol/commands.js';
-import type { RunSpec } from '../protocol/spec.js';
 import { askHost } from './askHost.js';
 import type { HostLease } from './hostPool.js';
 
@@ -12,17 +11,15 @@ export async function listHostRuns(lease: HostLease, signal: AbortSignal): Promi
 }
 
 /**
- * Makes room in the store for a run that was started elsewhere, so that `Run.resume` can follow it from its first event. Returns its spec, with the host
- * as it is called here. One host's part of a run over several is followed as a run of its own.
+ * Makes room in the store for a run that was started elsewhere, so that `Run.resume` can follow it from its first event. Its host
+ * has the name that it has here, and keeps the run for whoever started it. One host's part of a run over several is followed as a run of its own.
  */
-export function adoptHostRun(store: RunStore, hostName: string, { runId, spec, startedAt }: HostRun, version: string): RunSpec {
+export function adoptHostRun(store: RunStore, hostName: string, { runId, spec, startedAt }: HostRun, version: string): void {
   if (spec === undefined) {
     throw new HumanError(`${hostName} does not say what ${runId} is: it was started by an older version.`, {
       code: 'unsupported',
       remedy: 'Follow it from where it was started.',
     });
   }
-  const named = { ...spec, host: hostName };
-  RunRecording.begin(store, { id: runId, spec: named, startedAt, version }).close();
-  return named;
+  RunRecording.begin(store, { id: runId, spec: { ...spec, host: hostName }, startedAt, version, startedElsewhere: true }).close();
 }

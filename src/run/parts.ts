@@ -38,6 +38,7 @@ export class Parts {
   /** The server's host first. */
   readonly all: Part[] = [];
   private reason: string | undefined;
+  private wasLost = false;
   /** Aborted when the run is stopped or released: nothing new begins then. */
   private readonly closing = new AbortController();
 
@@ -51,6 +52,11 @@ export class Parts {
   /** Aborted when the run is stopped or released. */
   get closed(): AbortSignal {
     return this.closing.signal;
+  }
+
+  /** A host was out of reach for a time: nobody put both sides together all the time. */
+  get hasGap(): boolean {
+    return this.wasLost;
   }
 
   /** The run goes on without us: nothing may be ended here. */
@@ -80,7 +86,10 @@ export class Parts {
         run.accept(part, event);
         if (report.hasHeld) held.resolve();
       },
-      onChange: () => run.onLink(this.lost()),
+      onChange: () => {
+        this.wasLost ||= link.state.is === 'lost';
+        run.onLink(this.lost());
+      },
       log: run.log,
     });
     if (report.hasHeld) held.resolve();

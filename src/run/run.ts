@@ -56,7 +56,7 @@ export class Run {
       orderBasis: () => ({ owner, secrets: secrets?.(spec) ?? {} }),
       elapsedSeconds: () => record.elapsedSeconds,
       accept: (part, event) => this.accept(part, event),
-      onLink: (lost) => lost !== this.model.linkLost && record.accept({ type: 'link', lost }),
+      onLink: (lost) => this.noteLink(lost),
       log,
     });
     this.sides = new BothSides({
@@ -144,10 +144,9 @@ export class Run {
 
   /**
    * Follows a run that was started before, by another window or terminal, from the last event that is saved. What happened on several hosts meanwhile is
-   * in their parts; the merged curve has a gap there. A run whose hosts had not all begun is ended. `isGuest`: it was started elsewhere, so that its hosts
-   * keep it for whoever did.
+   * in their parts; the merged curve has a gap there. A run whose hosts had not all begun is ended.
    */
-  async resume(signal: AbortSignal, isGuest = false): Promise<Summary> {
+  async resume(signal: AbortSignal): Promise<Summary> {
     const { store } = this.dependencies;
     const saved = store.read(this.id);
     await store.eachEvent(this.id, (event) => this.record.accept(event));
@@ -163,7 +162,7 @@ export class Run {
         const part = { name: this.spec.host, role: 'whole', spec: this.spec, plan: this.model.plan } as const;
         return this.followWhole(this.parts.add(part, { ...newReport(), lastSequence: this.model.lastSequence }));
       },
-      isGuest,
+      saved.startedElsewhere !== true,
     );
   }
 
@@ -194,14 +193,14 @@ export class Run {
     await this.parts.order((planned) => planned.map(() => (id) => ({ type: 'removeAll', id })));
   }
 
-  private async untilClosed(signal: AbortSignal, follow: () => Promise<Summary>, isGuest = false): Promise<Summary> {
+  private async untilClosed(signal: AbortSignal, follow: () => Promise<Summary>, isOurs = true): Promise<Summary> {
     const onAbort = () => this.stop();
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) this.stop();
     try {
       const summary = await follow();
       // What is not on this disk must stay on the hosts'.
-      if (summary.endSeen && this.model.unsaved === undefined && !isGuest) await this.parts.forget();
+      if (summary.endSeen && this.model.unsaved === undefined && isOurs) await this.parts.forget();
       return summary;
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -231,6 +230,12 @@ export class Run {
     if (event.type === 'sample' && part.role === 'server') this.sides.addSample();
   }
 
+  private noteLink(lost: string | undefined): void {
+    // What the server's host reports when it is back is of other times than what the clients' hosts report then.
+    if (this.parts.all[0]?.link.state.is === 'lost') this.sides.noteGap();
+    if (lost !== this.model.linkLost) this.record.accept({ type: 'link', lost });
+  }
+
   /** What a host reports of itself before it begins, for several. */
   private announce(plan: RunPlan, startedAt: string): void {
     const { id, spec, record } = this;
@@ -246,12 +251,12 @@ export class Run {
     return { id, spec, directory, record, parts };
   }
 
-  /** The end of a run over several hosts. One whose end was not seen on some host is followed from there by `resume`. `hasGap`: it was resumed. */
-  private finish(outcome: Outcome, hasGap: boolean): Summary {
+  /** The end of a run over several hosts. One whose end was not seen on some host is followed from there by `resume`. */
+  private finish(outcome: Outcome, isResumed: boolean): Summary {
     const { record, parts } = this;
     if (parts.isReleased) throw released();
     const begun = parts.all.filter(({ link: { state } }) => !(state.is === 'ended' && state.end.is === 'notBegun'));
-    const left = { ...hostsLeft(begun), ...(hasGap ? { most: mostOf(parts.all) } : {}) };
+    const left = { ...hostsLeft(begun), ...(isResumed || parts.hasGap ? { most: mostOf(parts.all) } : {}) };
     const unseen = begun.flatMap(({ name, link: { state } }) =>
       state.is === 'ended' && state.end.is === 'unseen' ? [unseenText(name, state.end.why, this.spec.leaseSeconds)] : [],
     );

@@ -15,6 +15,8 @@ import { HostRegistry } from './hosts/hostRegistry.js';
 import { HostsTree } from './hosts/hostsTree.js';
 import { registerContexts } from './contexts.js';
 import { KeptSecrets } from './hosts/keptSecrets.js';
+import { registerKeptRunCommands } from './runs/keptRunCommands.js';
+import { KeptRuns } from './runs/keptRuns.js';
 import { registerLanguageModelTools } from './runs/languageModelTools.js';
 import { LiveRuns, type LiveRunsDependencies } from './runs/liveRuns.js';
 import { reattachOrphans } from './runs/reattach.js';
@@ -74,7 +76,8 @@ export function createExtension(context: ExtensionContext): void {
     panelDependencies,
   );
   const hostsTree = new HostsTree(registry);
-  const runsTree = new RunsTree(store, live, context.globalState);
+  const keptRuns = new KeptRuns(pool, store, version);
+  const runsTree = new RunsTree(store, live, keptRuns, context.globalState);
   const comparisons = new Comparisons(store, panelDependencies, (request) => handlePanelRequest('', request));
   const plans = new PlanDocuments();
   const runDependencies = { registry, store, live, tree: runsTree, dashboards, plan, plans, log };
@@ -89,6 +92,8 @@ export function createExtension(context: ExtensionContext): void {
     dashboards,
     hostsTree,
     runsTree,
+    keptRuns,
+    ...registerKeptRunCommands({ registry, keptRuns, store, live, running, dashboards, log }),
     registerStatusBar(live),
     ...registerContexts({
       registry,

@@ -10,6 +10,8 @@ export const commandIds = {
   removeHost: 'c10m.removeHost',
   restoreHost: 'c10m.restoreHost',
   startOnHost: 'c10m.startOnHost',
+  findRuns: 'c10m.findRuns',
+  followRun: 'c10m.followRun',
   openRun: 'c10m.openRun',
   deleteRun: 'c10m.deleteRun',
   repeatRun: 'c10m.repeatRun',
@@ -64,6 +66,10 @@ export const itemContexts = {
   runSaved: 'c10m.run.saved',
   runPinned: 'c10m.run.pinned',
   runBroken: 'c10m.run.broken',
+  /** Saved here without its end, which its host may still keep. */
+  runIncomplete: 'c10m.run.incomplete',
+  /** Known by its host only. */
+  runKept: 'c10m.run.kept',
 } as const;
 
 /** Language model tools, as package.json contributes them. */

@@ -14,6 +14,8 @@ import { missingForHosts } from './support/packages.js';
 const cli = join(import.meta.dirname, '..', '..', 'dist', 'cli.js');
 const skip = missingForHosts() ?? (existsSync(cli) ? false : 'dist/cli.js is not built: npm run build');
 after(stopLab);
+/** `npm run test:runs` cuts for a minute; otherwise for as long as it takes to notice, and a little more. */
+const cutSeconds = process.env['C10M_ALL_RUNS'] === '1' ? 60 : 14;
 
 interface CutRun {
   code: number | null;
@@ -67,20 +69,21 @@ const gaps = (events: readonly RunEvent[]) => events.filter((event, index) => ev
 const leftOnHost = async (host: TestHost) => (await host.exec('pgrep -f "(agent|worker).cjs" | grep -vx $$ | wc -l; ip netns list | wc -l')).stdout.trim();
 
 describe('a link that is lost in the middle of a run', { skip, concurrency: 2 }, () => {
-  test('a cut of 60 s loses no sample', async (t) => {
-    const { code, saved, summary, stderr } = await runWithCut(t, 'cut60', { connections: 1_000, holdSeconds: 70 }, 60);
+  test(`a cut of ${cutSeconds} s loses no sample`, async (t) => {
+    const { code, saved, summary, stderr } = await runWithCut(t, 'cut', { connections: 1_000, holdSeconds: cutSeconds + 8 }, cutSeconds);
     assert.equal(code, 0, stderr);
     assert.deepEqual(gaps(saved), []);
     const samples = saved.filter((event) => event.type === 'sample');
     const span = (samples.at(-1)!.t - samples[0]!.t) / 1_000;
-    assert.ok(span >= 68, `samples over ${span} s`);
+    assert.ok(span >= cutSeconds + 6, `samples over ${span} s`);
     const pauses = samples.slice(1).map((sample, index) => sample.t - samples[index]!.t);
-    assert.ok(Math.max(...pauses) < 3_000, `the longest pause between two samples is ${Math.max(...pauses)} ms`);
+    // Half of the cut at most: a busy host may skip a sample.
+    assert.ok(Math.max(...pauses) < cutSeconds * 500, `the longest pause between two samples is ${Math.max(...pauses)} ms`);
     assert.deepEqual([summary?.verdict, summary?.established, summary?.hostRestored], ['finished', { server: 1_000, client: 1_000 }, true]);
   });
 
   test('a cut longer than the lease ends in a restored host, and the run is told as stopped by the lease', async (t) => {
-    const { saved, summary, stderr, host } = await runWithCut(t, 'lease', { connections: 1_000, holdSeconds: 120, leaseSeconds: 10 }, 30);
+    const { saved, summary, stderr, host } = await runWithCut(t, 'lease', { connections: 1_000, holdSeconds: 120, leaseSeconds: 10 }, 16);
     assert.deepEqual(gaps(saved), []);
     assert.deepEqual([summary?.verdict, summary?.hostRestored], ['stopped', true], stderr);
     assert.match(summary?.reason ?? '', /heartbeat|lease|link/i);

@@ -116,7 +116,8 @@ async function testHost({ plan, tree, log }: HostCommandDependencies, host: Know
   }
 }
 
-async function pickHost(registry: HostRegistry, title: string, kind?: KnownHost['kind']): Promise<KnownHost | undefined> {
+/** Has a person choose one of the known hosts. Throws a HumanError when there is none. */
+export async function pickHost(registry: HostRegistry, title: string, kind?: KnownHost['kind']): Promise<KnownHost | undefined> {
   const hosts = (await registry.list()).filter((host) => kind === undefined || host.kind === kind);
   if (hosts.length === 0)
     throw new HumanError(l10n.t('No host was added yet.'), { code: 'usage', remedy: l10n.t('Add one with the command "C10M: Add Host".') });

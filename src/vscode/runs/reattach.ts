@@ -1,5 +1,6 @@
 import type { LogOutputChannel } from 'vscode';
 import { messageOf } from '../../core/errors.js';
+import { sleep } from '../../files/sleep.js';
 import type { SavedRun } from '../../protocol/result.js';
 import type { RunStore } from '../../history/store.js';
 import type { LiveRuns } from './liveRuns.js';
@@ -33,7 +34,7 @@ export async function reattachOrphans(dependencies: ReattachDependencies): Promi
       void reattach(dependencies, entry.runId).catch((error: unknown) => log.warn(`${entry.runId}: ${messageOf(error)}`));
     }
     if (Date.now() > deadline) return;
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    await sleep(lookEveryMs);
   }
 }
 

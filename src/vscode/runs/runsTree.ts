@@ -17,6 +17,7 @@ import { type RunVerdict, verdictLooks, type VerdictSeverity, verdictWord } from
 import type { RunListEntry } from '../../history/runIndex.js';
 import type { RunStore } from '../../history/store.js';
 import { commandIds, contextKeys, itemContexts, viewIds } from '../ids.js';
+import type { KeptRun, KeptRuns } from './keptRuns.js';
 import type { LiveRun } from './liveRun.js';
 import type { LiveRuns } from './liveRuns.js';
 import { groupRuns, localDay, matchesFilter, type Grouping, type RunGroup } from './runGroups.js';
@@ -27,7 +28,11 @@ export interface RunItem {
   id: string;
   entry: RunListEntry;
 }
-export type RunTreeElement = RunItem | RunGroup;
+/** Runs that hosts keep and nobody here follows. */
+export interface KeptGroup {
+  kept: readonly KeptRun[];
+}
+export type RunTreeElement = RunItem | RunGroup | KeptGroup | KeptRun;
 
 const groupingKey = 'c10m.runs.grouping';
 
@@ -36,28 +41,32 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
   private readonly changed = new EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
   readonly view: TreeView<RunTreeElement>;
-  private readonly subscription: Disposable;
+  private readonly subscriptions: Disposable[];
   private liveIds = '';
   private filter = '';
 
   constructor(
     private readonly store: RunStore,
     private readonly live: LiveRuns,
+    private readonly keptRuns: KeptRuns,
     private readonly memento: Memento,
   ) {
     this.view = window.createTreeView(viewIds.runs, { treeDataProvider: this, canSelectMany: true, showCollapseAll: true });
-    this.subscription = live.onDidChange(() => {
-      // Once a second while a run lives: only a change of the list itself draws the tree again.
-      const ids = live.all.map((run) => `${run.runId}:${phaseOf(run.model) ?? ''}`).join(' ');
-      if (ids === this.liveIds) return;
-      this.liveIds = ids;
-      this.refresh();
-    });
+    this.subscriptions = [
+      keptRuns.onDidChange(() => this.refresh()),
+      live.onDidChange(() => {
+        // Once a second while a run lives: only a change of the list itself draws the tree again.
+        const ids = live.all.map((run) => `${run.runId}:${phaseOf(run.model) ?? ''}`).join(' ');
+        if (ids === this.liveIds) return;
+        this.liveIds = ids;
+        this.refresh();
+      }),
+    ];
     this.publish();
   }
 
   dispose(): void {
-    this.subscription.dispose();
+    for (const subscription of this.subscriptions) subscription.dispose();
     this.view.dispose();
     this.changed.dispose();
   }
@@ -87,17 +96,21 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
   }
 
   getChildren(element?: RunTreeElement): RunTreeElement[] {
-    if (element !== undefined) return 'entries' in element ? element.entries.map((entry) => ({ id: entry.id, entry })) : [];
+    if (element !== undefined) return childrenOf(element);
     const entries = this.store.list();
     const shown = this.filter === '' ? entries : entries.filter((entry) => matchesFilter(entry, runTitle(entry), this.filter));
     this.view.message = this.filter === '' ? '' : l10n.t('Filter: {0} ({1} of {2})', this.filter, shown.length, entries.length);
     const groups = groupRuns(shown, this.grouping, localDay);
+    const kept = this.keptRuns.list((id) => this.live.get(id) !== undefined);
+    if (kept.length > 0) return [{ kept }, ...groups];
     // A single group is no help.
     return groups.length === 1 && groups[0]?.kind !== 'pinned' ? this.getChildren(groups[0]) : groups;
   }
 
   getTreeItem(element: RunTreeElement): TreeItem {
-    return 'entries' in element ? groupItem(element, this.grouping) : this.runItem(element);
+    if ('entries' in element) return groupItem(element, this.grouping);
+    if ('kept' in element) return keptGroupItem(element);
+    return 'run' in element ? keptItem(element) : this.runItem(element);
   }
 
   private runItem({ id, entry }: RunItem): TreeItem {
@@ -115,7 +128,7 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
     const description = this.describe(entry, liveRun);
     const item = new TreeItem(title);
     item.id = id;
-    item.contextValue = liveRun !== undefined ? itemContexts.runLive : entry.pinned ? itemContexts.runPinned : itemContexts.runSaved;
+    item.contextValue = contextOf(entry, liveRun !== undefined);
     item.command = { command: commandIds.openRun, title: l10n.t('Open run'), arguments: [{ id, entry } satisfies RunItem] };
     item.description = description;
     item.iconPath = liveRun === undefined ? verdictIcon(entry.result ?? 'incomplete') : new ThemeIcon('sync~spin');
@@ -138,6 +151,41 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
     void commands.executeCommand('setContext', contextKeys.filtered, this.filter !== '');
     void commands.executeCommand('setContext', contextKeys.grouping, this.grouping);
   }
+}
+
+function childrenOf(element: RunTreeElement): RunTreeElement[] {
+  if ('entries' in element) return element.entries.map((entry) => ({ id: entry.id, entry }));
+  return 'kept' in element ? [...element.kept] : [];
+}
+
+function contextOf({ result, pinned }: RunListEntry, isLive: boolean): string {
+  if (isLive) return itemContexts.runLive;
+  if (pinned) return itemContexts.runPinned;
+  return result === undefined || result === 'incomplete' ? itemContexts.runIncomplete : itemContexts.runSaved;
+}
+
+function keptGroupItem({ kept }: KeptGroup): TreeItem {
+  const item = new TreeItem(l10n.t('On hosts, not followed'), TreeItemCollapsibleState.Expanded);
+  item.id = 'group:kept';
+  item.description = String(kept.length);
+  item.iconPath = new ThemeIcon('server');
+  return item;
+}
+
+function keptItem(kept: KeptRun): TreeItem {
+  const { host, run } = kept;
+  const title = run.spec === undefined ? run.runId : runTitle(run.spec);
+  const item = new TreeItem(title);
+  item.id = `kept:${host}:${run.runId}`;
+  item.contextValue = itemContexts.runKept;
+  item.command = { command: commandIds.followRun, title: l10n.t('Follow run'), arguments: [kept] };
+  const state = { running: l10n.t('running'), ended: l10n.t('ended, its result is there'), abandoned: l10n.t('died, to be restored') }[run.state];
+  item.description = `${state}, ${host === 'local' ? l10n.t('this machine') : host}, ${run.owner}`;
+  item.iconPath = new ThemeIcon(run.state === 'running' ? 'radio-tower' : 'archive');
+  const startedAt = new Date(run.startedAt).toLocaleString();
+  item.tooltip = [title, startedAt, item.description, run.runId].join('\n');
+  item.accessibilityInformation = { label: `${title}, ${item.description}, ${startedAt}` };
+  return item;
 }
 
 function groupItem(group: RunGroup, grouping: Grouping): TreeItem {

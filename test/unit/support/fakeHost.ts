@@ -14,7 +14,10 @@ export class FakeRelay implements RelayChannel {
   readonly closeListeners = new Set<(reason: string) => void>();
   private readonly pending = new Set<(error: HumanError) => void>();
 
-  constructor(private readonly unanswered: readonly string[]) {}
+  constructor(
+    private readonly unanswered: readonly string[],
+    private readonly answers: ReadonlyMap<string, unknown>,
+  ) {}
 
   send(command: ControllerCommand): void {
     this.commands.push(command.type);
@@ -23,7 +26,7 @@ export class FakeRelay implements RelayChannel {
   request<T>(build: (id: number) => ControllerCommand): Promise<T> {
     const { type } = build(1);
     this.commands.push(type);
-    if (!this.isSilent && !this.unanswered.includes(type)) return Promise.resolve(null as T);
+    if (!this.isSilent && !this.unanswered.includes(type)) return Promise.resolve((this.answers.get(type) ?? null) as T);
     return new Promise((_resolve, reject) => this.pending.add(reject));
   }
 
@@ -74,6 +77,8 @@ export class FakeHost {
   isSilentAfterStart = false;
   /** Commands that are never answered. */
   unanswered: string[] = [];
+  /** What commands are answered with; by default null. */
+  readonly answers = new Map<string, unknown>();
   attempts = 0;
   leases = 0;
   private readonly released = new Set<object>();
@@ -89,7 +94,7 @@ export class FakeHost {
           );
         }
         if (!this.isReachable) return Promise.reject(new HumanError('no route', { code: 'unreachable' }));
-        const relay = new FakeRelay(this.unanswered);
+        const relay = new FakeRelay(this.unanswered, this.answers);
         this.relays.push(relay);
         return Promise.resolve(relay);
       },
