@@ -44,11 +44,27 @@ export class ComparisonElement extends LitElement {
   snapshot!: ComparisonSnapshot;
 
   private store = new SampleColumnStore();
+  private endThemeChange: () => void = () => undefined;
   private definitions: ChartDefinition[] = [];
   /** Until a reader points elsewhere, the values are those of the last moment at which all runs held their connections. */
   private restRow: number | undefined;
   private look: Look = { hiddenSeries: new Set() };
   private notice = '';
+
+  constructor() {
+    super();
+    // Once, however often it is put into the page.
+    onChart(this, 'chart-zoom', ({ view }) => this.set({ view }));
+    onChart(this, 'chart-enlarge', (id) => this.set({ enlarged: this.look.enlarged === id ? undefined : id }));
+    onChart(this, 'chart-series', (id) => {
+      const hiddenSeries = new Set(this.look.hiddenSeries);
+      if (!hiddenSeries.delete(id)) hiddenSeries.add(id);
+      this.set({ hiddenSeries });
+    });
+    onChart(this, 'chart-cursor', ({ row }) => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row)));
+    onChart(this, 'chart-image', ({ id, image }) => void this.keep(() => copyOrSave(this.host, `comparison-${id}.png`, image)));
+    onChart(this, 'chart-csv', ({ id, csv }) => void this.keep(() => saveText(this.host, `comparison-${id}.csv`, csv)));
+  }
 
   override createRenderRoot(): HTMLElement {
     return this;
@@ -61,17 +77,12 @@ export class ComparisonElement extends LitElement {
     const held = samples.flatMap((_columns, index) => lastHeldRow(this.store.column(`${index}.establishedServer`)) ?? []);
     this.restRow = held.length === 0 ? undefined : Math.min(...held);
     this.definitions = drawn.map((id) => this.definition(id));
-    onChart(this, 'chart-zoom', ({ view }) => this.set({ view }));
-    onChart(this, 'chart-enlarge', (id) => this.set({ enlarged: this.look.enlarged === id ? undefined : id }));
-    onChart(this, 'chart-series', (id) => {
-      const hiddenSeries = new Set(this.look.hiddenSeries);
-      if (!hiddenSeries.delete(id)) hiddenSeries.add(id);
-      this.set({ hiddenSeries });
-    });
-    onChart(this, 'chart-cursor', ({ row }) => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row)));
-    onChart(this, 'chart-image', ({ id, image }) => void this.keep(() => copyOrSave(this.host, `comparison-${id}.png`, image)));
-    onChart(this, 'chart-csv', ({ id, csv }) => void this.keep(() => saveText(this.host, `comparison-${id}.csv`, csv)));
-    onThemeChange(() => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw()));
+    this.endThemeChange = onThemeChange(() => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw()));
+  }
+
+  override disconnectedCallback(): void {
+    this.endThemeChange();
+    super.disconnectedCallback();
   }
 
   override render(): TemplateResult {

@@ -48,8 +48,19 @@ export class DashboardElement extends LitElement {
   private definitions: readonly ChartDefinition[] = [];
   private hiddenSeries: ReadonlySet<string> = new Set();
   private stopping = false;
+  private endThemeChange: () => void = () => undefined;
   private notice = '';
-  private announcedPhase: string | undefined;
+
+  constructor() {
+    super();
+    // Once, however often it is put into the page.
+    onChart(this, 'chart-zoom', ({ view }) => this.change({ view }));
+    onChart(this, 'chart-series', (id) => this.toggleSeries(id));
+    onChart(this, 'chart-enlarge', (id) => this.change({ enlarged: this.state.enlarged === id ? undefined : id }));
+    onChart(this, 'chart-cursor', ({ row }) => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row)));
+    onChart(this, 'chart-image', ({ id, image }) => void this.keep(() => copyOrSave(this.host, `${this.model.run.runId}-${id}.png`, image)));
+    onChart(this, 'chart-csv', ({ id, csv }) => void this.keep(() => saveText(this.host, `${this.model.run.runId}-${id}.csv`, csv)));
+  }
 
   override createRenderRoot(): HTMLElement {
     return this;
@@ -61,16 +72,15 @@ export class DashboardElement extends LitElement {
     if (typeof saved === 'object' && saved !== null && 'look' in saved) this.state = { ...this.state, ...(saved.look as Partial<ViewState>) };
     this.hiddenSeries = new Set(this.state.hiddenSeries);
     this.definitions = chartDefinitions();
-    onChart(this, 'chart-zoom', ({ view }) => this.change({ view }));
-    onChart(this, 'chart-series', (id) => this.toggleSeries(id));
-    onChart(this, 'chart-enlarge', (id) => this.change({ enlarged: this.state.enlarged === id ? undefined : id }));
-    onChart(this, 'chart-cursor', ({ row }) => this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => (chart.cursorRow = row)));
-    onChart(this, 'chart-image', ({ id, image }) => void this.keep(() => copyOrSave(this.host, `${this.model.run.runId}-${id}.png`, image)));
-    onChart(this, 'chart-csv', ({ id, csv }) => void this.keep(() => saveText(this.host, `${this.model.run.runId}-${id}.csv`, csv)));
-    onThemeChange(() => {
+    this.endThemeChange = onThemeChange(() => {
       this.querySelectorAll<ChartElement>('c10m-chart').forEach((chart) => chart.redraw());
       this.requestUpdate();
     });
+  }
+
+  override disconnectedCallback(): void {
+    this.endThemeChange();
+    super.disconnectedCallback();
   }
 
   override render(): TemplateResult {
@@ -133,7 +143,7 @@ export class DashboardElement extends LitElement {
         <h2 id="spec-title">${text('Run and host')}</h2>
         ${specView(run)}
       </section>
-      <p class="visually-hidden" role="status" aria-live="polite">${this.announcement(figures)}</p>
+      <p class="visually-hidden" role="status" aria-live="polite">${this.announcement()}</p>
       ${this.notice === '' ? nothing : html`<p class="notice" role="status">${this.notice}</p>`}
     `;
   }
@@ -152,8 +162,7 @@ export class DashboardElement extends LitElement {
   }
 
   /** States are announced, samples are not. */
-  private announcement(figures: Figures): string {
-    if (figures.phase !== this.announcedPhase) this.announcedPhase = figures.phase;
+  private announcement(): string {
     return `${this.model.run.title}: ${phaseText(this.model.run)}. ${this.notice}`;
   }
 

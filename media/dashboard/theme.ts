@@ -47,12 +47,13 @@ export function gridColor(): string {
   return `color-mix(in srgb, ${color('foreground')} 16%, transparent)`;
 }
 
-/** VS Code changes classes and data attributes of the body, and the variables of the root, when the theme changes. */
-export function onThemeChange(listener: () => void): void {
+/** VS Code changes classes and data attributes of the body, and the variables of the root, when the theme changes. Returns the way to stop listening. */
+export function onThemeChange(listener: () => void): () => void {
   const observer = new MutationObserver(() => {
     cache = new Map();
     listener();
   });
   observer.observe(document.body, { attributes: true, attributeFilter: ['class', 'data-vscode-theme-id', 'data-vscode-theme-kind'] });
   observer.observe(document.documentElement, { attributes: true, attributeFilter: ['style'] });
+  return () => observer.disconnect();
 }

@@ -166,7 +166,6 @@ export const workerMessageSchema = v.variant('type', [
     /** The name of the user's server (`comm`). */
     program: v.optional(v.string()),
     nofile: v.number(),
-    pssBytes: v.optional(v.number()),
   }),
   workerStatsSchema,
   v.object({ type: v.literal('burstDone'), order: natural, messages: v.number(), bytes: v.number(), lost: v.number(), elapsedMs: v.number() }),

@@ -2,6 +2,8 @@ import type { ConnectOptions, HostConnection } from './contract.js';
 import { connectLocal } from './local.js';
 import { connectSsh } from './ssh/sshHost.js';
 
+/** A bundle of its own has texts of its own: whoever loads it passes the translations on. */
+export { useTexts } from '../core/texts.js';
 export type { ConfirmQuestion, ConnectOptions, HostConnection, HostKeyQuestion, Prompts, RelayChannel, SecretQuestion } from './contract.js';
 
 /**

@@ -43,7 +43,7 @@ export function createExtension(context: ExtensionContext): void {
   const running = new RunningRuns(join(storage, 'running'));
   const registry = new HostRegistry(process.platform === 'linux', sshAliases, context.extension.extensionKind === ExtensionKind.Workspace);
   const secrets = new KeptSecrets(context.secrets);
-  const pool = vscodePool(join(context.extensionPath, 'dist', 'host'), registry, secrets, log);
+  const pool = vscodePool(join(context.extensionPath, 'dist', 'host'), registry, secrets, panelTexts(), log);
   const version = String((context.extension.packageJSON as { version: unknown }).version);
   const createRun: LiveRunsDependencies['createRun'] = (spec, runId, progress) =>
     new Run(

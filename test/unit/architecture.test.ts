@@ -226,6 +226,32 @@ test('a class of the room in the middle keeps its state in one place', () => {
   assert.deepEqual(wrong, []);
 });
 
+test('the walks of CONTRIBUTING are true, and no longer than they were', () => {
+  const text = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8');
+  const section = text.slice(text.indexOf('## Three walks'), text.indexOf('## How to add'));
+  const walks = section
+    .split(/^\*\*/m)
+    .slice(1)
+    .map((walk) => ({ name: walk.slice(0, walk.indexOf('.**')), files: [...walk.matchAll(/`((?:src|media)\/[^`]+)`/g)].map((match) => match[1]!) }));
+  const limits: Record<string, number> = {
+    'A sample, from `/proc` to a pixel': 28,
+    'A spec, from the palette to `connect`': 27,
+    'A stop, from the button to the worker': 16,
+  };
+  assert.deepEqual(
+    walks.map(({ name }) => name),
+    Object.keys(limits),
+  );
+  for (const { name, files } of walks) {
+    assert.deepEqual(
+      files.filter((path) => !sourceAt.has(path)),
+      [],
+      name,
+    );
+    assert.ok(files.length > 10 && files.length <= limits[name]!, `${name}: ${files.length} files`);
+  }
+});
+
 test('files stay readable', (context) => {
   const long = sources.filter(({ lines }) => lines > 300).sort((a, b) => b.lines - a.lines);
   for (const { path, lines } of long) context.diagnostic(`${relative('.', path)} has ${lines} lines; about 300 are meant`);

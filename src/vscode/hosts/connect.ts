@@ -1,4 +1,4 @@
-import type { LogOutputChannel } from 'vscode';
+import { env, type LogOutputChannel } from 'vscode';
 import { HostPool } from '../../run/hostPool.js';
 import type { ConnectOptions } from '../../transport/transport.js';
 import type { HostRegistry } from './hostRegistry.js';
@@ -7,7 +7,13 @@ import { vscodePrompts } from './prompts.js';
 import { settings } from '../settings.js';
 
 /** The hosts of this window, reached with VS Code's dialogs, log and settings: one login and one question for each. */
-export function vscodePool(payloadDirectory: string, registry: HostRegistry, secrets: KeptSecrets, log: LogOutputChannel): HostPool {
+export function vscodePool(
+  payloadDirectory: string,
+  registry: HostRegistry,
+  secrets: KeptSecrets,
+  texts: Readonly<Record<string, string>>,
+  log: LogOutputChannel,
+): HostPool {
   return new HostPool(async (target, { signal, progress }) => {
     const saved = registry.find(target);
     const options: ConnectOptions = {
@@ -30,7 +36,8 @@ export function vscodePool(payloadDirectory: string, registry: HostRegistry, sec
       ...(settings.registry.value === '' ? {} : { registry: settings.registry.value }),
     };
     // Loaded only here: SSH is two thirds of the extension, and a window that starts needs none of it.
-    const { connectHost } = await import('../../transport/transport.js');
+    const { connectHost, useTexts } = await import('../../transport/transport.js');
+    useTexts(texts, env.language);
     return connectHost(target, options);
   });
 }
