@@ -1,10 +1,12 @@
 import * as v from 'valibot';
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { userInfo } from 'node:os';
+import { readProcessLimit } from '../linux/hostCalls.js';
 import { readCapabilities } from '../linux/procfs.js';
 import { sysctlDefinitions } from '../core/plan/sysctls.js';
 import { findListeningServers } from '../linux/listeningServers.js';
 import { unshareCommand } from '../linux/netns.js';
+import { countTasks } from '../linux/tasks.js';
 import { SysctlFiles } from '../linux/sysctlFiles.js';
 import { listeningServerSchema } from '../protocol/facts.js';
 
@@ -18,6 +20,8 @@ export const outerFactsSchema = v.object({
   namespace: v.object({ kind: v.picklist(['netns', 'userns', 'none']), reason: v.optional(v.string()) }),
   /** Keys of the whole machine that a network namespace does not show although they bind it (tcp_mem, tcp_max_orphans). */
   sysctls: v.optional(v.record(v.string(), v.string()), {}),
+  /** Processes and threads of this user, where it may not have as many as it likes. */
+  tasks: v.optional(v.object({ maximum: v.number(), current: v.number() })),
   /** Servers that listen on this host; only where they were asked for. */
   servers: v.optional(v.array(listeningServerSchema)),
 });
@@ -40,9 +44,16 @@ export function collectOuterFacts(agentPath: string, withServers = false, sysctl
     privilege: id !== 0 ? 'none' : process.env.SUDO_UID === undefined ? 'root' : 'sudo',
     capabilities: { sysResource: has(capabilitySysResource), netAdmin: has(capabilityNetAdmin), sysAdmin: has(capabilitySysAdmin) },
     namespace: findNamespaceKind(has(capabilitySysAdmin), agentPath),
+    ...readTasks(id, has(capabilitySysResource) || has(capabilitySysAdmin)),
     sysctls: readHiddenKeys(sysctls),
     ...(withServers ? { servers: findListeningServers() } : {}),
   };
+}
+
+/** The kernel does not hold root, and who has one of two capabilities, to the limit. */
+function readTasks(userId: number, isExempt: boolean): Pick<OuterFacts, 'tasks'> {
+  const maximum = userId === 0 || isExempt ? undefined : readProcessLimit();
+  return maximum === undefined ? {} : { tasks: { maximum, current: countTasks(userId) } };
 }
 
 function readHiddenKeys(sysctls: SysctlFiles): Record<string, string> {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { diffieHellman, generateKeyPairSync, sign, verify } from 'node:crypto';
-import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { arch, availableParallelism, hostname, loadavg, machine, networkInterfaces, release } from 'node:os';
 import * as v from 'valibot';
@@ -32,7 +32,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
   return {
     hostname: hostname(),
     kernel: release(),
-    architecture: machine() === '' ? arch() : machine(),
+    architecture: architectures[arch()] ?? machine(),
     libc: findLibc(),
     distribution: /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readText('/etc/os-release') ?? '')?.[1] ?? 'unknown',
     bootId: readBootId(),
@@ -43,6 +43,7 @@ export async function collectFacts(outer: OuterFacts, isolated: boolean, sysctls
     pageBytes: readPageSize(),
     cgroup: readCgroupLimits(),
     user: outer.user,
+    ...(outer.tasks === undefined ? {} : { tasks: outer.tasks }),
     privilege: outer.privilege,
     capabilities: outer.capabilities,
     nofile: { ...nofile, raisable: openLimit > nofile.hard && couldSetNofile(openLimit) ? openLimit : nofile.hard },
@@ -128,10 +129,16 @@ function probeSysctl(sysctls: SysctlFiles, key: string, outer: OuterFacts): Sysc
   return { value, access: sysctls.access(key) };
 }
 
+/** The programs' own, as `uname -m` would call it: the kernel's may be another. */
+const architectures: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ia32: 'i686', arm: 'armv7l' };
+
+/** The C library that this Node was linked with, whatever else the host has. */
 function findLibc(): HostFacts['libc'] {
-  if (['/lib64/ld-linux-x86-64.so.2', '/lib/ld-linux-aarch64.so.1', '/lib/ld-linux-armhf.so.3', '/lib64/ld64.so.2'].some((path) => existsSync(path)))
-    return 'glibc';
-  return ['x86_64', 'aarch64', 'armhf', 'armv7'].some((name) => existsSync(`/lib/ld-musl-${name}.so.1`)) ? 'musl' : 'unknown';
+  // Names of addresses would be asked for.
+  (process.report as { excludeNetwork?: boolean }).excludeNetwork = true;
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  if (header === undefined) return 'unknown';
+  return header.glibcVersionRuntime === undefined ? 'musl' : 'glibc';
 }
 
 /** State of a listening socket in /proc/net/tcp. */

@@ -114,6 +114,16 @@ export function bringInterfaceUp(name: string): void {
 }
 
 const limitNofile = 7;
+const limitProcesses = 6;
+/** RLIM_INFINITY. */
+const noLimit = 2n ** 64n - 1n;
+
+/** How many processes and threads this user may have (RLIMIT_NPROC, soft); undefined where there is no limit. */
+export function readProcessLimit(): number | undefined {
+  const limits = new BigUint64Array(2);
+  if (loadLimits().getrlimit(limitProcesses, new Uint8Array(limits.buffer)) !== 0 || limits[0] === noLimit) return undefined;
+  return Number(limits[0]);
+}
 
 /** The limits of open files of this process. Infinity cannot occur: the kernel caps them at `fs.nr_open`. */
 export function readNofile(): { soft: number; hard: number } {

@@ -242,8 +242,8 @@ export interface CgroupLimits {
 const noMemoryLimit = 2 ** 60;
 
 /**
- * The limits of the cgroups that hold for this process, v1 or v2: the tightest one on the way to the root, with the use of that
- * very group.
+ * The limits of the cgroups that hold for this process, v1 or v2: that with the least room on the way to the root, with the use of that
+ * very group. A group above may be nearly full though its limit is higher.
  */
 export function readCgroupLimits(read: (path: string) => string | undefined = readText): CgroupLimits {
   const memberships = (read('/proc/self/cgroup') ?? '').split('\n').filter((line) => line !== '');
@@ -306,13 +306,18 @@ function tightest(
 ): { limit: number | null; used: number | null; directory?: string } {
   if (path === undefined) return { limit: null, used: null };
   let best: { limit: number; used: number | null; directory: string } | undefined;
+  let leastRoom = Number.POSITIVE_INFINITY;
   for (let current = path; ; current = current.slice(0, current.lastIndexOf('/'))) {
     const directory = `${root}${current === '/' ? '' : current}`;
     const text = read(`${directory}/${limitFile}`)?.trim();
     const limit = text === undefined || text === 'max' ? Number.NaN : Number(text);
-    if (Number.isFinite(limit) && limit < noMemoryLimit && (best === undefined || limit < best.limit)) {
+    if (Number.isFinite(limit) && limit < noMemoryLimit) {
       const used = read(`${directory}/${useFile}`);
-      best = { limit, used: used === undefined ? null : Number(used), directory };
+      const room = limit - Number(used ?? 0);
+      if (room < leastRoom) {
+        leastRoom = room;
+        best = { limit, used: used === undefined ? null : Number(used), directory };
+      }
     }
     if (current === '' || current === '/') break;
   }

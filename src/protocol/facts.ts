@@ -57,6 +57,8 @@ export const hostFactsSchema = v.object({
     pidsCurrent: nullableNumber,
   }),
   user: v.object({ id: v.number(), name: v.string() }),
+  /** Processes and threads that this user has, and may have (`ulimit -u`); absent where that is no limit for it. */
+  tasks: v.optional(v.object({ maximum: v.number(), current: v.number() })),
   /** How the agent got its rights. */
   privilege: v.picklist(['root', 'sudo', 'none']),
   capabilities: v.object({ sysResource: v.boolean(), netAdmin: v.boolean(), sysAdmin: v.boolean() }),

@@ -168,6 +168,16 @@ describe('planRun', () => {
       5_000,
     ],
     [
+      'processes of a user',
+      'pids',
+      { connections: 'max' },
+      hostFacts({
+        overrides: { user: { id: 1000, name: 'u' }, nofile: { soft: 1_024, hard: 1_024, raisable: 1_024 }, tasks: { maximum: 100, current: 20 } },
+      }),
+      896,
+      896,
+    ],
+    [
       'control group',
       'cgroupMemory',
       { connections: '50k' },

@@ -18,6 +18,7 @@ import {
   readProcessMemory,
   slabAliases,
 } from '../../src/linux/procfs.js';
+import { countTasks, findMemoryDaemons, killerText } from '../../src/linux/tasks.js';
 import { canAct, identityOf, isAlive, parseProcessStat, signalProcess, waitForEnd } from '../../src/linux/process.js';
 
 test('meminfo in bytes', () => {
@@ -137,9 +138,47 @@ test('cgroup limits: the tightest on the way to the root, v1 and v2', () => {
       },
       { memoryMaximumBytes: 3000, memoryCurrentBytes: null, memoryFileBytes: null, pidsMaximum: null, pidsCurrent: null },
     ],
+    [
+      'the group with the least room, not the one with the lowest limit',
+      {
+        '/proc/self/cgroup': '0::/a/b\n',
+        '/sys/fs/cgroup/a/b/memory.max': '1000\n',
+        '/sys/fs/cgroup/a/b/memory.current': '100\n',
+        '/sys/fs/cgroup/a/memory.max': '5000\n',
+        '/sys/fs/cgroup/a/memory.current': '4900\n',
+        '/sys/fs/cgroup/a/b/pids.max': '40\n',
+        '/sys/fs/cgroup/a/b/pids.current': '39\n',
+        '/sys/fs/cgroup/a/pids.max': '30\n',
+        '/sys/fs/cgroup/a/pids.current': '5\n',
+      },
+      { memoryMaximumBytes: 5000, memoryCurrentBytes: 4900, memoryFileBytes: null, pidsMaximum: 40, pidsCurrent: 39 },
+    ],
     ['none', {}, { memoryMaximumBytes: null, memoryCurrentBytes: null, memoryFileBytes: null, pidsMaximum: null, pidsCurrent: null }],
   ];
   for (const [name, files, expected] of table) assert.deepEqual(readCgroupLimits(reader(files)), expected, name);
+});
+
+test('tasks of a user, and who kills for want of memory', () => {
+  const files: Record<string, string> = {
+    '/proc/7/status': 'Name:\tnode\nUid:\t1000\t0\t0\t0\nThreads:\t11\n',
+    '/proc/8/status': 'Name:\tsh\nUid:\t1000\t1000\t1000\t1000\nThreads:\t1\n',
+    '/proc/9/status': 'Name:\tx\nUid:\t10\t1000\t1000\t1000\nThreads:\t5\n',
+    '/proc/9/comm': 'earlyoom\n',
+    '/proc/8/comm': 'not-earlyoom\n',
+  };
+  const list = () => ['7', '8', '9', '10', 'self', 'net'];
+  assert.equal(
+    countTasks(1000, list, (path) => files[path]),
+    12,
+  );
+  assert.deepEqual(
+    findMemoryDaemons(list, (path) => files[path]),
+    ['earlyoom'],
+  );
+  assert.deepEqual(
+    [killerText(true, []), killerText(false, []), /earlyoom runs on this host/.test(killerText(false, ['earlyoom']))],
+    [', killed by the kernel for want of memory', '', true],
+  );
 });
 
 test('memory of a process: what nobody shares, what it has mapped, and what is not shown is unknown', () => {

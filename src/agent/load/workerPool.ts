@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { HumanError } from '../../core/errors.js';
 import { sleep } from '../../files/sleep.js';
 import { readOutOfMemoryKills } from '../../linux/procfs.js';
+import { findMemoryDaemons, killerText } from '../../linux/tasks.js';
 import { identityOf, type ProcessIdentity } from '../../linux/process.js';
 import type { RunEventBody } from '../../protocol/events.js';
 import type { Plan } from '../../protocol/plan.js';
@@ -321,7 +322,7 @@ export class WorkerPool {
     const words = worker.lastLines.at(-1);
     // Its own code says less than its words, which may name another one: that of the user's server.
     const code = words === undefined ? ` with code ${exitCode ?? 'unknown'}` : '';
-    const how = signal === null ? code : ` by ${signal}${starved ? ', killed by the kernel for want of memory' : ''}`;
+    const how = signal === null ? code : ` by ${signal}${signal === 'SIGKILL' ? killerText(starved, starved ? [] : findMemoryDaemons()) : ''}`;
     this.options.onLost(`The ${worker.role} worker ${worker.id} ended${how}${words === undefined ? '' : `: ${words.replace(/\.$/, '')}`}.`);
   }
 

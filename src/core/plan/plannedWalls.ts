@@ -99,6 +99,12 @@ function processWalls(facts: HostFacts, limits: Limits, needs: ConnectionNeeds):
   const { pidsMaximum, pidsCurrent } = facts.cgroup;
   const rooms = [
     pidsMaximum === null ? undefined : { room: pidsMaximum - (pidsCurrent ?? 0), text: `pids.max is ${formatCount(pidsMaximum)}` },
+    facts.tasks === undefined
+      ? undefined
+      : {
+          room: facts.tasks.maximum - facts.tasks.current,
+          text: `this user may have ${formatCount(facts.tasks.maximum)} processes and threads (ulimit -u), of which ${formatCount(facts.tasks.current)} run`,
+        },
     ...(['kernel.pid_max', 'kernel.threads-max'] as const).map((key) => {
       const value = readNumber(facts, key);
       return value === undefined ? undefined : { room: value, text: `${key} is ${formatCount(value)}` };

@@ -42,7 +42,8 @@ export const wallCatalogue = {
   memory: { title: 'Memory of the machine', remedy: 'Use a machine with more memory, or an engine that needs less for each connection.' },
   pids: {
     title: 'Processes and threads',
-    remedy: 'Raise pids.max of the control group (or kernel.pid_max), or allow more open files a process so that fewer workers are needed.',
+    remedy:
+      'Raise what the evidence names (pids.max of the control group, ulimit -u of the user, kernel.pid_max), or allow more open files a process so that fewer workers are needed.',
   },
   cpu: { title: 'All cores are busy', remedy: 'Lower --rate or use more cores: the count is not limited by this, only the speed.' },
   serverAccept: { title: 'The server accepts too slowly', remedy: 'Accept in batches or in more processes, or lower --rate.' },

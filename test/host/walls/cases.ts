@@ -264,6 +264,13 @@ export const wallCases: WallCase[] = [
     prepare: (stage) => controlGroup(stage, 'pids', '70'),
   },
   {
+    wall: 'pids',
+    title: 'ulimit -u 200 of a user who is not root',
+    args: ['--connections', '50000', '--worker-nofile', '1000', ...quick],
+    isPredictable: true,
+    prepare: () => ['sh', '-c', 'ulimit -u 200; exec "$@"', 'sh', ...asNobody],
+  },
+  {
     wall: 'missingCapability',
     title: 'port 80 without the right',
     args: ['--connections', '100', '--first-port', '80', ...quick],
