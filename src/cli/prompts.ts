@@ -29,21 +29,30 @@ export function terminalPrompts(options: { acceptNewHostKeys: boolean }): Prompt
   };
 }
 
+/** A signal to ourselves arrives within a turn or two. */
+const interruptMs = 500;
+
 /** What was typed; undefined for Ctrl-D, for Ctrl-C, which interrupts the command as ever, and when the signal takes the question back. */
 async function ask(text: string, signal: AbortSignal, hidden = false): Promise<string | undefined> {
   // A hidden answer is read with an output that writes nothing: the terminal echoes through readline only.
   const output = hidden ? new Writable({ write: (_chunk, _encoding, done) => done() }) : process.stderr;
   if (hidden) printError(text);
   const reader = createInterface({ input: process.stdin, output, terminal: true });
+  let isInterrupted = false;
   try {
     return await new Promise<string | undefined>((resolve) => {
       // While a line is read the terminal sends no signals: the key arrives here.
       reader.once('SIGINT', () => {
-        resolve(undefined);
+        isInterrupted = true;
         process.kill(process.pid, 'SIGINT');
+        // The command takes the question back by its signal; one that does not listen gets no answer.
+        setTimeout(resolve, interruptMs, undefined);
       });
-      reader.once('close', () => resolve(undefined));
+      reader.once('close', () => {
+        if (!isInterrupted) resolve(undefined);
+      });
       reader.question(hidden ? '' : text, { signal }).then(resolve, () => resolve(undefined));
+      signal.addEventListener('abort', () => resolve(undefined), { once: true });
     });
   } finally {
     reader.close();

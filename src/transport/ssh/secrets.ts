@@ -34,6 +34,6 @@ export class Secrets {
   /** Undefined when nobody answers, or somebody refuses to; the signal takes the question back. */
   ask(question: SecretQuestion, signal: AbortSignal): Promise<string | undefined> {
     this.waits.ask(boundedLine(question.prompt, shownPrompt));
-    return this.prompts.secret(question, signal);
+    return this.waits.whilePersonActs(() => this.prompts.secret(question, signal));
   }
 }

@@ -27,6 +27,7 @@ const cases: SshCase[] = [
     expect: 'ann',
     asked: ['password', 'answer'],
     says: [/informed: h says: Authorised use only/, /Waiting for you: Verification code:/],
+    check: ({ log }) => assert.doesNotMatch(log.join('\n'), /Waiting for h to decide/, 'it is the person who is waited for'),
   },
   {
     name: 'two factors, given up at the first',

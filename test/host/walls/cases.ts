@@ -268,7 +268,7 @@ export const wallCases: WallCase[] = [
     title: 'ulimit -u 200 of a user who is not root',
     args: ['--connections', '50000', '--worker-nofile', '1000', ...quick],
     isPredictable: true,
-    prepare: () => ['sh', '-c', 'ulimit -u 200; exec "$@"', 'sh', ...asNobody],
+    prepare: () => ['bash', '-c', 'ulimit -u 200; exec "$@"', 'bash', ...asNobody],
   },
   {
     wall: 'missingCapability',
