@@ -22,7 +22,7 @@ const hostPrograms = {
 };
 
 /** Host tests that mostly wait for links, logins, leases and time limits. */
-const mostlyWaiting = /(ssh\/\w+|linkLoss|linkStops|sshLinks|support|attacks|hangingHosts|failingOutput|exitCodes)\.test\.ts$/;
+const mostlyWaiting = /(ssh\/\w+|linkLoss|linkStops|onePrompt|threeHosts|sshLinks|support|attacks|hangingHosts|failingOutput|exitCodes)\.test\.ts$/;
 
 /** Totals of several runs as one. */
 function sumOf(parts) {

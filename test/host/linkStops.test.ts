@@ -126,11 +126,4 @@ describe('Ctrl-C while the host is hard to reach', { skip }, () => {
     assert.equal(await back.ended, 130, back.said.stderr);
     assert.equal(new RunStore(join(laptop.home, 'first')).read(id).summary?.verdict, 'stopped');
   });
-
-  it('check and start need one login', async () => {
-    const before = host.serverLog().split('Accepted publickey').length;
-    const { ended, said } = c10m(['run', '--json', '--host', 'edge', '-c', '100', '--hold', '1s', '--runs', join(laptop.home, 'login')]);
-    assert.equal(await ended, 0, said.stderr);
-    assert.equal(host.serverLog().split('Accepted publickey').length - before, 1);
-  });
 });
