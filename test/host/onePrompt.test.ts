@@ -18,7 +18,11 @@ test(
   'a person is asked once for test, check, start, cut and coming back, and restore; check and start are one login',
   { skip, timeout: 120_000 },
   async (t) => {
-    const host = await startHost({ name: 'once', users: [{ name: 'ann', password, sudo: 'passwordless', key: false }], sshdConfig: ['PasswordAuthentication yes'] });
+    const host = await startHost({
+      name: 'once',
+      users: [{ name: 'ann', password, sudo: 'passwordless', key: false }],
+      sshdConfig: ['PasswordAuthentication yes'],
+    });
     const laptop = makeLaptop();
     laptop.add('once', host, { user: 'ann' });
     const window = openWindow(laptop, password);
