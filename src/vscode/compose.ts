@@ -23,6 +23,7 @@ import { reattachOrphans } from './runs/reattach.js';
 import { PlanDocuments } from './runs/planDocument.js';
 import { registerCompareServers } from './runs/compareServers.js';
 import { registerProfiles } from './runs/profiles.js';
+import { registerProfileTests } from './runs/profileTests.js';
 import { handlePanelRequest, registerRunCommands, startRun } from './runs/runCommands.js';
 import { registerRunLinks } from './runs/runLinks.js';
 import { RunningRuns } from './runs/runningRuns.js';
@@ -120,6 +121,7 @@ export function createExtension(context: ExtensionContext): void {
       specOfRun: (runId) => store.read(runId ?? store.resolve('last')).spec,
     }),
     registerCompareServers({ store, live, log, plan, confirm: (spec) => confirmPlan(spec, { plan, plans }) }),
+    ...registerProfileTests({ live, registry, plan, log }),
     ...registerLanguageModelTools(store, live),
   );
   // After activation: it reads a directory, and activation itself does no I/O.

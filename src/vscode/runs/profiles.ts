@@ -22,7 +22,7 @@ import type { RunSpec } from '../../protocol/spec.js';
 import { commandIds } from '../ids.js';
 import { reportError } from '../reportError.js';
 
-const profilePattern = '**/*.c10m.json';
+export const profilePattern = '**/*.c10m.json';
 /** Typing is not interrupted by checks; a pause this long is followed by one. */
 const checkDelayMs = 250;
 
@@ -151,12 +151,20 @@ export async function readSpec(uri: unknown): Promise<{ spec: RunSpec; name: str
     });
   }
   const document = await workspace.openTextDocument(target);
-  const { spec, problems } = parseProfile(document.getText());
-  if (spec === undefined) {
+  try {
+    return specOf(document);
+  } catch (error) {
     await window.showTextDocument(document);
-    throw new HumanError(problems[0]?.message ?? l10n.t('The profile cannot be read.'), { code: 'usage' });
+    throw error;
   }
-  const fileName = target.path.slice(target.path.lastIndexOf('/') + 1);
+}
+
+/** The spec of a profile, named after its file when it has no name. Throws a HumanError (usage) with what is wrong. */
+export function specOf(document: TextDocument): { spec: RunSpec; name: string } {
+  const { spec, problems } = parseProfile(document.getText());
+  if (spec === undefined) throw new HumanError(problems[0]?.message ?? l10n.t('The profile cannot be read.'), { code: 'usage' });
+  const { path } = document.uri;
+  const fileName = path.slice(path.lastIndexOf('/') + 1);
   const named = spec.name === undefined ? { ...spec, name: fileName.replace(/\.c10m\.json$/, '') } : spec;
   return { spec: withDirectory(named, document), name: fileName };
 }

@@ -39,10 +39,14 @@ export async function confirmPlan(spec: RunSpec, { plan, plans }: { plan: PlanRu
   });
   if (choice !== undefined && choice !== go) await plans.show(runTitle(spec), checked.plan, checked.facts, spec);
   if (choice !== go) return undefined;
-  const changes = globalChanges(checked.plan);
-  if (changes === undefined) return checked;
+  return (await confirmChanges(checked)) ? checked : undefined;
+}
+
+/** Asks before settings of the whole host change; true where none does. */
+export async function confirmChanges({ plan, facts }: Pick<RunPlan, 'plan' | 'facts'>): Promise<boolean> {
+  const changes = globalChanges(plan);
+  if (changes === undefined) return true;
   const accept = l10n.t('Change and Start');
   const detail = l10n.t('These settings hold for the whole host, not only for this run. They are restored when it ends.\n\n{0}', changes);
-  const answer = await askModal(l10n.t('Change kernel settings of {0}?', checked.facts.hostname), { detail }, accept);
-  return answer === accept ? checked : undefined;
+  return (await askModal(l10n.t('Change kernel settings of {0}?', facts.hostname), { detail }, accept)) === accept;
 }

@@ -15,8 +15,9 @@ export class Keystrokes {
   async type(words: string): Promise<void> {
     const box = this.page.locator('.quick-input-widget input[type=text]').first();
     await box.waitFor();
-    if (words.startsWith('c10m') || words.startsWith('Start')) await this.page.keyboard.type(words);
-    else await box.fill(words);
+    // The palette shows commands only behind this sign, which it brings along.
+    const isPalette = (await box.inputValue()).startsWith('>');
+    await box.fill(isPalette ? `>${words}` : words);
   }
 
   /** Enter, and what it leads to. */

@@ -20,10 +20,16 @@ test('the packed extension: plan, dashboard at 20,000, tree, hidden and shown, r
     const keys = new Keystrokes(page);
     await keys.press('F1');
     await keys.type('c10m');
-    // Before anything was done, the palette has this one command.
+    // Before anything was done, the palette has this one command of ours; VS Code itself makes some of each view.
     const rows = page.locator(selectors.quickPickRow).filter({ hasText: /C10M/i });
     await rows.first().waitFor();
-    assert.deepEqual(await rows.locator('.label-name').allTextContents(), ['Start C10M run']);
+    const offered = await rows.locator('.label-name').allTextContents();
+    assert.deepEqual(
+      offered.filter((name) => !/^(C10M: Focus on|View: )/.test(name)),
+      ['Start C10M run'],
+    );
+    await keys.type('Start C10M run');
+    await page.locator(selectors.quickPickRow).first().filter({ hasText: 'Start C10M run' }).waitFor();
     await keys.enter(workbench.quickInputTitled('(1/3)'));
     await keys.enter(workbench.quickInputTitled('(2/3)'));
     await keys.enter(workbench.quickInputTitled('(3/3)'));
