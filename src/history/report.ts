@@ -16,9 +16,12 @@ import {
   wallText,
 } from '../core/figures/resultTexts.js';
 import { judgeRun, verdictWord } from '../core/verdict.js';
-import { formatBytes, formatCount, formatKilobytesPerEnd } from '../core/units.js';
+import { marksOf } from '../core/figures/marks.js';
+import { entryText } from '../core/run/line.js';
+import { formatBytes, formatCount, formatDuration, formatKilobytesPerEnd } from '../core/units.js';
 import type { Comparison } from '../protocol/comparison.js';
 import type { Ledger, Sample } from '../protocol/events.js';
+import type { PanelEntry } from '../protocol/panel.js';
 import type { SavedRun } from '../protocol/result.js';
 import { comparisonTables, htmlTable, markdownTable, type ReportTable } from './comparisonReport.js';
 import { unreadableText } from './exchange.js';
@@ -28,6 +31,8 @@ import { type Chart, svgChart } from './svgChart.js';
 export interface ReportedRun {
   run: SavedRun;
   samples: readonly Sample[];
+  /** What happened, oldest first. */
+  entries?: readonly PanelEntry[];
   /** Lines of its events that could not be read. */
   unreadableLines?: number;
 }
@@ -193,6 +198,7 @@ export function reportCharts(runs: readonly ReportedRun[]): Chart[] {
     ['Messages per second', ['messagesPerSecond']],
     ['Latency', ['latencyP50', 'latencyP99']],
   ];
+  const only = runs.length === 1 ? runs[0] : undefined;
   return groups.flatMap(([title, ids]) => {
     const chosen: readonly Drawn[] = [...metrics.filter((metric) => ids.includes(metric.id)), ...(ids.includes('establishedServer') ? [targetLine] : [])];
     const x = [...new Set(runs.flatMap(({ samples }) => relativeSeconds(samples)))].sort((a, b) => a - b);
@@ -220,6 +226,10 @@ export function reportCharts(runs: readonly ReportedRun[]): Chart[] {
             x,
             lines: lines.map((line) => ({ ...line, values: runs.length > 1 ? interpolate(x, line.values) : line.values })),
             format: (value: number) => first.format(value),
+            // Of several runs they would lie over each other.
+            ...(only === undefined
+              ? {}
+              : { marks: marksOf(only.entries ?? []).map((mark) => ({ ...mark, seconds: mark.seconds - rampBegin(only.samples) / 1_000 })) }),
           },
         ];
   });
@@ -227,8 +237,18 @@ export function reportCharts(runs: readonly ReportedRun[]): Chart[] {
 
 /** Seconds since the ramp began, to the millisecond: samples that follow each other closely stay apart. */
 function relativeSeconds(samples: readonly Sample[]): number[] {
-  const begin = samples.find((sample) => sample.phase === 'ramping')?.t ?? samples[0]?.t ?? 0;
+  const begin = rampBegin(samples);
   return samples.map((sample) => Math.max(0, Math.round(sample.t - begin) / 1000));
+}
+
+/** Milliseconds of the run at which its ramp began. */
+function rampBegin(samples: readonly Sample[]): number {
+  return samples.find((sample) => sample.phase === 'ramping')?.t ?? samples[0]?.t ?? 0;
+}
+
+/** The events of a run as rows of time, level and what was said. */
+function entryRows(entries: readonly PanelEntry[]): [time: string, level: string, said: string][] {
+  return entries.map((entry) => [formatDuration(entry.t / 1_000), entry.level, entryText(entry)]);
 }
 
 /** Fills points between two samples of the same run on a straight line, so that a shared axis draws no gaps. */
@@ -247,7 +267,7 @@ function interpolate(x: readonly number[], values: readonly (number | null)[]): 
 const style = `:root{color-scheme:light dark}body{font:14px/1.5 system-ui,sans-serif;max-width:960px;margin:2rem auto;padding:0 1rem;background:Canvas;color:CanvasText}
 table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid color-mix(in srgb,CanvasText 20%,transparent);vertical-align:top}
 th{font-weight:600}td.number{text-align:right;font-variant-numeric:tabular-nums}figure{margin:1.5rem 0}figcaption{font-weight:600}svg text{font-size:11px;fill:CanvasText}.grid{stroke:color-mix(in srgb,CanvasText 18%,transparent)}
-.legend span{margin-right:1.25rem;white-space:nowrap}`;
+.at{fill:transparent}.at:hover{fill:color-mix(in srgb,CanvasText 12%,transparent)}.legend span{margin-right:1.25rem;white-space:nowrap}`;
 
 function htmlReport(runs: readonly ReportedRun[], tables: readonly ReportTable[]): string {
   const title = runs.length === 1 ? titleOf(runs[0]!.run) : `Comparison of ${runs.length} runs`;
@@ -266,7 +286,12 @@ function htmlReport(runs: readonly ReportedRun[], tables: readonly ReportTable[]
                 `<tr><th scope="row">${htmlText(object)}</th>${cells.map((cell) => `<td class="number">${htmlText(cell)}</td>`).join('')}</tr>`,
             )
             .join('')}</tbody></table>`;
-    return `<section>${runs.length === 1 ? '' : `<h2>${htmlText(titleOf(reported.run))}</h2>`}<table><tbody>${rows.join('')}</tbody></table>${ledgerTable}</section>`;
+    const events = entryRows(reported.entries ?? []).map(
+      ([time, level, said]) => `<tr class="${level}"><td class="number">${htmlText(time)}</td><td>${htmlText(said)}</td></tr>`,
+    );
+    const eventTable =
+      events.length === 0 ? '' : `<details><summary>Events and orders (${events.length})</summary><table><tbody>${events.join('')}</tbody></table></details>`;
+    return `<section>${runs.length === 1 ? '' : `<h2>${htmlText(titleOf(reported.run))}</h2>`}<table><tbody>${rows.join('')}</tbody></table>${ledgerTable}${eventTable}</section>`;
   });
   const charts = reportCharts(runs).map(svgChart);
   return `<!doctype html>

@@ -1,4 +1,7 @@
+import type { ChartMark } from '../core/figures/marks.js';
+import { timeLabel, timeTicks, valueTicks } from '../core/figures/ticks.js';
 import { htmlText } from '../core/foreignText.js';
+
 /** One line of a chart. `values` beside the chart's `x`; null is a gap. */
 export interface ChartLine {
   label: string;
@@ -14,6 +17,8 @@ export interface Chart {
   x: readonly number[];
   lines: readonly ChartLine[];
   format(value: number): string;
+  /** What happened meanwhile, by the seconds of `x`. */
+  marks?: readonly ChartMark[];
 }
 
 const width = 880;
@@ -24,6 +29,10 @@ const top = 10;
 /** Points of a line: more than the pixels there are cannot be seen. */
 const maximumPoints = 1_600;
 
+/** Places at which the values of a chart can be read with the pointer: eight charts of them are a quarter of a megabyte. */
+const maximumPlaces = 150;
+const markColors: Record<ChartMark['kind'], string> = { phase: '#808080', order: '#b5179e', wall: '#c1121f' };
+
 /** A line chart as inline SVG that follows the colours of the page. Minimum and maximum of each bucket are kept, so no spike is lost. */
 export function svgChart(chart: Chart): string {
   const all = chart.lines.flatMap((line) => line.values.filter((value): value is number => value !== null));
@@ -31,17 +40,25 @@ export function svgChart(chart: Chart): string {
     1e-9,
     all.reduce((a, b) => Math.max(a, b), 0),
   );
-  const maximum = niceTicks(highest).at(-1)!;
+  const ticksOfValues = valueTicks(highest, 7);
+  const maximum = highest * 1.05;
   const lastX = Math.max(1, chart.x.at(-1) ?? 1);
   const xOf = (seconds: number) => left + (seconds / lastX) * (width - left - 10);
   const yOf = (value: number) => top + (1 - value / maximum) * (height - top - bottom);
-  const grid = niceTicks(highest).map((value) => {
+  const grid = ticksOfValues.map((value) => {
     const y = yOf(value).toFixed(1);
     return `<line x1="${left}" x2="${width - 10}" y1="${y}" y2="${y}" class="grid"/><text x="${left - 6}" y="${y}" dy="4" text-anchor="end">${htmlText(chart.format(value))}</text>`;
   });
-  const ticks = niceTicks(lastX)
-    .filter((seconds) => seconds <= lastX * 1.001)
-    .map((seconds) => `<text x="${xOf(seconds).toFixed(1)}" y="${height - 8}" text-anchor="middle">${Number(seconds.toFixed(3))} s</text>`);
+  const ticks = timeTicks(0, lastX, 8).map(
+    (seconds) => `<text x="${xOf(seconds).toFixed(1)}" y="${height - 8}" text-anchor="middle">${htmlText(timeLabel(seconds, lastX))}</text>`,
+  );
+  const marks = (chart.marks ?? [])
+    .filter(({ seconds }) => seconds >= 0 && seconds <= lastX)
+    .map(({ kind, seconds, text }) => {
+      const x = xOf(seconds).toFixed(1);
+      const dash = { phase: '1 3', order: '6 3', wall: 'none' }[kind];
+      return `<g class="mark"><title>${htmlText(text)}</title><line x1="${x}" x2="${x}" y1="${top}" y2="${height - bottom}" stroke="${markColors[kind]}" stroke-dasharray="${dash}"/><rect x="${(Number(x) - 4).toFixed(1)}" y="${top}" width="8" height="10" fill="${markColors[kind]}" fill-opacity="0.6"/></g>`;
+    });
   const lines = chart.lines.map(
     (line) =>
       `<path d="${pathOf(chart.x, line.values, xOf, yOf)}" fill="none" stroke="${line.color}" stroke-width="1.6" stroke-linecap="round"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/>`,
@@ -50,14 +67,25 @@ export function svgChart(chart: Chart): string {
     (line) =>
       `<span><svg width="26" height="8" aria-hidden="true"><line x1="0" x2="26" y1="4" y2="4" stroke="${line.color}" stroke-width="2"${line.dash === undefined ? '' : ` stroke-dasharray="${line.dash}"`}/></svg> ${htmlText(line.label)}</span>`,
   );
-  return `<figure><figcaption>${htmlText(chart.title)}</figcaption><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${htmlText(textOf(chart))}">${grid.join('')}${ticks.join('')}${lines.join('')}</svg><div class="legend">${legend.join(' ')}</div></figure>`;
+  return `<figure><figcaption>${htmlText(chart.title)}</figcaption><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${htmlText(textOf(chart))}">${grid.join('')}${ticks.join('')}${lines.join('')}${places(chart, lastX, xOf).join('')}${marks.join('')}</svg><div class="legend">${legend.join(' ')}</div></figure>`;
 }
 
-/** Values of 1, 2 or 5 times a power of ten from 0 on, four to eight of them, the last not below `maximum`. */
-export function niceTicks(maximum: number): number[] {
-  const power = 10 ** Math.floor(Math.log10(maximum / 4));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => maximum / candidate <= 7) ?? 10 * power;
-  return Array.from({ length: Math.ceil(maximum / step - 1e-9) + 1 }, (_value, index) => index * step);
+/** Bands over the chart that name the values at their time: a report is hovered without a script. */
+function places(chart: Chart, lastX: number, xOf: (seconds: number) => number): string[] {
+  const step = Math.max(1, Math.ceil(chart.x.length / maximumPlaces));
+  const shown = chart.x.map((_seconds, index) => index).filter((index) => index % step === 0);
+  return shown.map((index, position) => {
+    const seconds = chart.x[index]!;
+    const from = position === 0 ? 0 : (seconds + chart.x[shown[position - 1]!]!) / 2;
+    const next = shown[position + 1];
+    const to = next === undefined ? lastX : (seconds + chart.x[next]!) / 2;
+    const values = chart.lines.flatMap(({ label, values: all }) => {
+      const value = all[index];
+      return value === null || value === undefined ? [] : [`${label} ${chart.format(value)}`];
+    });
+    const title = `${timeLabel(seconds, lastX)}: ${values.join(', ')}`;
+    return `<rect class="at" x="${xOf(from).toFixed(1)}" y="${top}" width="${Math.max(0.5, xOf(to) - xOf(from)).toFixed(1)}" height="${height - top - bottom}"><title>${htmlText(title)}</title></rect>`;
+  });
 }
 
 /** The text that stands for the chart. */

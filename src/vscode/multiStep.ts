@@ -30,6 +30,7 @@ export function pickStep<T extends QuickPickItem>(
   if (frame.step > 1) input.buttons = [QuickInputButtons.Back];
   if (options.value !== undefined) input.value = options.value;
   const { compose, isChoice = () => true } = options;
+  if (options.value !== undefined && items[0] !== undefined) input.activeItems = [items[0]];
   return new Promise((resolve) => {
     const end = (result: StepResult<T>): void => {
       for (const subscription of subscriptions) subscription.dispose();
@@ -38,7 +39,12 @@ export function pickStep<T extends QuickPickItem>(
     };
     const subscriptions: Disposable[] = [
       input.onDidChangeValue((value) => {
-        if (compose !== undefined) input.items = compose(value);
+        if (compose === undefined) return;
+        const items = compose(value);
+        input.items = items;
+        // VS Code sorts by how well a label fits what was typed; the first of ours is what was meant.
+        const [first] = items.filter((item) => item.alwaysShow === true);
+        if (first !== undefined) input.activeItems = [first];
       }),
       input.onDidAccept(() => {
         // What was typed right before Enter counts, also where its event is still on its way.

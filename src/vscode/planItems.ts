@@ -1,3 +1,4 @@
+import { guardBytesFor } from '../core/plan/costs.js';
 import { firstWall } from '../core/plan/plannedWalls.js';
 import { text } from '../core/texts.js';
 import { protocolTitle } from '../core/figures/resultTexts.js';
@@ -63,11 +64,18 @@ function memoryLine({ predicted, guardBytes }: Plan, facts: HostFacts): PlanLine
   const perEnd = formatKilobytesPerEnd(predicted.bytesPerEnd);
   const label = text('{0} of memory predicted, {1} per end', formatBytes(predicted.totalBytes), perEnd);
   const sum = text('{0} are available now, so {1} stay free', formatBytes(available), formatBytes(left));
+  const kept = guardBytesFor(facts.memory.totalBytes);
   const guard =
-    left < guardBytes
-      ? text('That is less than the {0} that are kept for the host: the ramp will stop by itself before its target', formatBytes(guardBytes))
-      : text('The ramp stops by itself if less than {0} were left, so that the host stays usable', formatBytes(guardBytes));
-  return { label, detail: `${sum}. ${guard}.` };
+    left < kept
+      ? text('That is less than the {0} that stay free for the host: the ramp will stop by itself before its target', formatBytes(kept))
+      : text('The ramp stops by itself before less than {0} stay free, so that the host stays usable', formatBytes(kept));
+  // Two figures of one limit must not stand unexplained: Linux counts what idle sockets pin as available.
+  const pinned = guardBytes - kept;
+  const meter =
+    pinned < 1024 ** 2
+      ? ''
+      : ` ${text('(Linux will then show {0} as available: it counts {1} that the sockets pin.)', formatBytes(guardBytes), formatBytes(pinned))}`;
+  return { label, detail: `${sum}. ${guard}.${meter}` };
 }
 
 function changesLine(plan: Plan): PlanLine {
@@ -81,7 +89,7 @@ function changesLine(plan: Plan): PlanLine {
 }
 
 /** As many characters as a row of a quick pick shows: what is longer goes on in the next row. */
-const rowCharacters = 88;
+const rowCharacters = 74;
 
 /** A line of the plan as rows none of which is cut. */
 export function planRows({ label, detail }: PlanLine): string[] {

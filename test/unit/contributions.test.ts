@@ -49,6 +49,17 @@ test('the first command is found in the palette by exactly its title', () => {
   assert.deepEqual({ title: titles[start.title.slice(1, -1)], category: start.category }, { title: 'Start C10M run', category: undefined });
 });
 
+test('before anything was done, the palette has the first command alone', () => {
+  // Keys that are false until somebody has used C10M, opened a profile, or has runs or hosts.
+  const guards = /^(false|.*(c10m\.(used|running|hasRuns|hasHosts)|resourceFilename).*)$/;
+  const guarded = new Map(manifest.contributes.menus['commandPalette']!.map(({ command, when = '' }) => [command, when]));
+  const open = manifest.contributes.commands.filter(({ command }) => !guards.test(guarded.get(command) ?? ''));
+  assert.deepEqual(
+    open.map(({ command }) => command),
+    [commandIds.start],
+  );
+});
+
 test('every text of package.json is in package.nls.json, and none is left over', () => {
   const used = new Set([...text.matchAll(/"%([^%"]+)%"/g)].map((match) => match[1]!));
   assert.deepEqual([...used].sort(), Object.keys(titles).sort());

@@ -43,6 +43,11 @@ export class Dashboards implements Disposable, WebviewPanelSerializer {
     return this.panels.get(runId);
   }
 
+  /** Whether somebody can see the dashboard of a run. */
+  isVisible(runId: string): boolean {
+    return this.panels.get(runId)?.panel.visible === true;
+  }
+
   /** `preserveFocus`: the tree keeps the keyboard, so that Delete and F2 go on working there. */
   open(runId: string, preserveFocus = false): DashboardPanel {
     const existing = this.panels.get(runId);

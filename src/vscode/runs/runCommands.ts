@@ -14,6 +14,7 @@ import type { RunItem, RunsTree, RunTreeElement } from './runsTree.js';
 import type { PlanRun } from '../planRun.js';
 import { byKey, focusedRuns } from './focusedRuns.js';
 import type { LiveRun } from './liveRun.js';
+import { announceEnd } from './runEnd.js';
 import { confirmPlan } from './startRun.js';
 import { askForSpec } from './startSteps.js';
 import { showInformation, showWarning } from '../messages.js';
@@ -44,7 +45,10 @@ export async function startRun(dependencies: RunCommandDependencies, spec: RunSp
   if (plan === undefined) return undefined;
   const { run, outcome } = live.start(spec, plan);
   // The dashboard shows everything about a run, an error included; a run that ended before it could be seen is reported.
-  outcome.catch((error: unknown) => void reportRunError(dependencies, spec, plan, error));
+  outcome.then(
+    () => announceEnd(run, dependencies),
+    (error: unknown) => void reportRunError(dependencies, spec, plan, error),
+  );
   dashboards.open(run.runId);
   return run.runId;
 }
@@ -59,7 +63,10 @@ async function reportRunError({ live, dashboards, log }: RunCommandDependencies,
   const wait = l10n.t('Wait and Run');
   if ((await showWarning(l10n.t('{0} It can begin by itself when the host is free.', error.message), wait)) !== wait) return;
   const { run, outcome } = live.start({ ...spec, waitForHost: true }, plan);
-  outcome.catch((failure: unknown) => reportError(log, failure));
+  outcome.then(
+    () => announceEnd(run, { dashboards }),
+    (failure: unknown) => reportError(log, failure),
+  );
   dashboards.open(run.runId);
 }
 

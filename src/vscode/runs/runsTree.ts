@@ -57,6 +57,7 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
       live.onDidChange(() => {
         // Once a second while a run lives: only a change of the list itself draws the tree again.
         const ids = live.all.map((run) => `${run.runId}:${phaseOf(run.model) ?? ''}`).join(' ');
+        this.updateBadge();
         if (ids === this.liveIds) return;
         this.liveIds = ids;
         this.refresh();
@@ -145,6 +146,14 @@ export class RunsTree implements TreeDataProvider<RunTreeElement>, Disposable {
     const tags = entry.tags.map((tag) => `#${tag}`).join(' ');
     const figures = `${verdictWord(entry.result)}, ${formatCount(entry.established ?? 0)}, ${formatKilobytesPerEnd(entry.bytesPerEnd ?? null)}, ${host}`;
     return tags === '' ? figures : `${figures}, ${tags}`;
+  }
+
+  /** On the icon of the activity bar: that runs go on, and how many. */
+  private updateBadge(): void {
+    const count = this.live.all.length;
+    if (this.view.badge?.value === count || (count === 0 && this.view.badge === undefined)) return;
+    const tooltip = count === 1 ? l10n.t('A run goes on') : l10n.t('{0} runs go on', count);
+    this.view.badge = count === 0 ? undefined : { value: count, tooltip };
   }
 
   private publish(): void {

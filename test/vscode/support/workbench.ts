@@ -124,7 +124,8 @@ export class Workbench {
     // A reloaded workbench may still be opening the container by itself: a click would then close it. The second click opens it again.
     for (let attempt = 0; attempt < 3; attempt++) {
       if (await isShown()) return;
-      await item.click();
+      // Beside the badge that it has while a run goes on.
+      await item.click({ position: { x: 6, y: 6 } });
     }
   }
 
@@ -194,7 +195,8 @@ export class Workbench {
     const item = this.page.locator('.notifications-center .monaco-list-row').filter({ hasText: text }).first();
     await item.waitFor();
     if (button !== undefined) {
-      await item.click();
+      // Beside the badge that it has while a run goes on.
+      await item.click({ position: { x: 6, y: 6 } });
       await item.getByRole('button', { name: button }).click();
     }
     await this.page.keyboard.press('Escape');

@@ -134,7 +134,10 @@ test('a host is added step by step, tested over a real sshd, used, edited, remov
     await keys.enter(workbench.quickInputTitled('First wall'));
     await keys.enter(workbench.webview().locator('[data-c10m=established]').getByText('20,000', { exact: true }));
     assert.ok(keys.count <= 10, `${keys.count} keystrokes`);
-    await workbench.treeRow(`root@${host.address}`).waitFor();
+    await workbench
+      .treeRow(/^root@/)
+      .first()
+      .waitFor();
     await workbench.webview().locator('[data-c10m=stop]').click();
     await workbench.webview().getByText('The host is as it was found.').waitFor({ timeout: 20_000 });
   });
@@ -169,6 +172,9 @@ test('a password is asked for, kept only when the user says so, and forgotten wi
   const saved = [{ name: 'ann there', address: host.address, user: 'ann', sudo: 'never' }];
   const before = JSON.parse(readFileSync(userSettings, 'utf8')) as object;
   writeFileSync(userSettings, JSON.stringify({ ...before, 'c10m.hosts': saved }));
+  // Written behind the workbench's back: it reads its own settings when it opens.
+  await workbench.reload();
+  await workbench.openContainer('C10M');
   await workbench.treeRow('ann there').waitFor();
 
   await session.step('a wrong one is asked for again; the right one is kept when asked to', async () => {
