@@ -5,6 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { HumanError } from '../core/errors.js';
+import { failureOfNodeError } from '../core/walls/tlsFailures.js';
 import { setNofile } from '../linux/limits.js';
 import type { CommandReader, WorkerChannel } from './channel.js';
 import type { ServerConfiguration, WorkerRun } from './serverWorker.js';
@@ -76,11 +77,11 @@ function countHandshakes(server: Server, stats: Stats, figures: HandshakeFigures
   server.on('secureConnection', (socket: TLSSocket) => {
     stats.connecting--;
     figures.done(undefined, socket.isSessionReused());
-    figures.negotiated ??= `${socket.getProtocol() ?? ''} ${socket.getCipher().standardName}`;
+    figures.negotiated ??= `${socket.getProtocol() ?? ''} ${socket.getCipher().name}`;
   });
   server.on('tlsClientError', (error: NodeJS.ErrnoException) => {
     stats.connecting--;
-    stats.fail(error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'tls.timeout' : error.code === 'ECONNRESET' ? 'tls.closed' : 'tls.protocol');
+    stats.fail(failureOfNodeError(error.code));
   });
 }
 

@@ -9,11 +9,12 @@ import { getNofile, setNofile } from '../../src/linux/limits.js';
 import { allocatedSockets, busySeconds, ledgerOf, ownSeconds, readMemory } from './memory.js';
 import { parseBenchOptions, type BenchEngine, type BenchOptions } from './options.js';
 import { startFloor, startWorkers, type Program } from './programs.js';
-import { barsOf, rowsOf, type RunResult } from './statistics.js';
+import { barsOf, rowsOf, tlsBarsOf, type RunResult } from './statistics.js';
 import { barsText, tableText } from './table.js';
 
 /**
- * `npm run bench`: our engines against the C floor, alternated in one network namespace after a discarded warm-up. Exit code 0:
+ * `npm run bench`: our engines against the C floor, with `--tls` against one that uses the system's libssl, alternated in one network namespace after a
+ * discarded warm-up. Exit code 0:
  * concluded and all bars met; 1: a bar missed; 2: disturbed too often to conclude.
  */
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
@@ -43,7 +44,7 @@ function contenders({ protocols, engines }: BenchOptions): Contender[] {
   return [{ engine: 'floor', protocol: 'tcp' }, ...chosen];
 }
 
-async function runOnce(contender: Contender, connections: number, pairs: number, floor: string, firstPort: number): Promise<RunResult> {
+async function runOnce(contender: Contender, { connections, tls }: BenchOptions, pairs: number, floor: string, firstPort: number): Promise<RunResult> {
   const { engine, protocol } = contender;
   const before = readMemory({ server: [], client: [] });
   const program: Program =
@@ -56,6 +57,7 @@ async function runOnce(contender: Contender, connections: number, pairs: number,
           protocol,
           engine: engine === 'epoll' ? 'epoll' : 'node',
           workerPath,
+          tls,
           ...(engine === 'ws' ? { clientPath: here('wsClient.mjs') } : {}),
         });
   try {
@@ -118,7 +120,8 @@ async function inside(options: BenchOptions): Promise<number> {
   }
   try {
     const floor = join(directory, 'floor');
-    execFileSync('cc', ['-O2', '-o', floor, here('floor.c')], { stdio: 'inherit' });
+    const sources = options.tls ? [here('tlsFloor.c'), '-lssl', '-lcrypto'] : [here('floor.c')];
+    execFileSync('cc', ['-O2', '-o', floor, ...sources], { stdio: 'inherit' });
     const perWorker = Math.min(getNofile().hard - reservedDescriptors, connectionsPerPort);
     const pairs = Math.max(1, Math.ceil(options.connections / perWorker));
     // Above the automatic range of nobody: below 1024, which only root may bind.
@@ -129,7 +132,7 @@ async function inside(options: BenchOptions): Promise<number> {
     for (let round = 0; rounds.length < options.rounds && round <= options.rounds * patience; round++) {
       const results: RunResult[] = [];
       for (const contender of contenders(options)) {
-        const result = await runOnce(contender, options.connections, pairs, floor, firstPort);
+        const result = await runOnce(contender, options, pairs, floor, firstPort);
         results.push(result);
         const disturbed = result.disturbances.length === 0 ? '' : `  DISTURBED: ${result.disturbances.join('; ')}`;
         say(
@@ -149,7 +152,7 @@ function report(options: BenchOptions, rounds: RunResult[][], dropped: RunResult
   const isConclusive = rounds.length >= options.rounds;
   const shown = isConclusive ? rounds : [...rounds, ...dropped];
   const rows = rowsOf(shown);
-  const bars = isConclusive ? barsOf(rows) : [];
+  const bars = isConclusive ? (options.tls ? tlsBarsOf(rows) : barsOf(rows)) : [];
   if (options.isJson) {
     process.stdout.write(
       `${JSON.stringify({ connections: options.connections, isConclusive, undisturbedRounds: rounds.length, disturbedRounds: dropped.length, rows, bars })}\n`,

@@ -1,9 +1,11 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { LineSplitter } from '../../src/files/lines.js';
+import { makeRunCertificate } from '../../src/agent/runCertificate.js';
 import { layStatelessClients, statelessServerAddress } from '../../src/core/plan/layout.js';
 import { encodeLine } from '../../src/protocol/lines.js';
 import type { ClientWorkerPlan } from '../../src/protocol/plan.js';
+import type { ClientTls, ServerTls } from '../../src/protocol/tls.js';
 import type { WorkerCommand } from '../../src/protocol/worker.js';
 
 /** Longest wait for one step of a run: 190,000 connections of the slowest pair take 40 s. */
@@ -122,6 +124,19 @@ export interface WorkersOptions {
   clientPath?: string;
   /** One client without sockets for all servers. */
   stateless?: boolean;
+  /** As `--tls` of a run: TLS 1.3, ECDSA P-256, the certificate verified. */
+  tls?: boolean;
+}
+
+function tlsOf(isWanted: boolean | undefined): { server: { tls?: ServerTls }; client: { tls?: ClientTls } } {
+  if (isWanted !== true) return { server: {}, client: {} };
+  const own = makeRunCertificate('ecdsa', ['localhost']);
+  const versions = { minimumVersion: '1.2', maximumVersion: '1.3' } as const;
+  const trust = { kind: 'certificate', pem: own.certificate, andSystem: false } as const;
+  return {
+    server: { tls: { ...versions, ...own, tickets: 0 } },
+    client: { tls: { ...versions, serverName: 'localhost', alpn: [], trust, resume: false, park: false } },
+  };
 }
 
 /** Server and client workers, one port each. */
@@ -130,6 +145,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Program> {
   const share = (index: number) => Math.floor(options.connections / pairs) + (index < options.connections % pairs ? 1 : 0);
   const websocketPath = '/ws';
   const nofile = 1_000_000;
+  const tls = tlsOf(options.tls);
   let finishedAt: number | undefined;
   const onChange = () => {
     const held = (workers: readonly Worker[]) => workers.reduce((sum, worker) => sum + worker.open, 0);
@@ -144,10 +160,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Program> {
     const connections = share(index);
     const ports = [{ port: firstPort + index, protocol, connections }];
     const plan = { id: `server-${index}`, protocol, address, ports, connections, nofile, backlog: 65_535, allowedSources: [] };
-    servers.push(new Worker([workerPath], { type: 'configure', role: 'server', engine: options.engine, plan, websocketPath }, onChange));
+    servers.push(new Worker([workerPath], { type: 'configure', role: 'server', engine: options.engine, plan, websocketPath, ...tls.server }, onChange));
   }
   const addClient = (plan: ClientWorkerPlan) =>
-    clients.push(new Worker([options.clientPath ?? workerPath], { type: 'configure', role: 'client', plan, websocketPath }, onChange));
+    clients.push(new Worker([options.clientPath ?? workerPath], { type: 'configure', role: 'client', plan, websocketPath, ...tls.client }, onChange));
   const ports = indexes.map((index) => ({ port: firstPort + index, protocol, connections: share(index) }));
   // One for two cores.
   if (options.stateless === true) layStatelessClients(ports, 2).forEach(addClient);

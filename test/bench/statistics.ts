@@ -89,3 +89,10 @@ export function barsOf(rows: readonly EngineRow[]): Bar[] {
   }
   return bars;
 }
+
+/** The bar of `--tls`: OpenSSL does the work on both sides. */
+export function tlsBarsOf(rows: readonly EngineRow[]): Bar[] {
+  return rows
+    .filter(({ engine, protocol }) => engine === 'epoll' && protocol === 'tcp')
+    .map(({ rateRatio: { median } }) => ({ text: 'epoll with TLS: handshake rate at least 0.8 of the floor', value: median, isMet: median >= 0.8 }));
+}

@@ -7,7 +7,7 @@ import { computeLedger } from '../../src/core/figures/ledger.js';
 import { planRun } from '../../src/core/plan/plan.js';
 import { tlsBytesPerWorker } from '../../src/core/plan/tlsPlan.js';
 import { specFromInput } from '../../src/core/profile.js';
-import { failureOfReason, looksLikeTls, tlsFailureOf, tlsFailures } from '../../src/core/walls/tlsFailures.js';
+import { failureOfNodeError, failureOfReason, looksLikeTls, tlsFailureOf, tlsFailures } from '../../src/core/walls/tlsFailures.js';
 import { hostFacts } from './builders/hostFacts.js';
 
 test('the certificate of a run is what OpenSSL takes for one', () => {
@@ -51,6 +51,23 @@ const reasons: [reason: number, verifyResult: number, name: string][] = [
 for (const [reason, verifyResult, name] of reasons) {
   test(`OpenSSL's reason ${reason}, certificate ${verifyResult}: ${name}`, () => assert.equal(failureOfReason(reason, verifyResult), name));
 }
+
+const nodeCodes: [code: string | undefined, name: string][] = [
+  ['ERR_TLS_HANDSHAKE_TIMEOUT', 'tls.timeout'],
+  ['ECONNRESET', 'tls.closed'],
+  ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'tls.version'],
+  ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'tls.version'],
+  ['ERR_SSL_HTTP_REQUEST', 'tls.plain'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls.plain'],
+  ['ERR_SSL_NO_SHARED_CIPHER', 'tls.alert.handshakeFailure'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'tls.alert.unknownIssuer'],
+  ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'tls.alert.certificate'],
+  ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', 'tls.alert.certificate'],
+  ['ERR_SSL_TLSV1_ALERT_NO_RENEGOTIATION', 'tls.alert.other'],
+  ['ERR_SSL_DECRYPTION_FAILED', 'tls.protocol'],
+  [undefined, 'tls.protocol'],
+];
+for (const [code, name] of nodeCodes) test(`Node's ${code}: ${name}`, () => assert.equal(failureOfNodeError(code), name));
 
 test('the answer of a server with TLS to a plain connection is known from all others', () => {
   const is = (text: string) => looksLikeTls(Buffer.from(text, 'latin1'), text.length);

@@ -166,6 +166,24 @@ export function failureOfReason(reason: number, verifyResult: number): TlsFailur
   return reasonNames[reason] ?? 'tls.protocol';
 }
 
+/** Ends of the codes of Node's errors, which are the names of OpenSSL's reasons behind `ERR_SSL_` and, for an alert, the version of the protocol. */
+const nodeCodes: readonly (readonly [pattern: RegExp, name: TlsFailureName])[] = [
+  [/^ERR_TLS_HANDSHAKE_TIMEOUT$/, 'tls.timeout'],
+  [/^(ECONNRESET|EPIPE|ERR_SSL_UNEXPECTED_EOF_WHILE_READING)$/, 'tls.closed'],
+  [/_(UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|WRONG_SSL_VERSION|ALERT_PROTOCOL_VERSION)$/, 'tls.version'],
+  [/_(HTTPS?_(PROXY_)?REQUEST|WRONG_VERSION_NUMBER|UNEXPECTED_MESSAGE)$/, 'tls.plain'],
+  [/_(NO_SHARED_CIPHER|ALERT_HANDSHAKE_FAILURE|ALERT_INSUFFICIENT_SECURITY)$/, 'tls.alert.handshakeFailure'],
+  [/_ALERT_UNKNOWN_CA$/, 'tls.alert.unknownIssuer'],
+  [/_ALERT_(BAD|UNSUPPORTED)_CERTIFICATE$|_ALERT_CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)$/, 'tls.alert.certificate'],
+  [/_ALERT_INTERNAL_ERROR$/, 'tls.alert.internal'],
+  [/_ALERT_\w+$/, 'tls.alert.other'],
+];
+
+/** For the `code` of an error of Node's `tls`. */
+export function failureOfNodeError(code = ''): TlsFailureName {
+  return nodeCodes.find(([pattern]) => pattern.test(code))?.[1] ?? 'tls.protocol';
+}
+
 /** What a plain connection gets from a server that speaks TLS: an alert record (RFC 8446, section 5.1), or the words of nginx. */
 export function looksLikeTls(bytes: Uint8Array, length: number): boolean {
   if (length >= 7 && bytes[0] === alertRecord && bytes[1] === 3 && bytes[2]! <= 4 && bytes[3] === 0 && bytes[4] === 2) return true;
