@@ -13,9 +13,8 @@ import { barsOf, rowsOf, tlsBarsOf, type RunResult } from './statistics.js';
 import { barsText, tableText } from './table.js';
 
 /**
- * `npm run bench`: our engines against the C floor, with `--tls` against one that uses the system's libssl, alternated in one network namespace after a
- * discarded warm-up. Exit code 0:
- * concluded and all bars met; 1: a bar missed; 2: disturbed too often to conclude.
+ * `npm run bench`: our engines against the C floor of the same protocol, with `--tls` against one that uses the system's libssl, alternated in one
+ * network namespace after a discarded warm-up. Exit code 0: concluded and all bars met; 1: a bar missed; 2: disturbed too often to conclude.
  */
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 const root = here('../../');
@@ -37,19 +36,29 @@ const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve,
 
 type Contender = { engine: 'floor' | BenchEngine; protocol: 'tcp' | 'websocket' };
 
-function contenders({ protocols, engines }: BenchOptions): Contender[] {
+/** With TLS there is one floor, of TCP: the handshake outweighs all else. */
+const floorProtocolsOf = ({ protocols, tls }: BenchOptions): Contender['protocol'][] => (tls ? ['tcp'] : protocols);
+
+function contenders(options: BenchOptions): Contender[] {
+  const { protocols, engines } = options;
   const chosen = protocols.flatMap((protocol) =>
     engines.filter((engine) => engine !== 'ws' || protocol === 'websocket').map((engine) => ({ engine, protocol })),
   );
-  return [{ engine: 'floor', protocol: 'tcp' }, ...chosen];
+  return [...floorProtocolsOf(options).map((protocol) => ({ engine: 'floor', protocol }) as const), ...chosen];
 }
 
-async function runOnce(contender: Contender, { connections, tls }: BenchOptions, pairs: number, floor: string, firstPort: number): Promise<RunResult> {
+async function runOnce(
+  contender: Contender,
+  { connections, tls }: BenchOptions,
+  pairs: number,
+  floorOf: (protocol: string) => string,
+  firstPort: number,
+): Promise<RunResult> {
   const { engine, protocol } = contender;
   const before = readMemory({ server: [], client: [] });
   const program: Program =
     engine === 'floor'
-      ? await startFloor(floor, pairs, connections, firstPort)
+      ? await startFloor(floorOf(protocol), pairs, connections, firstPort)
       : await startWorkers({
           pairs,
           connections,
@@ -119,9 +128,12 @@ async function inside(options: BenchOptions): Promise<number> {
     });
   }
   try {
-    const floor = join(directory, 'floor');
-    const sources = options.tls ? [here('tlsFloor.c'), '-lssl', '-lcrypto'] : [here('floor.c')];
-    execFileSync('cc', ['-O2', '-o', floor, ...sources], { stdio: 'inherit' });
+    const floorOf = (protocol: string) => join(directory, protocol);
+    for (const protocol of floorProtocolsOf(options)) {
+      const plain = protocol === 'tcp' ? 'floor.c' : 'websocketFloor.c';
+      const sources = options.tls ? [here('tlsFloor.c'), '-lssl', '-lcrypto'] : [here(plain)];
+      execFileSync('cc', ['-O2', '-o', floorOf(protocol), ...sources], { stdio: 'inherit' });
+    }
     const perWorker = Math.min(getNofile().hard - reservedDescriptors, connectionsPerPort);
     const pairs = Math.max(1, Math.ceil(options.connections / perWorker));
     // Above the automatic range of nobody: below 1024, which only root may bind.
@@ -132,7 +144,7 @@ async function inside(options: BenchOptions): Promise<number> {
     for (let round = 0; rounds.length < options.rounds && round <= options.rounds * patience; round++) {
       const results: RunResult[] = [];
       for (const contender of contenders(options)) {
-        const result = await runOnce(contender, options, pairs, floor, firstPort);
+        const result = await runOnce(contender, options, pairs, floorOf, firstPort);
         results.push(result);
         const disturbed = result.disturbances.length === 0 ? '' : `  DISTURBED: ${result.disturbances.join('; ')}`;
         say(

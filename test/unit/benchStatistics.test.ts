@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HumanError } from '../../src/core/errors.js';
 import { parseBenchOptions } from '../bench/options.js';
-import { barsOf, rowsOf, spreadOf, type RunResult } from '../bench/statistics.js';
+import { barsOf, rowsOf, spreadOf, tlsBarsOf, type RunResult } from '../bench/statistics.js';
 
 test('a spread is minimum, median and maximum', () => {
   assert.deepEqual(spreadOf([3, 1, 2]), { minimum: 1, median: 2, maximum: 3 });
@@ -41,10 +41,22 @@ test('ratios are taken in each round, since the machine changes between rounds',
 });
 
 test('a bar that is missed is told', () => {
-  const rounds = [[run('floor', 'tcp', 10_000, 8_000), run('epoll', 'websocket', 3_900, 10_500), run('ws', 'websocket', 1_000, 20_000)]];
+  const rounds = [[run('floor', 'websocket', 10_000, 8_000), run('epoll', 'websocket', 7_900, 10_500), run('ws', 'websocket', 2_000, 20_000)]];
   assert.deepEqual(
     barsOf(rowsOf(rounds)).map(({ isMet }) => isMet),
     [false, false, true, false],
+  );
+});
+
+test('each protocol has a floor of its own, and TLS that of TCP', () => {
+  const round = [run('floor', 'tcp', 10_000, 8_000), run('floor', 'websocket', 5_000, 8_000), run('epoll', 'websocket', 4_000, 8_000)];
+  const ratios = (runs: RunResult[]) => rowsOf([runs]).map(({ rateRatio }) => rateRatio.median);
+  assert.deepEqual(ratios(round), [1, 1, 0.8]);
+  assert.deepEqual(ratios([round[0]!, round[2]!]), [1, 0.4]);
+  const held = [round[0]!, run('epoll', 'tcp', 8_000, 8_000)];
+  assert.deepEqual(
+    tlsBarsOf(rowsOf([held])).map(({ isMet }) => isMet),
+    [true],
   );
 });
 
@@ -54,9 +66,18 @@ test('options are checked, and usage names what is wrong', () => {
     protocols: ['tcp'],
     engines: ['epoll', 'node'],
     rounds: 3,
+    tls: false,
     isJson: true,
   });
-  for (const args of [['--protocol', 'udp'], ['--engine', 'tornado'], ['--rounds', '2'], ['--connections', '0'], ['--connections', '3M'], ['--what']]) {
+  for (const args of [
+    ['--protocol', 'udp'],
+    ['--engine', 'tornado'],
+    ['--rounds', '2'],
+    ['--connections', '0'],
+    ['--connections', '3M'],
+    ['--what'],
+    ['--tls', '--engine', 'ws'],
+  ]) {
     assert.throws(
       () => parseBenchOptions(args),
       (error) => error instanceof HumanError && error.code === 'usage',
