@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { exitCodes, type ExitCode } from '../src/core/errors.js';
+import { exitCodeMeanings } from '../src/cli/exitCodeMeanings.js';
+import { exitCodes } from '../src/core/errors.js';
 import { hostChangesMarks, hostChangesText } from '../src/core/plan/hostChanges.js';
 import { thresholdMetrics } from '../src/core/figures/thresholds.js';
 import { wallCatalogue } from '../src/core/walls/catalogue.js';
@@ -29,18 +30,6 @@ function cell(text: string): string {
 function table(head: string[], rows: string[][]): string {
   return [head, head.map(() => '---'), ...rows.map((row) => row.map(cell))].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
-
-const exitCodeMeanings: Record<ExitCode, string> = {
-  0: 'done, and all thresholds hold',
-  64: 'bad usage or a mistake in the profile; nothing was started',
-  69: 'the host cannot be reached, is busy, or lacks what a run needs',
-  70: 'a defect of C10M, or the run failed',
-  75: 'the host could not be restored completely, each key is named; or nobody saw the end of the run',
-  77: 'authentication or the host key was refused',
-  98: 'the target was not reached; the wall is named on stderr',
-  99: 'a threshold failed',
-  130: 'interrupted; the host was restored first',
-};
 
 function exitCodesText(): string {
   const codes = [...new Set(Object.values(exitCodes))].sort((a, b) => a - b);

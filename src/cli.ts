@@ -4,6 +4,7 @@ import { compareServers } from './cli/compareServers.js';
 import { completionText } from './cli/completion.js';
 import { helpText } from './cli/help.js';
 import { host } from './cli/host.js';
+import { manPage } from './cli/manPage.js';
 import { run } from './cli/run.js';
 import { runs } from './cli/runs.js';
 import { version } from './core/version.js';
@@ -25,6 +26,10 @@ async function main(args: string[]): Promise<number> {
   }
   if (name === 'completion') {
     print(completionText(rest[0]));
+    return exitCodes.done;
+  }
+  if (name === 'man') {
+    print(manPage());
     return exitCodes.done;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;

@@ -30,6 +30,7 @@ function general(): string {
 ${rows.join('\n')}
   c10m help COMMAND all options
   c10m completion S for the shell bash, zsh or fish: source <(c10m completion bash)
+  c10m man          the manual page: c10m man | man -l -
 
 Exit codes: 0 done, 98 target not reached, 99 a threshold failed or a metric got worse,
             64 bad usage, 69 host unreachable, 77 access refused,
