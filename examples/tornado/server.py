@@ -8,7 +8,8 @@ C10M starts it with these variables (the engine `command`):
   C10M_TCP_PORTS, C10M_WEBSOCKET_PORTS   the same by protocol
   C10M_WEBSOCKET_PATH   path of the WebSocket endpoint (default /ws)
 
-Works on Tornado 6 under CPython and PyPy. One process, one event loop: what an ordinary Tornado server costs.
+Works on Tornado 6 under CPython and PyPy. One process, one event loop: what an ordinary Tornado server costs. With PROCESSES=N there are N of them on the
+same ports (SO_REUSEPORT), for hosts where one process may not open enough files.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ import tornado.websocket
 
 # The accept queue of each port; the kernel cuts it to net.core.somaxconn.
 BACKLOG = 65535
+PROCESSES = int(os.environ.get("PROCESSES", "1"))
 
 
 def ports_of(variable, protocol):
@@ -52,7 +54,7 @@ class EchoWebSocket(tornado.websocket.WebSocketHandler):
 
 
 def listen(address, port):
-    return tornado.netutil.bind_sockets(port, address=address, family=socket.AF_INET, backlog=BACKLOG)
+    return tornado.netutil.bind_sockets(port, address=address, family=socket.AF_INET, backlog=BACKLOG, reuse_port=PROCESSES > 1)
 
 
 async def main():
@@ -73,4 +75,8 @@ async def main():
 
 
 if __name__ == "__main__":
+    # Before any event loop; the first process goes on as one of them.
+    for _ in range(PROCESSES - 1):
+        if os.fork() == 0:
+            break
     asyncio.run(main())

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,6 +36,9 @@ interface Ends {
 }
 
 const kill = (identity: ProcessIdentity) => assert.ok(signalProcess(identity, 'SIGKILL'));
+
+/** Ends of a run that is attached to a server which is not its own. */
+const attachedEnds = ['finished', 'stopped', 'killed worker', 'killed supervisor', 'killed guardian and supervisor', 'killed guardian, supervisor and worker'];
 
 /** What ends the run once the stubborn programs run. */
 const ends: Record<string, { server?: string; holdSeconds?: number; act?: (relay: Relay, ends: Ends) => unknown; leavesWhole?: boolean; isTypical?: boolean }> =
@@ -99,14 +103,7 @@ describe('nothing that a command started survives an end of its run', { skip, ti
         left.push(identity);
       }
       if (text === server) await relay.waitFor('phase', ({ phase }) => phase === 'holding');
-      const pidOf = (role: string) => relay.events.findLast((event) => event.type === 'worker' && event.role === role && event.pid !== undefined);
-      const find = (role: string): ProcessIdentity => {
-        const event = pidOf(role);
-        return identityOf(event?.type === 'worker' ? (event.pid ?? 0) : 0) ?? { pid: 0, startTime: 0 };
-      };
-      const hello = relay.events.find((event) => event.type === 'hello');
-      const supervisor = identityOf(hello?.type === 'hello' ? hello.supervisorPid : 0)!;
-      await act?.(relay, { supervisor, guardian: find('guardian'), worker: find('server') });
+      await act?.(relay, endsOf(relay));
       if (!end.includes('killed guardian')) await relay.waitFor('summary');
       for (let tries = 0; tries < 400 && identities.some(({ identity }) => identityOf(identity!.pid)?.startTime === identity!.startTime); tries++)
         await delay(10);
@@ -115,3 +112,42 @@ describe('nothing that a command started survives an end of its run', { skip, ti
     });
   }
 });
+
+describe('an attached server survives every end of a run', { skip, timeout: 120_000 }, () => {
+  for (const end of attachedEnds) {
+    it(end, async (t) => {
+      const port = freePort();
+      const accepting = 'import socket,sys; s=socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=512); a=[]\nwhile True: a.append(s.accept())';
+      const child = spawn('python3', ['-c', accepting, String(port)], { stdio: 'ignore' });
+      t.after(() => child.kill('SIGKILL'));
+      const relay = openRelayWithState(t);
+      const isThere = async () => JSON.stringify(await relay.value((id) => ({ type: 'servers', id }))).includes(`"port":${port}`);
+      for (let tries = 0; tries < 100 && !(await isThere()); tries++) await delay(50);
+      const before = identityOf(child.pid ?? 0);
+      const { act, holdSeconds = 60 } = ends[end]!;
+      const spec = specFor({ connections: 20, engine: 'attach', attach: String(port), isolation: 'host', tuning: 'none', holdSeconds });
+      await relay.value((id) => ({ type: 'start', id, runId: 'owned', owner: 'me', spec }));
+      await relay.waitFor('phase', ({ phase }) => phase === 'holding');
+      await act?.(relay, endsOf(relay));
+      if (end.includes('killed guardian')) await waitUntilGone(endsOf(relay).worker);
+      else await relay.waitFor('summary');
+      assert.deepEqual(identityOf(child.pid ?? 0), before);
+      assert.equal(await isThere(), true, 'it listens as before');
+    });
+  }
+});
+
+/** The processes of the run, by what it said of them. */
+function endsOf(relay: Relay): Ends {
+  const pidOf = (role: string) => {
+    const event = relay.events.findLast((one) => one.type === 'worker' && one.role === role && one.pid !== undefined);
+    return event?.type === 'worker' ? (event.pid ?? 0) : 0;
+  };
+  const hello = relay.events.find((event) => event.type === 'hello');
+  const find = (pid: number): ProcessIdentity => identityOf(pid) ?? { pid: 0, startTime: 0 };
+  return { supervisor: find(hello?.type === 'hello' ? hello.supervisorPid : 0), guardian: find(pidOf('guardian')), worker: find(pidOf('server')) };
+}
+
+async function waitUntilGone(identity: ProcessIdentity): Promise<void> {
+  for (let tries = 0; tries < 400 && identityOf(identity.pid)?.startTime === identity.startTime; tries++) await delay(10);
+}

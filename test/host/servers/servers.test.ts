@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { specFor } from '../faults/remoteRun.js';
-import { openRelayWithState } from '../support/localRelay.js';
+import { openRelay, openRelayWithState, stateFor } from '../support/localRelay.js';
 import { freePort } from '../support/workerProcess.js';
 import { daemons } from './daemons.js';
 import { has, skipServers as skip, testServers, type ServerCase } from './serverCase.js';
@@ -64,25 +63,37 @@ describe('what clients say first', { skip, timeout: 120_000 }, () => {
   for (const [name, answer, evidence] of [
     ['a wrong answer', 'b"NO\\r\\n"', /step 2 of the opening|opening 2/],
     ['a binary answer', 'bytes([0, 255, 7])', /\\x00\\xff\\x07/],
+    ['a missing answer', 'b""', /opening 2/],
   ] as const) {
     it(`${name} names the step and the bytes, and no secret is kept`, async (t) => {
-      const state = mkdtempSync(join(tmpdir(), 'c10m-opening-'));
-      t.after(() => rmSync(state, { recursive: true, force: true }));
-      const relay = openRelayWithState(t);
+      const state = stateFor(t);
+      const relay = openRelay(t, state);
       const spec = specFor({
         connections: 200,
         engine: 'command',
         command: talker(answer),
         ports: 1,
-        opening: { steps: [{ send: 'HELLO {env:TOKEN}\r\n' }, { expect: { prefix: 'OK' } }] },
+        opening: { steps: [{ send: 'HELLO {env:TOKEN}\r\n' }, { expect: { prefix: 'OK' }, withinSeconds: 1 }] },
       });
       await relay.value((id) => ({ type: 'start', id, runId: 'opening', owner: 'me', spec, secrets: { TOKEN: secret } }));
       const { summary } = await relay.waitFor('summary');
       assert.match(JSON.stringify(summary.walls).replaceAll('\\\\', '\\'), evidence);
       assert.equal(summary.established.client, 0);
       assert.ok(!JSON.stringify(relay.events).includes(secret), 'no event holds the secret');
+      const found = spawnSync('grep', ['-rla', secret, state], { encoding: 'utf8' });
+      assert.deepEqual([found.status, found.stdout], [1, ''], 'no file of the run holds it');
+      assert.ok(existsSync(join(state, 'runs', 'opening')), 'the directory of the run was looked through');
     });
   }
+
+  it('a name that is none: one sentence with the step, and nothing is opened', async (t) => {
+    const relay = openRelayWithState(t);
+    const opening = { steps: [{ send: 'A' }, { send: '{conection}' }] };
+    await relay.value((id) => ({ type: 'start', id, runId: 'template', owner: 'me', spec: specFor({ connections: 200, ports: 1, opening }) }));
+    const { summary } = await relay.waitFor('summary');
+    assert.equal(summary.established.client, 0);
+    assert.match(summary.reason ?? '', /Step 2 of the opening: \{conection\} is not a valid name.*\{connection\}/s);
+  });
 });
 
 it('IPv6: both ends on ::1', { skip, timeout: 60_000 }, async (t) => {
