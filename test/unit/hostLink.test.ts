@@ -20,8 +20,8 @@ async function pass(t: TestContext, milliseconds: number, step = 100): Promise<v
   }
 }
 
-function begin(t: TestContext, host: FakeHost, isStarting = true) {
-  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+function begin(t: TestContext, host: FakeHost, isStarting = true, hasMockedTime = true) {
+  if (hasMockedTime) t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
   const states: string[] = [];
   const link = new HostLink({
     name: 'edge',
@@ -152,8 +152,10 @@ describe('a link with a host', () => {
 
   it('100 runs leave no listener, timer or relay behind', async (t) => {
     const host = new FakeHost();
+    // The real ones of this process: timers, sockets and pipes that would keep it alive.
+    const before = process.getActiveResourcesInfo().sort();
     for (let count = 0; count < 100; count++) {
-      const { link, ended } = begin(t, host);
+      const { link, ended } = begin(t, host, true, false);
       await settle();
       if (count % 3 === 0) host.relays.at(-1)!.cut('reset');
       await settle();
@@ -162,8 +164,9 @@ describe('a link with a host', () => {
       else host.relays.at(-1)!.say({ seq: 1, t: 1, type: 'summary', summary: summary() });
       await ended;
       link.close();
-      t.mock.timers.reset();
     }
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(process.getActiveResourcesInfo().sort(), before);
     assert.deepEqual([host.openRelays, host.listeners, host.leases], [0, 0, 0]);
   });
 });
