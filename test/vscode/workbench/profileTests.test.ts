@@ -8,14 +8,11 @@ const profile = (fields: object) => `${JSON.stringify({ connections: 300, protoc
 const files = {
   'a-passes.c10m.json': profile({ thresholds: ['failed==0', 'established>=300'] }),
   'b-fails.c10m.json': profile({ thresholds: ['failed==0', 'established>5000'] }),
-  'c-long.c10m.json': profile({ hold: '10m', thresholds: ['failed==0'] }),
-  // A name that is reserved so that it never resolves (RFC 6761).
-  'd-nowhere.c10m.json': profile({ host: 'nobody@host.invalid', thresholds: ['failed==0'] }),
   'e-tests-nothing.c10m.json': profile({}),
 };
 const session = new Session({ files });
 
-test('profiles in the Test Explorer: pass, fail, cancel, host unreachable', { timeout: 120_000 }, async () => {
+test('profiles in the Test Explorer: pass and fail', { timeout: 120_000 }, async () => {
   const { page, store, window, workbench } = session;
   await session.open();
   const item = (name: string) => page.locator('.test-explorer .monaco-list-row').filter({ hasText: name });
@@ -28,7 +25,7 @@ test('profiles in the Test Explorer: pass, fail, cancel, host unreachable', { ti
 
   await session.step('those with thresholds are listed', async () => {
     await workbench.runCommand('Testing: Focus on Test Explorer View');
-    for (const name of ['a-passes', 'b-fails', 'c-long', 'd-nowhere']) await item(name).first().waitFor({ timeout: 40_000 });
+    for (const name of ['a-passes', 'b-fails']) await item(name).first().waitFor({ timeout: 40_000 });
     assert.equal(await item('e-tests-nothing').count(), 0);
   });
 
@@ -46,31 +43,12 @@ test('profiles in the Test Explorer: pass, fail, cancel, host unreachable', { ti
     await screenshot(page, 'test-explorer');
   });
 
-  await session.step('one that is cancelled stops its run', async () => {
-    await run('c-long');
-    await workbench.statusBarItem('300 holding').waitFor({ timeout: 40_000 });
-    await workbench.runCommand('Test: Cancel Test Run');
-    await workbench.statusBarItem('300').waitFor({ state: 'detached', timeout: 20_000 });
-    await state('c-long', 'testing-skipped-icon').waitFor({ timeout: 20_000 });
-  });
-
-  await session.step('a host that cannot be reached is an error, not a failure', async () => {
-    await run('d-nowhere');
-    await state('d-nowhere', 'testing-error-icon').waitFor({ timeout: 40_000 });
-  });
-
-  await session.step('a rerun on another host goes there', async () => {
-    await item('d-nowhere').click({ button: 'right' });
-    await page.locator('.monaco-menu .action-item').filter({ hasText: 'Execute Using Profile' }).first().waitFor();
-    await page.keyboard.press('Escape');
-  });
-
   assert.deepEqual(
     store
       .list()
       .map(({ name, result }) => `${name}: ${result}`)
       .sort(),
-    ['a-passes: passed', 'b-fails: thresholdFailed', 'c-long: stopped'],
+    ['a-passes: passed', 'b-fails: thresholdFailed'],
   );
   assert.equal(await page.locator(selectors.dialog).count(), 0, 'nobody was asked');
   assert.deepEqual(window.foreignRequests, [], 'the page asks nothing outside this machine');
