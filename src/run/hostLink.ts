@@ -18,6 +18,8 @@ const stopUnheardMs = 700;
 const stopOverdueMs = 1_500;
 /** All is saved when a host is asked to forget its copy: it is not worth a longer wait, and the host drops old copies by itself. */
 const forgetMs = 2_000;
+/** A person who stops the run waits no longer for that. */
+const forgetWhenStoppedMs = 800;
 /** Refusals of a host that runs already: they would be the same the next time. Others may pass, such as those of a host without memory. */
 const finalCodes: readonly string[] = ['accessRefused', 'usage', 'cancelled'];
 
@@ -55,7 +57,9 @@ export class HostLink {
   private current: LinkState;
   private attempt: Attempt | undefined;
   private lastSequence: number;
-  private readonly timers = new Timers<'retry' | 'patience' | 'unheard' | 'overdue'>();
+  private readonly timers = new Timers<'retry' | 'patience' | 'unheard' | 'overdue' | 'forget'>();
+  /** Aborted when nobody waits for the host to forget its copy any more. */
+  private readonly forgetting = new AbortController();
   /** Resolved when the state is `ended` or `released`. */
   private readonly settled = deferred();
 
@@ -84,6 +88,7 @@ export class HostLink {
    */
   stop(reason: string, isUrgent = true): void {
     this.apply({ is: 'stop', reason });
+    if (isUrgent && this.current.is === 'ended') this.timers.set('forget', forgetWhenStoppedMs, () => this.forgetting.abort());
     if (!isUrgent || this.current.is === 'ended' || this.current.is === 'released') return;
     if (this.attempt !== undefined) this.attempt.isAnswered = false;
     this.attempt?.watch?.beat();
@@ -114,8 +119,8 @@ export class HostLink {
   /** Has the host forget its copy of the run, which has ended and is saved here. */
   async forget(): Promise<void> {
     const { name, runId, log } = this.options;
-    await this.request((id) => ({ type: 'forget', id, runId }), AbortSignal.timeout(forgetMs)).catch((error: unknown) =>
-      log(`${name} keeps its copy of the run: ${messageOf(error)}`),
+    await this.request((id) => ({ type: 'forget', id, runId }), AbortSignal.any([AbortSignal.timeout(forgetMs), this.forgetting.signal])).catch(
+      (error: unknown) => log(`${name} keeps its copy of the run: ${messageOf(error)}`),
     );
   }
 

@@ -14,8 +14,8 @@ const seconds = Number(process.env['C10M_HOSTILE_SECONDS'] ?? 0.3);
 /** Of the command line as a whole; an idle one has about 75 MB. */
 const maximumMemoryBytes = (75 + 100) * 1e6;
 const maximumDiskBytes = 200e6;
-/** 2 s on a quiet machine; this one may be busy. */
-const stoppedWithinMs = 2_500;
+/** The bound is 2 s; the short form runs beside other tests, which may take the processor for a moment. */
+const stoppedWithinMs = seconds >= 1 ? 2_000 : 2_500;
 
 interface Outcome {
   code: number | null;
@@ -94,7 +94,7 @@ async function runWith(kind: string): Promise<Outcome> {
 
 /** The run has begun on the host; a slow machine takes its time for that. */
 async function begun(text: () => string): Promise<void> {
-  for (let waited = 0; waited < 2_500 && !/plan|starting|log|info|note/i.test(text()); waited += 50) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let waited = 0; waited < 20_000 && !/plan|starting|log|info|note/i.test(text()); waited += 50) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 function sizeOf(directory: string): number {

@@ -91,6 +91,22 @@ export class Guardian {
       signalProcess(this.supervisor, 'SIGKILL');
       await waitForEnd([this.supervisor], deathTimeoutMs);
     }
+    this.record();
     await closeRun(this.run, reason, this.sysctls, { workers: this.workers, isInside: this.isolated });
+  }
+
+  /**
+   * A supervisor may die before it has recorded its new guardian, and the mark is looked for only while the run has not ended. Stopped
+   * between that end and its own, an unrecorded guardian would hold the host's lock as a process that belongs to no run.
+   */
+  private record(): void {
+    const state = this.run.readState();
+    const guardian = identityOf(process.pid);
+    if (state === undefined || guardian === undefined || state.guardian?.pid === guardian.pid) return;
+    try {
+      this.run.writeState({ ...state, guardian });
+    } catch {
+      // A full disk: the mark has to do.
+    }
   }
 }
