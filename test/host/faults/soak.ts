@@ -154,7 +154,7 @@ async function comeBack(run: RemoteRun): Promise<boolean> {
     await run.reattach();
     return true;
   } catch (error) {
-    if (String(error).includes('knows no run')) return false;
+    if (String(error).includes('There is no run')) return false;
     throw error;
   }
 }
