@@ -124,8 +124,8 @@ export class Workbench {
     // A reloaded workbench may still be opening the container by itself: a click would then close it. The second click opens it again.
     for (let attempt = 0; attempt < 3; attempt++) {
       if (await isShown()) return;
-      // Beside the badge that it has while a run goes on.
-      await item.click({ position: { x: 6, y: 6 } });
+      // While a run goes on it has a badge, which takes the click as it would take a person's.
+      await item.locator('..').click();
     }
   }
 

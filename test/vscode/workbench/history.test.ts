@@ -54,7 +54,7 @@ async function importFrom(folder: string): Promise<void> {
 async function rows(): Promise<string[]> {
   const texts = await session.workbench.page
     .locator('.sidebar .pane')
-    .filter({ hasText: 'Runs' })
+    .filter({ has: session.workbench.page.locator('.pane-header .title', { hasText: /^Runs$/ }) })
     .locator('.monaco-list-row[role=treeitem] .label-name')
     .allTextContents();
   return texts;
