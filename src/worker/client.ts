@@ -144,11 +144,12 @@ export class EpollClient implements OpeningHost {
     if (missing <= 0 || room <= 0 || this.isBlocked()) return dueIn;
     const pause = this.backoff.dueIn(now);
     if (pause > 0) return Math.min(dueIn, pause);
-    const wanted = this.refusals.allowance(Math.min(missing, room, connectsPerTurn));
+    const some = Math.min(missing, room, connectsPerTurn);
+    const wanted = this.refusals.allowance(some);
     const allowed = this.bucket.takeTokens(wanted, now);
     for (let count = 0; count < allowed; count++) if (!this.openOne(now)) break;
     if (this.isBlocked() || (allowed === missing && this.open.length + stats.connecting >= this.target - this.refusals.givenUp)) return dueIn;
-    if (wanted < Math.min(missing, room) && this.backoff.dueIn(now) === 0) return Math.min(dueIn, rowPauseMs);
+    if (wanted < some && this.backoff.dueIn(now) === 0) return Math.min(dueIn, rowPauseMs);
     return Math.min(dueIn, Math.max(this.bucket.dueIn(now), this.backoff.dueIn(now)));
   }
 

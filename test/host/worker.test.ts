@@ -95,6 +95,32 @@ suite('workers on loopback', { timeout: 180_000 }, () => {
     );
   });
 
+  test('a ramp without refusals has no pauses: TCP connects no slower than WebSocket, which does more', async () => {
+    /** Milliseconds for 2,000 connections. */
+    const ramp = async (protocol: Protocol): Promise<number> => {
+      const ports = [{ port: freePort(), protocol }];
+      let elapsed = 0;
+      await withPair(
+        new WorkerProcess(serverPlan(ports, { nofile: 4_096 })),
+        () => new WorkerProcess(clientPlan(ports, { connections: 2_000 })),
+        async (server, client) => {
+          const begin = performance.now();
+          client.send({ type: 'target', connections: 2_000, rate: 0 });
+          // It reports at once when it has them all.
+          await client.until(() => client.open === 2_000, '2,000 open');
+          elapsed = performance.now() - begin;
+          assert.ok(server.exitCode === undefined);
+        },
+      );
+      return elapsed;
+    };
+    const middle = (values: number[]) => values.sort((a, b) => a - b)[1]!;
+    const times: Record<Protocol, number[]> = { tcp: [], websocket: [] };
+    for (let round = 0; round < 3; round++) for (const protocol of ['tcp', 'websocket'] as const) times[protocol].push(await ramp(protocol));
+    const [tcp, websocket] = [middle(times.tcp), middle(times.websocket)];
+    assert.ok(tcp < websocket * 1.25 + 20, `TCP ${tcp.toFixed(0)} ms, WebSocket ${websocket.toFixed(0)} ms`);
+  });
+
   test('a source address is used, and a server refuses other sources than it was told', async () => {
     const ports = [{ port: freePort(), protocol: 'tcp' as const }];
     await withPair(

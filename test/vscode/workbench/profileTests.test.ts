@@ -40,7 +40,7 @@ test('profiles in the Test Explorer: pass and fail', { timeout: 120_000 }, async
     // The message stands at the threshold in the profile.
     await workbench.openFile('b-fails.c10m.json');
     await page
-      .locator('.test-message-inline-content')
+      .locator('.view-line')
       .filter({ hasText: /300.connections.!=.established>5000/ })
       .first()
       .waitFor();
