@@ -182,8 +182,8 @@ describe('planRun', () => {
       'cgroupMemory',
       { connections: '50k' },
       hostFacts({ overrides: { cgroup: { memoryMaximumBytes: 200e6, memoryCurrentBytes: 20e6, pidsMaximum: null, pidsCurrent: null } } }),
-      15_735,
-      15_735,
+      15_791,
+      15_791,
     ],
     [
       'control group, half of whose pages are of files',
@@ -192,8 +192,8 @@ describe('planRun', () => {
       hostFacts({
         overrides: { cgroup: { memoryMaximumBytes: 200e6, memoryCurrentBytes: 40e6, memoryFileBytes: 20e6, pidsMaximum: null, pidsCurrent: null } },
       }),
-      15_735,
-      15_735,
+      15_791,
+      15_791,
     ],
     ['a small accept queue', 'acceptQueue', { connections: '50k', ports: 2, tuning: 'none' }, hostFacts({ sysctls: { 'net.core.somaxconn': '16' } }), 34, 34],
     [

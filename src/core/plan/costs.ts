@@ -8,7 +8,7 @@ export const kernelFloorBytesPerEnd = 4_160;
  * socket is the sum of its slab objects with the waste of their slabs: TCP 2,521 B, sock_inode_cache 862, dentry 195, filp 195,
  * epoll 208, security modules 56, descriptor table 8–14, and about 75 B in kmalloc caches. Port buckets come to it.
  */
-const kernelObjectBytesPerEnd = 4_125;
+const kernelObjectBytesPerEnd = 4_115;
 /** tcp_bind_bucket, one for each local port, and tcp_bind2_bucket, one for each local port and address. */
 const bucketBytes = 128;
 
@@ -25,8 +25,8 @@ const serverUserBytes: Record<Engine, Record<ConnectionProtocol, number>> = {
 };
 const clientUserBytes: Record<ConnectionProtocol, number> = { tcp: 35, websocket: 190 };
 
-/** What a worker process has for itself, whatever it holds: its anonymous pages (11.5 to 14 MB), page tables and kernel stacks. */
-export const bytesPerWorker = 12_700_000;
+/** What a worker process has for itself, whatever it holds: its anonymous pages (10.4 MB after a long ramp, when V8 has given memory back, to 14 MB), page tables and kernel stacks. */
+export const bytesPerWorker = 12_300_000;
 /** Pages of Node's program and its libraries that the workers have mapped: counted once, however many they are. */
 const programBytes = 43_400_000;
 /** What of Node's program only a server of engine `node` runs: its net, http and stream modules. */
