@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { sleep } from '../../files/sleep.js';
 import { tryLockFile } from '../../linux/hostCalls.js';
+import { lockHolder } from '../../linux/fileLocks.js';
 import { canAct, identityOf, isAlive, signalProcess, type ProcessIdentity } from '../../linux/process.js';
 import { readOwnFile } from '../ownFile.js';
 import { identitySchema } from '../startLock.js';
@@ -42,8 +43,10 @@ async function acquire(fd: number, path: string, deadline: number): Promise<void
       // No locks on this file system.
       return;
     }
-    const holder = readHolder(path);
-    if (holder === undefined || !isAlive(holder) || canAct(holder)) stoppedSince = undefined;
+    const signed = readHolder(path);
+    // One that was stopped before it could sign is found by the lock itself.
+    const holder = signed !== undefined && isAlive(signed) ? signed : lockHolder(fd);
+    if (holder === undefined || canAct(holder)) stoppedSince = undefined;
     else {
       stoppedSince ??= performance.now();
       if (performance.now() - stoppedSince > stoppedGraceMs) signalProcess(holder, 'SIGKILL');
