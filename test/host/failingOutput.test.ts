@@ -81,7 +81,7 @@ describe('output that cannot be written', { skip }, () => {
     const { code, stderr } = await c10m(['run', '--connections', '200', '--hold', '8s', '--runs', join(disk, 'runs')]);
     makeRoom();
     assert.equal(code, 70, stderr);
-    assert.match(stderr, /not saved whole in .*ENOSPC/);
+    assert.match(stderr, /not saved completely in .*ENOSPC/);
     const kept = join(home, 'state', 'runs', /runs follow (\d{8}-\d{6}-\w+)/.exec(stderr)?.[1] ?? '', 'events.ndjson');
     const last = readFileSync(kept, 'utf8').trimEnd().split('\n').at(-1)!;
     assert.equal((JSON.parse(last) as { summary: Summary }).summary.hostRestored, true);

@@ -32,7 +32,7 @@ test('the phase that a dashboard shows', () => {
     [run('lost', ['holding']), 'holding'],
     [run('saved', []), 'did not begin'],
     [run('saved', ['probing', 'holding']), 'incomplete'],
-    [run('saved', ['holding', 'restoring', 'finished']), 'finished'],
+    [run('saved', ['holding', 'restoring', 'finished']), 'incomplete'],
     [run('saved', ['holding'], 'failed'), 'failed'],
     [run('saved', [], 'failed'), 'failed'],
   ];
