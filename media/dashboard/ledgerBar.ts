@@ -15,9 +15,9 @@ const marks = [
 ];
 const barWidth = 1000;
 
-/** The ledger as a bar to scale and as a table. `ends` is the number of sockets established on both sides. */
-export function ledgerView(ledger: Ledger | null | undefined, ends: number): TemplateResult {
-  if (ledger === null || ledger === undefined || ledger.bytesPerEnd === null || ends === 0) {
+/** The ledger as a bar to scale and as a table. `established`: of both sides together. */
+export function ledgerView(ledger: Ledger | null | undefined, established: number): TemplateResult {
+  if (ledger === null || ledger === undefined || ledger.bytesPerEnd === null || established === 0) {
     return html`<p class="empty">${text('The ledger is written once connections are established.')}</p>`;
   }
   const labels = new Map(ledgerItems.map((item) => [item.id, item]));
@@ -26,6 +26,8 @@ export function ledgerView(ledger: Ledger | null | undefined, ends: number): Tem
     .map(([id, bytes]) => ({ id, bytes, group: groupOf(id), label: labels.get(id)?.label ?? id, description: labels.get(id)?.description }))
     .sort((a, b) => order(a.group) - order(b.group) || b.bytes - a.bytes);
   const perEnd = ledger.bytesPerEnd;
+  // Of the ledger's own ratio: a client without sockets has no ends.
+  const ends = ledger.explainedBytes / perEnd;
   const scale = barWidth / Math.max(18_500, perEnd * 1.05);
   const total = parts.reduce((sum, part) => sum + part.bytes, 0);
   let x = 0;
@@ -37,8 +39,9 @@ export function ledgerView(ledger: Ledger | null | undefined, ends: number): Tem
   });
   return html`
     <p class="headline">
-      <b data-c10m="ledger-per-end">${formatKilobytesPerEnd(perEnd)}</b> ${text('per end')},
-      <b>${formatKilobytesPerEnd(ledger.bytesPerPair ?? perEnd * 2)}</b> ${text('per connection')}
+      <b data-c10m="ledger-per-end">${formatKilobytesPerEnd(perEnd)}</b> ${text('per end')}${
+        ledger.bytesPerPair === null ? nothing : html`, <b>${formatKilobytesPerEnd(ledger.bytesPerPair)}</b> ${text('per connection')}`
+      }
       ${ledger.explainedRatio === null ? nothing : html`<span class="muted">${text('{0} % of the growth of memory is explained', (ledger.explainedRatio * 100).toFixed(1))}</span>`}
       ${ledger.approximate ? html`<span class="badge">${text('approximate: slabinfo cannot be read without root')}</span>` : nothing}
     </p>

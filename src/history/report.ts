@@ -1,6 +1,7 @@
 import { kernelFloorBytesPerEnd } from '../core/plan/costs.js';
 import { htmlText, markdownText } from '../core/foreignText.js';
 import { ledgerItems } from '../core/figures/ledger.js';
+import { ledgerEnds } from '../core/figures/ledgerEnds.js';
 import { metrics } from '../core/figures/metrics.js';
 import { formatThresholdValue } from '../core/figures/thresholds.js';
 import {
@@ -139,8 +140,8 @@ export function ledgerRows(ledger: Ledger, ends: number): [object: string, bytes
   return [...rows, ['Together', formatBytes(ledger.explainedBytes), perEnd(ledger.explainedBytes), '100 %']];
 }
 
-function endsOf({ run }: ReportedRun): number {
-  return run.summary === undefined ? 0 : run.summary.established.server + run.summary.established.client;
+function endsOf({ run: { summary } }: ReportedRun): number {
+  return summary?.ledger == null ? 0 : ledgerEnds(summary.ledger, summary.established);
 }
 
 function markdownOf(reported: ReportedRun): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { computeLedger, ledgerItems, type MemoryReading } from '../../src/core/figures/ledger.js';
+import { hasServerEndsOnly, ledgerEnds } from '../../src/core/figures/ledgerEnds.js';
 import type { SlabReading } from '../../src/core/figures/slabGrowth.js';
 
 const cache = (objectBytes: number, objectsPerSlab: number, pagesPerSlab: number, objects: number): SlabReading => ({
@@ -238,4 +239,15 @@ describe('computeLedger', () => {
 it('every item of the ledger has a label and a description', () => {
   assert.equal(new Set(ledgerItems.map(({ id }) => id)).size, ledgerItems.length);
   assert.ok(ledgerItems.every(({ label, description }) => label.length > 3 && description.length > 5));
+});
+
+it('bytes are divided by the ends that the ledger has: those of the server alone where the client has no sockets', () => {
+  const established = { server: 1_000, client: 1_000 };
+  const cases: [string, { explainedBytes: number; bytesPerEnd: number | null }, number, boolean][] = [
+    ['sockets on both sides', { explainedBytes: 10_000_000, bytesPerEnd: 5_000 }, 2_000, false],
+    ['a client without sockets', { explainedBytes: 5_000_000, bytesPerEnd: 5_000 }, 1_000, true],
+    ['not known', { explainedBytes: 0, bytesPerEnd: null }, 2_000, false],
+  ];
+  for (const [name, ledger, ends, isServerOnly] of cases)
+    assert.deepEqual([ledgerEnds(ledger, established), hasServerEndsOnly(ledger, established)], [ends, isServerOnly], name);
 });

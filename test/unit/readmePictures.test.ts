@@ -8,10 +8,10 @@ const root = join(import.meta.dirname, '..', '..');
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 const pictures = [...readme.matchAll(/!\[([^\]]*)\]\(([^)]+)\)/g)].map(([, text = '', path = '']) => ({ text, path }));
 
-test('the README has pictures of dashboard and comparison, small and described', () => {
+test('the README has pictures of dashboard, comparison and a client without sockets, small and described', () => {
   assert.deepEqual(
     pictures.map(({ path }) => path),
-    ['media/pictures/dashboard.png', 'media/pictures/comparison.png'],
+    ['media/pictures/dashboard.png', 'media/pictures/comparison.png', 'media/pictures/stateless.png'],
   );
   for (const { text, path } of pictures) {
     const { size } = statSync(join(root, path));
@@ -26,6 +26,7 @@ test('packed, the pictures are at an https address, or left out', () => {
   assert.deepEqual(sources(withPictures(readme, root, 'https://example.org/c10m/')), [
     'https://example.org/c10m/media/pictures/dashboard.png',
     'https://example.org/c10m/media/pictures/comparison.png',
+    'https://example.org/c10m/media/pictures/stateless.png',
   ]);
   assert.throws(() => withPictures(readme, root, 'http://example.org'), /https/);
   assert.throws(() => withPictures('![x](media/pictures/none.png)', root, undefined), /not there/);

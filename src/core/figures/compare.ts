@@ -5,6 +5,7 @@ import { formatBytes } from '../units.js';
 import { isTargetReached } from '../verdict.js';
 import { type ComparedFigure, comparedFigures } from './comparedFigures.js';
 import { ledgerItems } from './ledger.js';
+import { ledgerEnds } from './ledgerEnds.js';
 import { bandOfMeans, bandOfSingles, isWithin, spreadOf } from './noise.js';
 
 /** A run with its samples, as it is compared. */
@@ -181,7 +182,7 @@ function compareLedgers(runs: readonly SavedRun[]): Comparison['ledger'] {
       label: labels.get(id) ?? id,
       bytesPerEnd: runs.map(({ summary }) => {
         const bytes = summary?.ledger?.entries[id];
-        const ends = (summary?.established.server ?? 0) + (summary?.established.client ?? 0);
+        const ends = summary?.ledger == null ? 0 : ledgerEnds(summary.ledger, summary.established);
         return bytes === undefined || ends === 0 ? null : bytes / ends;
       }),
     }))

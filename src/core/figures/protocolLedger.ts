@@ -1,4 +1,5 @@
 import type { Sample } from '../../protocol/events.js';
+import { hasServerEndsOnly, ledgerEnds } from './ledgerEnds.js';
 
 /** Entries of the ledger that are measured by process; all others are objects of the kernel, which are the same for both protocols. */
 const processEntries = { serverProcesses: 'server', clientProcesses: 'client' } as const;
@@ -20,8 +21,8 @@ export interface ProtocolLedger {
 export function protocolLedger(sample: Pick<Sample, 'byProtocol' | 'established' | 'ledger'>, protocol: 'tcp' | 'websocket'): ProtocolLedger | null {
   const counts = sample.byProtocol[protocol];
   if (counts === undefined) return null;
-  const ends = counts.server + counts.client;
-  const share = ends / Math.max(1, sample.established.server + sample.established.client);
+  const ends = counts.server + (hasServerEndsOnly(sample.ledger, sample.established) ? 0 : counts.client);
+  const share = ends / Math.max(1, ledgerEnds(sample.ledger, sample.established));
   const entries: Record<string, number> = {};
   let isWhole = true;
   for (const [id, bytes] of Object.entries(sample.ledger.entries)) {
