@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { HostLock } from '../../src/agent/hostLock.js';
-import { judgeGuard, type GuardReading } from '../../src/agent/load/rampGuard.js';
+import { GroupTrend, judgeGuard, slowerRate, type GuardReading } from '../../src/agent/load/rampGuard.js';
 import { divide, divideTarget } from '../../src/core/plan/division.js';
 
 const directoryFor = (t: TestContext): string => {
@@ -89,4 +89,17 @@ test('a lock file that a dead run left is no lock', (t) => {
   assert.ok(!(other instanceof HostLock));
   assert.equal(other.holder, undefined, 'the dead one is not named, its pid belongs to another start time');
   lock.release();
+});
+
+test('a ramp slows down where what comes before a stop would pass half of the room of a control group', () => {
+  const group = (used: number) => ({ used: used * 1e6, limit: 1_000e6 });
+  assert.equal(slowerRate(group(500), 100e6), undefined, 'room enough');
+  assert.equal(slowerRate(group(780), 100e6), 90_909, 'half of 120 MB by connections of 6 kB within 110 ms');
+  assert.equal(slowerRate(group(899), 100e6), 1_000, 'never slower');
+  assert.equal(slowerRate(group(950), 100e6), undefined, 'too late: it is stopped');
+  const trend = new GroupTrend();
+  assert.equal(trend.observeUse(0, 100e6), 0, 'one reading is no trend');
+  assert.equal(trend.observeUse(20, 120e6), 0, 'nor is a short one');
+  assert.equal(trend.observeUse(80, 180e6), 110e6, 'a megabyte a millisecond for 110 ms');
+  assert.equal(trend.observeUse(200, 150e6), 0, 'what shrinks does not grow');
 });

@@ -103,6 +103,7 @@ function host(input: SpecInput, limits: { client?: number; server?: number; guar
       },
       rate: 0,
       aim,
+      slowTo: () => undefined,
       freeze: () => aim(open()),
       keepOpen: () => undefined,
       reached: () => undefined,

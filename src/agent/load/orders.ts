@@ -29,6 +29,11 @@ export class Orders {
     this.apply();
   }
 
+  /** Goes on towards the target at another rate than was asked for, until the next order; never faster. */
+  slowTo(rate: number): void {
+    this.pool.setTarget(this.target, this.rate === 0 ? rate : Math.min(rate, this.rate));
+  }
+
   /** From the user. Throws a HumanError when the workers cannot hold the target. */
   set(target: number | undefined, rate: number | undefined): { target: number; rate: number } {
     if (target !== undefined && target > this.pool.capacity) {

@@ -11,7 +11,7 @@ import type { RunSpec } from '../../protocol/spec.js';
 import { foreignEvidence } from './foreignEvidence.js';
 import type { Orders } from './orders.js';
 import { RampProgress } from './rampProgress.js';
-import { type GuardAlarm, type GuardReading, judgeGuard } from './rampGuard.js';
+import { type GuardAlarm, type GuardReading, GroupTrend, judgeGuard, slowerRate } from './rampGuard.js';
 import type { RunStory } from '../runStory.js';
 import type { Sampler } from './sampler.js';
 import { totalsOf } from './totals.js';
@@ -40,7 +40,7 @@ export interface RampRun {
   plan: Plan;
   facts: HostFacts;
   pool: Pick<WorkerPool, 'all' | 'servers' | 'clients' | 'capacity' | 'refresh' | 'prove'>;
-  orders: Pick<Orders, 'target' | 'rate' | 'aim' | 'freeze' | 'keepOpen' | 'reached' | 'takeChange'>;
+  orders: Pick<Orders, 'target' | 'rate' | 'aim' | 'slowTo' | 'freeze' | 'keepOpen' | 'reached' | 'takeChange'>;
   sampler: Pick<Sampler, 'observeWorker' | 'sample' | 'takeBaseline' | 'refreshProcesses' | 'beginRamp' | 'beginDrain'>;
   signal: AbortSignal;
   clock: Clock;
@@ -61,6 +61,9 @@ export class RampControl {
   private alarm: GuardAlarm | undefined;
   /** It is reported only with counts from after the stop, so that its wall stands at what is open then. */
   private isAlarmTold = false;
+  private readonly trend = new GroupTrend();
+  /** The ramp was slowed to so many connections per second. */
+  private slowRate: number | undefined;
   private isClosed = false;
   private readonly holdTime: HoldTime;
   private readonly stale = new Set<string>();
@@ -171,6 +174,7 @@ export class RampControl {
     await pool.refresh();
     this.alarm = undefined;
     this.isAlarmTold = false;
+    this.slowRate = undefined;
     this.sampler.beginRamp();
     begin();
     story.enter('ramping');
@@ -263,7 +267,9 @@ export class RampControl {
 
   private checkGuard(): void {
     const { story, plan, orders, stop } = this.run;
-    const alarm = judgeGuard(this.run.readGuard(), plan.guardBytes);
+    const reading = this.run.readGuard();
+    this.slowDown(reading.cgroup);
+    const alarm = judgeGuard(reading, plan.guardBytes);
     if (alarm === undefined) return;
     if (story.phase === 'ramping' && !this.hasAlarm()) {
       this.alarm = alarm;
@@ -279,6 +285,19 @@ export class RampControl {
     } else if (alarm.isCritical && (story.phase === 'ramping' || story.phase === 'holding')) {
       stop({ verdict: 'failed', reason: `The run was ended to keep the host usable: ${alarm.evidence}.` });
     }
+  }
+
+  /** A small group is filled in tenths of a second: near its end the ramp goes on more slowly, so that it can be stopped where it should. */
+  private slowDown(group: GuardReading['cgroup']): void {
+    const { story, orders, clock } = this.run;
+    if (group === undefined) return;
+    const coming = this.trend.observeUse(clock.now(), group.used);
+    if (story.phase !== 'ramping' || this.hasAlarm()) return;
+    const rate = slowerRate(group, coming);
+    if (rate === undefined || (this.slowRate !== undefined && rate >= this.slowRate)) return;
+    if (this.slowRate === undefined) story.log('info', 'The control group is nearly full: the ramp goes on more slowly, so that it can be stopped in time.');
+    this.slowRate = rate;
+    orders.slowTo(rate);
   }
 
   private async reportAlarm(): Promise<void> {

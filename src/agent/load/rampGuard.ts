@@ -32,6 +32,37 @@ export function readGuard(): GuardReading {
   };
 }
 
+/** Growth is judged over at least this long: the kernel charges a group in batches. */
+const trendMs = 60;
+/** Until all workers have heard that the ramp stops, and what they had begun is done (measured: 60 to 110 ms at 110,000 connections a second). */
+const reactionMs = 110;
+
+/** How fast a control group fills, so that a ramp of a gigabyte a second is slowed before its end and stopped in time. */
+export class GroupTrend {
+  private readonly readings: { atMs: number; used: number }[] = [];
+
+  /** Bytes that come on top until a stop has taken effect. */
+  observeUse(atMs: number, used: number): number {
+    this.readings.push({ atMs, used });
+    while (this.readings.length > 2 && atMs - this.readings[1]!.atMs >= trendMs) this.readings.shift();
+    const first = this.readings[0]!;
+    const elapsedMs = atMs - first.atMs;
+    return elapsedMs < trendMs ? 0 : Math.max(0, ((used - first.used) / elapsedMs) * reactionMs);
+  }
+}
+
+/** What a connection is charged to its group, about (5.7 to 8.4 kB): a ramp that is slowed twice is as slow as it should be. */
+const chargedBytesPerConnection = 6_000;
+/** No slower: a group's last megabytes are then filled within seconds, by a megabyte before a stop takes effect. */
+const slowestRate = 1_000;
+
+/** The rate at which what comes before a stop takes effect fills half of a group's room; undefined while that is so already. Pure. */
+export function slowerRate({ used, limit }: { used: number; limit: number }, coming: number): number | undefined {
+  const room = limit * cgroupShare - used;
+  if (room <= 0 || coming <= room / 2) return undefined;
+  return Math.max(slowestRate, Math.floor((room / 2 / chargedBytesPerConnection) * (1_000 / reactionMs)));
+}
+
 /** The first alarm, or undefined while there is room. Pure. */
 export function judgeGuard(reading: GuardReading, guardBytes: Plan['guardBytes']): GuardAlarm | undefined {
   const mebibytes = (bytes: number) => `${Math.round(bytes / 1_048_576).toString()} MiB`;
