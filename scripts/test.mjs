@@ -24,6 +24,9 @@ const hostPrograms = {
 /** Host tests that mostly wait for links, logins, leases and time limits. */
 const mostlyWaiting = /(ssh\/\w+|linkLoss|linkStops|onePrompt|threeHosts|sshLinks|support|attacks|hangingHosts|failingOutput|exitCodes)\.test\.ts$/;
 
+/** Long tables with a script of their own: `npm run test:tls`. */
+const hasOwnScript = /test\/host\/tls\//;
+
 /** Totals of several runs as one. */
 function sumOf(parts) {
   const sum = { passed: 0, failed: 0, skipped: 0, problems: [], skips: [] };
@@ -47,7 +50,7 @@ const suites = {
     },
     run: async () => {
       const wrap = (command, args) => (isRoot ? [command, args] : asRoot('env', [`PATH=${process.env.PATH}`, command, ...args]));
-      const files = testFiles('test/host');
+      const files = testFiles('test/host').filter((file) => !hasOwnScript.test(file));
       const waiting = files.filter((file) => mostlyWaiting.test(file));
       // Three at a time, on hosts of their own; the others open connections and measure, and must be alone.
       const first = await runSuite({ name: 'host-waiting', files: waiting, concurrency: 3, limitSeconds: 500, wrap });
