@@ -97,6 +97,7 @@ function readTotals({ name, files, report, code, timedOut, limitSeconds }) {
     const { outcome, name: test, file, reason } = JSON.parse(line);
     const where = relative(root, file ?? '');
     seen.add(file);
+    if (outcome === 'ended') continue;
     if (outcome === 'passed') totals.passed += 1;
     else if (outcome === 'failed') problem(where === test || file === test ? `${where} crashed` : `${where}: ${test}`);
     else if (outcome === 'empty') problem(`${where} holds no test`);
