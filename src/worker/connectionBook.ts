@@ -1,8 +1,5 @@
 import { grown } from './connectionTable.js';
-
-/** Connections of which the last words are kept until they end or others come. */
-const rememberedConnections = 1_024;
-const rememberedBytes = 160;
+import { LastWords } from './lastWords.js';
 
 /** What is known of each open connection by its descriptor: its number among all of the run, its age, and, of a few, what the server said last. */
 export class ConnectionBook {
@@ -12,7 +9,7 @@ export class ConnectionBook {
   private readonly free: number[] = [];
   private nextNumber = 0;
   private readonly beganAt = performance.now();
-  private readonly words = new Map<number, Uint8Array>();
+  private readonly words = new LastWords();
 
   constructor(
     private readonly first: number,
@@ -31,7 +28,7 @@ export class ConnectionBook {
 
   closed(fd: number): void {
     this.free.push(this.numbers[fd]!);
-    if (this.words.size !== 0) this.words.delete(fd);
+    this.words.forget(fd);
   }
 
   numberOf(fd: number): number {
@@ -45,14 +42,10 @@ export class ConnectionBook {
 
   /** Bytes that nobody waits for: perhaps why the server is about to close. */
   remember(fd: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.words.size >= rememberedConnections) {
-      const oldest = this.words.keys().next();
-      if (oldest.done !== true) this.words.delete(oldest.value);
-    }
-    this.words.set(fd, Uint8Array.from(bytes.subarray(start, Math.min(end, start + rememberedBytes))));
+    this.words.remember(fd, bytes, start, end);
   }
 
   takeWords(fd: number): Uint8Array | undefined {
-    return this.words.size === 0 ? undefined : this.words.get(fd);
+    return this.words.of(fd);
   }
 }

@@ -1,4 +1,5 @@
 import type { ReconnectPolicy } from '../../protocol/worker.js';
+import { LastWords } from '../lastWords.js';
 import type { Answers } from '../opening/answers.js';
 import { blockIfRefused, Refusals } from '../refusals.js';
 import type { Stats } from '../stats.js';
@@ -6,15 +7,12 @@ import type { Stats } from '../stats.js';
 /** Ages are kept in steps of this many milliseconds, up to 109 minutes: two bytes a connection. */
 const ageStepMs = 100;
 const oldestAge = 0xffff;
-/** Connections of which the last words are kept until they end or others come. */
-const rememberedConnections = 1_024;
-const rememberedBytes = 160;
 
 /** How connections without sockets end: their ages, the server's last words, and whether they are opened again. */
 export class Endings {
   private readonly births: Uint16Array;
   private readonly beganAt = performance.now();
-  private readonly words = new Map<number, Uint8Array>();
+  private readonly words = new LastWords();
   private readonly refusals: Refusals;
 
   constructor(
@@ -49,20 +47,16 @@ export class Endings {
 
   /** Bytes that nobody waits for: perhaps why the server is about to close. */
   remember(number: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.words.size >= rememberedConnections) {
-      const oldest = this.words.keys().next();
-      if (oldest.done !== true) this.words.delete(oldest.value);
-    }
-    this.words.set(number, Uint8Array.from(bytes.subarray(start, Math.min(end, start + rememberedBytes))));
+    this.words.remember(number, bytes, start, end);
   }
 
   forget(number: number): void {
-    if (this.words.size !== 0) this.words.delete(number);
+    this.words.forget(number);
   }
 
   /** The server ended an established connection; `open` are left. */
   lost(number: number, open: number, now: number): void {
-    const said = this.words.get(number);
+    const said = this.words.of(number);
     if (said !== undefined) this.answers.add('closed', said);
     const steps = (this.stepOf(now) - this.births[number]! + oldestAge + 1) % (oldestAge + 1);
     this.refusals.lost(steps * ageStepMs, open);
