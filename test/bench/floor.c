@@ -70,7 +70,8 @@ static void watch(int epoll, int fd) {
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0) die("epoll_ctl");
 }
 
-static void serve(int index, int port) {
+/* Accepts on a port and hands over each connection once, and then each time that it can be read. */
+static void serve_with(int port, void (*accepted)(int fd, int index), void (*readable)(int fd, int index), int index) {
   int epoll = epoll_create1(EPOLL_CLOEXEC), listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
   struct linger linger = {1, 0};
   struct sockaddr_in address = address_of(port);
@@ -81,33 +82,45 @@ static void serve(int index, int port) {
   watch(epoll, listener);
   __sync_fetch_and_add(&shared->listening, 1);
   static struct epoll_event events[EVENTS];
-  char buffer[4096];
   while (!shared->stop_servers) {
     int count = epoll_wait(epoll, events, EVENTS, 20);
     for (int i = 0; i < count; i++) {
       int fd = events[i].data.fd;
-      if (fd == listener) {
-        for (int turn = 0; turn < ACCEPTS_PER_TURN; turn++) {
-          int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-          if (accepted < 0) {
-            if (errno == EAGAIN) break;
-            die("accept4");
-          }
-          watch(epoll, accepted);
-          shared->accepted[index]++;
+      if (fd != listener) {
+        readable(fd, index);
+        continue;
+      }
+      for (int turn = 0; turn < ACCEPTS_PER_TURN; turn++) {
+        int connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (connection < 0) {
+          if (errno == EAGAIN) break;
+          die("accept4");
         }
-      } else {
-        ssize_t got = read(fd, buffer, sizeof buffer);
-        if (got > 0) {
-          if (write(fd, buffer, got) < 0 && errno != EAGAIN) close(fd);
-        } else if (got == 0 || errno != EAGAIN) {
-          close(fd);
-        }
+        watch(epoll, connection);
+        accepted(connection, index);
       }
     }
   }
   exit(0);
 }
+
+static void count_accepted(int fd, int index) {
+  (void)fd;
+  shared->accepted[index]++;
+}
+
+static void echo(int fd, int index) {
+  (void)index;
+  char buffer[4096];
+  ssize_t got = read(fd, buffer, sizeof buffer);
+  if (got > 0) {
+    if (write(fd, buffer, got) < 0 && errno != EAGAIN) close(fd);
+  } else if (got == 0 || errno != EAGAIN) {
+    close(fd);
+  }
+}
+
+static void serve(int index, int port) { serve_with(port, count_accepted, echo, index); }
 
 static void connect_all(int index, int port, int share) {
   int epoll = epoll_create1(EPOLL_CLOEXEC);

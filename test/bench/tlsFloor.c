@@ -99,46 +99,29 @@ static void end(int fd) {
   close(fd);
 }
 
-static void serve_tls(int index, int port) {
-  int epoll = epoll_create1(EPOLL_CLOEXEC), listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-  struct linger linger = {1, 0};
-  struct sockaddr_in address = address_of(port);
-  make_tables();
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  setsockopt(listener, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) die("bind");
-  if (listen(listener, 65535) < 0) die("listen");
-  watch(epoll, listener);
-  __sync_fetch_and_add(&shared->listening, 1);
-  static struct epoll_event events[EVENTS];
+/* Its session is made when it has something to say. */
+static void accept_tls(int fd, int index) {
+  (void)fd, (void)index;
+}
+
+static void read_tls(int fd, int index) {
   static char buffer[16384];
-  while (!shared->stop_servers) {
-    int count = epoll_wait(epoll, events, EVENTS, 20);
-    for (int i = 0; i < count; i++) {
-      int fd = events[i].data.fd;
-      if (fd == listener) {
-        for (int turn = 0; turn < ACCEPTS_PER_TURN; turn++) {
-          int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-          if (accepted < 0) {
-            if (errno == EAGAIN) break;
-            die("accept4");
-          }
-          watch(epoll, accepted);
-        }
-      } else if (!done[fd]) {
-        if (!sessions[fd]) {
-          begin(fd, server_context);
-          SSL_set_accept_state(sessions[fd]);
-        }
-        if (advance(fd)) shared->accepted[index]++;
-      } else {
-        int got = SSL_read(sessions[fd], buffer, sizeof buffer);
-        if (got > 0) got = SSL_write(sessions[fd], buffer, got);
-        if (got <= 0 && SSL_get_error(sessions[fd], got) != SSL_ERROR_WANT_READ) end(fd);
-      }
+  if (!done[fd]) {
+    if (!sessions[fd]) {
+      begin(fd, server_context);
+      SSL_set_accept_state(sessions[fd]);
     }
+    if (advance(fd)) shared->accepted[index]++;
+    return;
   }
-  exit(0);
+  int got = SSL_read(sessions[fd], buffer, sizeof buffer);
+  if (got > 0) got = SSL_write(sessions[fd], buffer, got);
+  if (got <= 0 && SSL_get_error(sessions[fd], got) != SSL_ERROR_WANT_READ) end(fd);
+}
+
+static void serve_tls(int index, int port) {
+  make_tables();
+  serve_with(port, accept_tls, read_tls, index);
 }
 
 static int connect_one(int epoll, struct sockaddr_in *address) {

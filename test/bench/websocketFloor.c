@@ -80,42 +80,22 @@ static void answer(int fd, int index) {
   shared->accepted[index]++;
 }
 
-static void serve_upgraded(int index, int port) {
-  int epoll = epoll_create1(EPOLL_CLOEXEC), listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
-  struct linger linger = {1, 0};
-  struct sockaddr_in address = address_of(port);
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  setsockopt(listener, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0) die("bind");
-  if (listen(listener, 65535) < 0) die("listen");
-  watch(epoll, listener);
-  __sync_fetch_and_add(&shared->listening, 1);
-  static struct epoll_event events[EVENTS];
-  char buffer[4096];
-  while (!shared->stop_servers) {
-    int count = epoll_wait(epoll, events, EVENTS, 20);
-    for (int i = 0; i < count; i++) {
-      int fd = events[i].data.fd;
-      if (fd == listener) {
-        for (int turn = 0; turn < ACCEPTS_PER_TURN; turn++) {
-          int accepted = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-          if (accepted < 0) {
-            if (errno == EAGAIN) break;
-            die("accept4");
-          }
-          done[accepted] = 0;
-          watch(epoll, accepted);
-        }
-      } else if (!done[fd]) {
-        answer(fd, index);
-      } else {
-        ssize_t got = read(fd, buffer, sizeof buffer);
-        if (got == 0 || (got < 0 && errno != EAGAIN)) close(fd);
-      }
-    }
-  }
-  exit(0);
+static void begin_handshake(int fd, int index) {
+  (void)index;
+  done[fd] = 0;
 }
+
+static void read_upgraded(int fd, int index) {
+  if (!done[fd]) {
+    answer(fd, index);
+    return;
+  }
+  char buffer[4096];
+  ssize_t got = read(fd, buffer, sizeof buffer);
+  if (got == 0 || (got < 0 && errno != EAGAIN)) close(fd);
+}
+
+static void serve_upgraded(int index, int port) { serve_with(port, begin_handshake, read_upgraded, index); }
 
 /* The key of a connection from its number: 16 bytes in base64, as RFC 6455 wants them. */
 static void key_of(uint32_t number, char *key) {
