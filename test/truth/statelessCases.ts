@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { askSocket, buildGoServer, has, programs } from '../host/servers/programs.js';
 import type { Check, TruthCase } from './checks.js';
 import { accounts, faultServer } from './liveCases.js';
 import type { ObservedRun } from './observedRun.js';
 
 /** One process of a test may have so many files open where nothing may be raised; the others share the rest. */
 const perProcess = 17_000;
-const programs = join(import.meta.dirname, 'programs');
 const stateless = (connections: number, ...more: string[]) => ['--client', 'stateless', '--connections', String(connections), ...more];
 
 /** What the server has accepted, by its own count or the kernel's, beside what the client has in its states and the run reports. */
@@ -28,8 +28,11 @@ const mostPassive = (run: ObservedRun) => {
   return Math.max(...run.readings.map(({ tcp }) => tcp?.passiveOpens ?? 0)) - before;
 };
 
-/** Calls `ask` during the hold once a second with the pid of a process in the run's namespace; what it returned last stands. */
-function askWhileHolding(ask: (pid: number) => number | undefined): { onReading: NonNullable<TruthCase['onReading']>; last: () => number | undefined } {
+/** Calls `ask` during the hold once a second with the pid of a process in the run's namespace; what it answered last stands. */
+function askWhileHolding(ask: (pid: number) => Promise<number | undefined>): {
+  onReading: NonNullable<TruthCase['onReading']>;
+  last: () => number | undefined;
+} {
   let last: number | undefined;
   let nextAtMs = 0;
   return {
@@ -38,7 +41,11 @@ function askWhileHolding(ask: (pid: number) => number | undefined): { onReading:
       const pid = run.workers.find(({ role }) => role === 'server')?.pid;
       if (phase !== 'holding' || pid === undefined || atMs < nextAtMs) return;
       nextAtMs = atMs + 1_000;
-      last = ask(pid) ?? last;
+      // One that cannot be asked leaves the figure missing, which fails the case.
+      ask(pid).then(
+        (answer) => (last = answer ?? last),
+        () => undefined,
+      );
     },
   };
 }
@@ -50,20 +57,26 @@ function numberFrom(pid: number, command: readonly string[], pattern: RegExp): n
   return text === undefined ? undefined : Number(text);
 }
 
-/** Sums the files in which processes keep their counts. */
-function sumOfCounts(directory: string): number {
-  return readdirSync(directory)
-    .filter((name) => /^\d+$/.test(name))
-    .reduce((sum, name) => sum + Number(readFileSync(join(directory, name), 'utf8')), 0);
+/** The sum of what the processes of a server report at their sockets. */
+async function sumOfCounts(directory: string): Promise<number> {
+  const sockets = readdirSync(directory).filter((name) => name.endsWith('.sock'));
+  const counts = await Promise.all(sockets.map((name) => askSocket(join(directory, name))));
+  return counts.reduce((sum, count) => sum + Number(count), 0);
 }
+
+/** A process of a program for each port, which gets the path of its socket as its last argument. */
+const processPerPort = (program: string, directory: string) =>
+  `for port in $(echo $C10M_PORTS | tr , ' '); do C10M_PORTS=$port ${program} ${directory}/$port.sock & done; wait`;
 
 interface ForeignServer {
   name: string;
   source: string;
   connections: number;
   args: (directory: string) => string[];
-  count: (pid: number, directory: string) => number | undefined;
-  missing?: () => boolean;
+  count: (pid: number, directory: string) => number | undefined | Promise<number>;
+  /** Programs, and modules of Python, without which it is skipped. */
+  needs: readonly string[];
+  prepare?: (directory: string) => void;
 }
 
 const nginxConfiguration = (directory: string) => `
@@ -77,45 +90,40 @@ http {
 }
 `;
 
+const threeProcesses = ['--ports', '3', '--server-processes', '3', '--command'];
+
 const foreignServers: readonly ForeignServer[] = [
   {
     name: 'nginx',
     source: 'its stub_status, without the question itself',
     connections: 50_000,
-    args: (directory) => {
-      const template = join(directory, 'nginx.conf');
-      writeFileSync(template, nginxConfiguration(directory));
-      return ['--ports', '1', '--server-processes', '4', '--config-template', template, '--command', `exec /usr/sbin/nginx -c {config} -p ${directory}`];
-    },
+    prepare: (directory) => writeFileSync(join(directory, 'nginx.conf'), nginxConfiguration(directory)),
+    args: (directory) => [
+      ...['--ports', '1', '--server-processes', '4', '--config-template', join(directory, 'nginx.conf')],
+      ...['--command', `exec /usr/sbin/nginx -c {config} -p ${directory}`],
+    ],
     count: (pid) => {
       const shown = numberFrom(pid, ['curl', '-s', 'http://127.0.0.1:8099/status'], /Active connections: (\d+)/);
       return shown === undefined ? undefined : shown - 1;
     },
-    missing: () => !existsSync('/usr/sbin/nginx') || !existsSync('/usr/bin/curl'),
+    needs: ['/usr/sbin/nginx', 'curl'],
   },
   {
     name: 'Tornado, three processes',
     source: 'the sum of their own counts',
     connections: 50_000,
-    args: (directory) => ['--ports', '3', '--server-processes', '3', '--command', `exec /usr/bin/python3 ${join(programs, 'countingEcho.py')} ${directory}`],
+    args: (directory) => [...threeProcesses, processPerPort(`/usr/bin/python3 ${join(programs, 'server.py')} tornado`, directory)],
     count: (_pid, directory) => sumOfCounts(directory),
-    missing: () => spawnSync('/usr/bin/python3', ['-c', 'import tornado']).status !== 0,
+    needs: ['/usr/bin/python3', 'python3:tornado'],
   },
   {
     name: 'Go, three processes',
     source: 'the sum of their own counts',
     connections: 50_000,
-    args: (directory) => {
-      const program = join(directory, 'echo');
-      spawnSync('go', ['build', '-o', program, '.'], {
-        cwd: join(programs, 'goEcho'),
-        env: { ...process.env, GOCACHE: join(directory, 'cache'), HOME: directory },
-      });
-      const each = `for port in $(echo $C10M_PORTS | tr , ' '); do ${program} $C10M_ADDRESS $port ${directory}/$port & done; wait`;
-      return ['--ports', '3', '--server-processes', '3', '--command', each];
-    },
+    prepare: buildGoServer,
+    args: (directory) => [...threeProcesses, processPerPort(`${directory}/server`, directory)],
     count: (_pid, directory) => sumOfCounts(directory),
-    missing: () => spawnSync('go', ['version']).status !== 0,
+    needs: ['go'],
   },
   {
     name: 'redis, one process',
@@ -131,26 +139,37 @@ const foreignServers: readonly ForeignServer[] = [
       const shown = numberFrom(pid, ['redis-cli', '-h', '198.18.0.1', '-p', String(redisPort), 'info', 'clients'], /connected_clients:(\d+)/);
       return shown === undefined ? undefined : shown - 1;
     },
-    missing: () => !existsSync('/usr/bin/redis-server'),
+    needs: ['redis-server'],
   },
 ];
 
 const redisPort = 16_379;
 
-function foreignCase({ name, source, connections, args, count, missing }: ForeignServer): TruthCase[] {
-  if (missing?.() === true) {
-    console.error(`skipped: ${name} is not installed`);
+function foreignCase({ name, source, connections, args, count, needs, prepare }: ForeignServer): TruthCase[] {
+  const absent = needs.filter((program) => !has(program));
+  if (absent.length > 0) {
+    console.error(`skipped: ${name}: ${absent.join(', ')} is not installed`);
     return [];
   }
-  const directory = mkdtempSync(join(tmpdir(), 'c10m-stateless-'));
-  const asked = askWhileHolding((pid) => count(pid, directory));
+  const directory = join(tmpdir(), `c10m-stateless-${process.pid}-${needs.at(-1)!.replaceAll(/\W/g, '')}`);
+  const asked = askWhileHolding(async (pid) => count(pid, directory));
   return [
     {
       name: `stateless: ${name}`,
       quick: false,
       args: stateless(connections, '--engine', 'command', '--hold', '4s', '--first-port', String(redisPort), ...args(directory)),
       onReading: asked.onReading,
-      beside: () => Promise.resolve(() => rmSync(directory, { recursive: true, force: true })),
+      beside: () => {
+        const remove = () => rmSync(directory, { recursive: true, force: true });
+        mkdirSync(directory);
+        try {
+          prepare?.(directory);
+        } catch (error) {
+          remove();
+          throw error;
+        }
+        return Promise.resolve(remove);
+      },
       checks: (run) => agreement(run, source, asked.last()),
     },
   ];

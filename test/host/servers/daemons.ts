@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { askSocket, numberIn, type ServerCase } from './serverCase.js';
+import { askSocket, numberIn, programs } from './programs.js';
+import type { ServerCase } from './serverCase.js';
 
-const programs = join(import.meta.dirname, 'programs');
 const ask = (port: number, text: string, pattern: string) => ['/usr/bin/python3', join(programs, 'ask.py'), String(port), text, pattern];
 
 export const nginxHead =

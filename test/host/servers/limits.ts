@@ -8,7 +8,8 @@ import type { RunSpecInput } from '../../../src/protocol/spec.js';
 import { specFor } from '../faults/remoteRun.js';
 import { openRelayWithState } from '../support/localRelay.js';
 import { postgresBinary, upstream } from './daemons.js';
-import { has, skipServers } from './serverCase.js';
+import { has } from './programs.js';
+import { skipServers } from './serverCase.js';
 
 interface LimitCase {
   needs: readonly string[];

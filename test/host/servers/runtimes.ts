@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunSpecInput } from '../../../src/protocol/spec.js';
-import { askSocket, type ServerCase } from './serverCase.js';
+import { askSocket, buildGoServer, programs } from './programs.js';
+import type { ServerCase } from './serverCase.js';
 
-const programs = join(import.meta.dirname, 'programs');
 const root = join(import.meta.dirname, '..', '..', '..');
 /** Where `scripts/testServers.mjs` installs the npm packages. */
 export const packages = join(process.env['C10M_CACHE'] ?? join(root, '.cache'), 'server-packages');
@@ -38,11 +37,7 @@ export const runtimes: Readonly<Record<string, ServerCase>> = {
     needs: ['go'],
     connections: 9_000,
     prepare({ directory }) {
-      execFileSync('go', ['build', '-o', join(directory, 'server'), '.'], {
-        cwd: join(programs, 'go'),
-        env: { ...process.env, GOFLAGS: '-mod=mod', GOCACHE: join(directory, 'cache'), GOTOOLCHAIN: 'local' },
-        stdio: 'pipe',
-      });
+      buildGoServer(directory);
     },
     spec: ({ directory }) => ({ ports: 1, command: `exec ${directory}/server ${directory}/count.sock` }),
     count: countOf,

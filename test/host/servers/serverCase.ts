@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
@@ -9,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RunEvent, Sample } from '../../../src/protocol/events.js';
 import type { RunSpecInput } from '../../../src/protocol/spec.js';
 import { specFor } from '../faults/remoteRun.js';
+import { has } from './programs.js';
 import { openRelayWithState, skipWithoutAgent } from '../support/localRelay.js';
 
 export const skipServers = skipWithoutAgent || (process.getuid?.() === 0 ? false : 'needs root for a network namespace');
@@ -50,33 +50,6 @@ export interface ServerResult {
 
 /** What all cases of this process measured, for the table at the end. */
 export const results: ServerResult[] = [];
-
-const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-/** A program by its name or path, or a Python module of Debian as `python3:NAME`. */
-export function has(program: string): boolean {
-  if (program.startsWith('python3:'))
-    return spawnSync('/usr/bin/python3', ['-c', `import ${program.slice('python3:'.length)}`], { stdio: 'ignore' }).status === 0;
-  return program.startsWith('/') ? existsSync(program) : programFolders.some((folder) => existsSync(join(folder, program)));
-}
-
-/** Text that a server sends over a unix socket, after what it is asked. */
-export function askSocket(path: string, question = ''): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = '';
-    const socket = connect(path, () => question !== '' && socket.write(question));
-    socket.setTimeout(5_000, () => socket.destroy(new Error(`${path} does not answer`)));
-    socket.on('data', (bytes: Buffer) => (answer += bytes.toString('utf8')));
-    socket.on('error', reject);
-    socket.on('close', () => resolve(answer));
-  });
-}
-
-/** The number that a pattern finds. */
-export function numberIn(text: string, pattern: RegExp): number {
-  const found = pattern.exec(text)?.[1];
-  assert.ok(found !== undefined, `${pattern.source} is not in: ${text.slice(0, 500)}`);
-  return Number(found);
-}
 
 /** Processes below this one by `ps`, itself left out. */
 function descendants(root: number): number[] {

@@ -8,7 +8,8 @@ import { specFor } from '../faults/remoteRun.js';
 import { openRelay, openRelayWithState, stateFor } from '../support/localRelay.js';
 import { freePort } from '../support/workerProcess.js';
 import { daemons } from './daemons.js';
-import { has, skipServers as skip, testServers, type ServerCase } from './serverCase.js';
+import { has } from './programs.js';
+import { skipServers as skip, testServers, type ServerCase } from './serverCase.js';
 
 /** A few of the table that `npm run test:servers` runs, with fewer connections: a process that leaves its tree, and a proxy. */
 describe('servers that people have', { skip, timeout: 300_000 }, () => {

@@ -1,3 +1,0 @@
-module c10m/goecho
-
-go 1.19
