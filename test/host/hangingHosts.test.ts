@@ -1,26 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
 import type { ConnectOptions } from '../../src/transport/contract.js';
 import { attempt, type Outcome, type Person } from './support/attempt.js';
-import { startHost, stopLab, type HostVariants } from './support/host.js';
+import { startHost, type HostVariants } from './support/host.js';
 import { makeLaptop } from './support/laptop.js';
 import { missingForHosts } from './support/packages.js';
+import { useTestPayload } from './support/payload.js';
 import { selectCases, type SelectedCase } from './support/selection.js';
-import { makeTestPayload } from './support/testAgent.js';
 
 const skip = missingForHosts() ?? false;
-const directory = mkdtempSync(join(tmpdir(), 'c10m-hanging-'));
-let payload = '';
-before(() => {
-  payload = makeTestPayload(directory);
-});
-after(async () => {
-  await stopLab();
-  rmSync(directory, { recursive: true, force: true });
-});
+const files = useTestPayload();
 
 /** What of a host never answers, says too much, or is not what it says. */
 interface Case extends SelectedCase {
@@ -198,7 +188,7 @@ describe('what hangs, says too much or lies is named in time', { skip, concurren
       try {
         laptop.add('h', host, each.user === undefined ? {} : { user: each.user });
         if (each.config !== undefined) writeFileSync(laptop.configFile, `${each.config}\n${readFileSync(laptop.configFile, 'utf8')}`);
-        const outcome = await attempt('h', laptop, payload, each.person, {
+        const outcome = await attempt('h', laptop, files.payload, each.person, {
           sudo: each.sudo ?? 'never',
           ...(each.signalAfterMs === undefined ? {} : { signal: AbortSignal.timeout(each.signalAfterMs) }),
         });

@@ -1,28 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { after, before, describe, test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { attempt, open } from './support/attempt.js';
-import { startHost, stopLab, type HostVariants, type TestHost } from './support/host.js';
+import { startHost, type HostVariants, type TestHost } from './support/host.js';
 import { makeLaptop, type Laptop } from './support/laptop.js';
 import { command } from './support/lab.js';
 import { missingForHosts } from './support/packages.js';
+import { useTestPayload } from './support/payload.js';
 import { makeTestPayload, type AgentReport } from './support/testAgent.js';
 
 const skip = missingForHosts() ?? false;
-const directory = mkdtempSync(join(tmpdir(), 'c10m-ssh-links-'));
-let payload = '';
-before(() => {
-  payload = makeTestPayload(directory);
-});
-after(async () => {
-  await stopLab();
-  rmSync(directory, { recursive: true, force: true });
-});
+const files = useTestPayload();
 
 const password = 'correct horse';
 
@@ -51,7 +43,7 @@ describe('jump hosts', { skip }, () => {
     laptop.add('direct', inner, { user: 'ben', lines: ['ConnectTimeout 2'] });
     const person = { secrets: { password: [password] } };
     const used = async (name: string) => {
-      const outcome = await attempt(name, laptop, payload, person, { sudo: 'never' });
+      const outcome = await attempt(name, laptop, files.payload, person, { sudo: 'never' });
       return `${outcome.error?.code ?? outcome.report?.user ?? ''} ${outcome.asked.join()}`;
     };
     const found = { middle: await used('middle'), inner: await used('inner'), listed: await used('listed'), direct: await used('direct') };
@@ -76,9 +68,9 @@ describe('jump hosts', { skip }, () => {
         .concat(`${address} ${wrong}`, '')
         .join('\n');
     writeFileSync(laptop.knownHostsFile, changed(inner.address));
-    const innerChanged = await attempt('i', laptop, payload);
+    const innerChanged = await attempt('i', laptop, files.payload);
     writeFileSync(laptop.knownHostsFile, changed(outer.address));
-    const outerChanged = await attempt('i', laptop, payload);
+    const outerChanged = await attempt('i', laptop, files.payload);
     assert.deepEqual([innerChanged.error?.code, outerChanged.error?.code], ['accessRefused', 'accessRefused']);
     assert.ok(innerChanged.error?.message.includes(`The host key of ${inner.address} has changed`));
     assert.ok(outerChanged.error?.message.includes(`The host key of ${outer.address} has changed`));
@@ -91,10 +83,10 @@ describe('jump hosts', { skip }, () => {
     laptop.add('closed', closed);
     const text = 'Host behind\n  HostName 127.0.0.1\n  ProxyJump closed\nHost a\n  ProxyJump b\nHost b\n  ProxyJump a\n';
     appendFileSync(laptop.configFile, text);
-    const behind = await attempt('behind', laptop, payload);
+    const behind = await attempt('behind', laptop, files.payload);
     assert.equal(behind.error?.code, 'unreachable');
     assert.match(behind.error.message, /jump host closed could not reach 127\.0\.0\.1 port 22/);
-    const circle = await attempt('a', laptop, payload);
+    const circle = await attempt('a', laptop, files.payload);
     assert.match(`${circle.error?.code ?? ''} ${circle.error?.message ?? ''}`, /^usage .*circle/);
   });
 });
@@ -104,28 +96,28 @@ describe('deployment', { skip }, () => {
     const target = await host(t, { name: 'deploy' });
     const laptop = laptopFor(t);
     laptop.add('h', target);
-    const first = await attempt('h', laptop, payload);
+    const first = await attempt('h', laptop, files.payload);
     assert.match(first.log.join('\n'), /agent deployed to/);
     assert.equal((await target.exec(`find ${first.report!.directory} -name '*.map' -o -path '*musl*'`)).stdout, '', 'only what this host needs');
-    const second = await attempt('h', laptop, payload);
+    const second = await attempt('h', laptop, files.payload);
     assert.match(second.log.join('\n'), /the agent is there already/);
     assert.doesNotMatch(second.log.join('\n'), /Bringing/);
     await target.exec(
       `echo damaged >> ${first.report!.directory}/agent.cjs; mkdir /root/.cache/c10m/.upload-0000; echo half > /root/.cache/c10m/.upload-0000/agent.cjs; touch -d '3 days ago' /root/.cache/c10m/.upload-0000`,
     );
-    const third = await attempt('h', laptop, payload);
+    const third = await attempt('h', laptop, files.payload);
     assert.match(third.log.join('\n'), /agent deployed to/);
     assert.equal(third.report!.directory, first.report!.directory);
     assert.equal((await target.exec('ls -A /root/.cache/c10m')).stdout.trim(), first.report!.directory.split('/').pop());
     await target.exec(`rm ${first.report!.directory}/manifest.sha256`);
-    assert.match((await attempt('h', laptop, payload)).log.join('\n'), /agent deployed to/);
+    assert.match((await attempt('h', laptop, files.payload)).log.join('\n'), /agent deployed to/);
   });
 
   test('cancelled, and cut, in the middle of an upload', async (t) => {
     const target = await host(t, { name: 'slow' });
     const laptop = laptopFor(t);
     laptop.add('h', target);
-    const big = makeTestPayload(mkdtempSync(join(directory, 'big-')));
+    const big = makeTestPayload(mkdtempSync(join(files.directory, 'big-')));
     writeFileSync(join(big, 'filler.bin'), randomBytes(12_000_000));
     // 8 Mbit/s: the upload takes about 12 s.
     command('tc', ['qdisc', 'add', 'dev', target.link, 'root', 'tbf', 'rate', '8mbit', 'burst', '32kbit', 'latency', '400ms']);
@@ -172,7 +164,7 @@ describe('link loss', { skip }, () => {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-f', key]);
     await target.exec('cat > /home/ann/.ssh/authorized_keys', readFileSync(`${key}.pub`, 'utf8'));
     writeFileSync(laptop.configFile, readFileSync(laptop.configFile, 'utf8').replace(/IdentityFile .*/, `IdentityFile ${key}`));
-    const opened = await open('h', laptop, payload, { secrets: { passphrase: ['secret'], password: [password], sudo: [password] } });
+    const opened = await open('h', laptop, files.payload, { secrets: { passphrase: ['secret'], password: [password], sudo: [password] } });
     t.after(() => opened.connection.dispose());
     const asked = ['passphrase', 'password', 'sudo'];
     assert.deepEqual(opened.asked, asked);
@@ -200,7 +192,7 @@ describe('link loss', { skip }, () => {
     const laptop = laptopFor(t);
     laptop.add('jump', outer);
     laptop.add('far', inner, { lines: ['ProxyJump jump'] });
-    const opened = await open('far', laptop, payload);
+    const opened = await open('far', laptop, files.payload);
     t.after(() => opened.connection.dispose());
     const ended = (relay: typeof opened.relay) =>
       Promise.race([new Promise<string>((resolve) => relay.onClose(resolve)), delay(10_000, 'nothing was told', { ref: false })]);

@@ -21,6 +21,13 @@ export const lowFileMax = { 'fs/file-max': '5000' };
 export const byDefault = { isDirect: true, prefix: 'unset C10M_STATE_DIRECTORY XDG_RUNTIME_DIR XDG_STATE_HOME; export HOME=/root; exec' };
 export const read = async (host: TestHost, path: string) => (await host.exec(`cat ${path}`)).stdout.trim();
 
+/** A run that holds its connections. */
+export async function startHolding(run: RemoteRun, input: Partial<RunSpecInput> = {}): Promise<RemoteRun> {
+  await run.start(specFor({ connections: 200, holdSeconds: 30, ...input }));
+  await run.waitForPhase('holding');
+  return run;
+}
+
 export async function runToEnd(run: RemoteRun, input: Partial<RunSpecInput> = {}): Promise<void> {
   await run.start(specFor({ connections: 200, holdSeconds: 1, ...input }));
   const summary = await run.summary();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { lowFileMax, read, restore, runToEnd, type AttackCase } from './attackCase.js';
+import { lowFileMax, read, restore, runToEnd, startHolding, type AttackCase } from './attackCase.js';
 import { endStrangers, startStrangers } from './decoys.js';
 import { specFor, stateDirectory, type RemoteRun } from './remoteRun.js';
 
@@ -36,9 +36,7 @@ export const deathAttacks: readonly AttackCase[] = [
     variants: { fakeSysctls: lowFileMax },
     met: 'survived',
     async attack(host, open) {
-      const run = open('a', { isDirect: true });
-      await run.start(specFor({ connections: 200, holdSeconds: 30 }));
-      await run.waitForPhase('holding');
+      const run = await startHolding(open('a', { isDirect: true }));
       const namespace = (await host.exec(`readlink /proc/${run.pidOf('supervisor')}/ns/net`)).stdout.trim();
       run.close();
       await host.exec(killKeepers(run));
@@ -56,9 +54,7 @@ export const deathAttacks: readonly AttackCase[] = [
     variants: { fakeSysctls: lowFileMax },
     met: 'survived',
     async attack(host, open) {
-      const run = open('a', { isDirect: true });
-      await run.start(specFor({ connections: 200, holdSeconds: 30 }));
-      await run.waitForPhase('holding');
+      const run = await startHolding(open('a', { isDirect: true }));
       const struck = Date.now();
       await host.exec(`kill -STOP ${run.pidOf('guardian')}; kill -9 ${run.pidOf('supervisor')}`);
       const summary = await run.summary(15_000);
@@ -75,9 +71,7 @@ export const deathAttacks: readonly AttackCase[] = [
     variants: { fakeSysctls: lowFileMax },
     met: 'survived',
     async attack(host, open) {
-      const run = open('a', { isDirect: true });
-      await run.start(specFor({ connections: 200, holdSeconds: 30 }));
-      await run.waitForPhase('holding');
+      const run = await startHolding(open('a', { isDirect: true }));
       run.close();
       await host.exec(`kill -STOP ${['guardian', 'supervisor', 'server', 'client'].map((role) => run.pidOf(role as 'server')).join(' ')}`);
       const next = open('b', { isDirect: true });
@@ -93,9 +87,7 @@ export const deathAttacks: readonly AttackCase[] = [
     variants: { fakeSysctls: lowFileMax },
     met: 'survived',
     async attack(host, open) {
-      const first = open('a', { isDirect: true });
-      await first.start(specFor({ connections: 200, holdSeconds: 30 }));
-      await first.waitForPhase('holding');
+      const first = await startHolding(open('a', { isDirect: true }));
       const second = open('a', { isDirect: true });
       await second.reattach();
       await host.exec(killKeepers(first));
@@ -113,9 +105,7 @@ export const deathAttacks: readonly AttackCase[] = [
     met: 'survived',
     async attack(host, open) {
       await host.exec(`mkdir -p ${stateDirectory}-root && mount -t tmpfs -o size=512k,mode=700 tmpfs ${stateDirectory}-root`);
-      const first = open('first', { isDirect: true });
-      await first.start(specFor({ connections: 200, holdSeconds: 30 }));
-      await first.waitForPhase('holding');
+      const first = await startHolding(open('first', { isDirect: true }));
       const second = open('second', { isDirect: true });
       await second.start(specFor({ connections: 200, holdSeconds: 1, waitForHost: true }));
       // Again and again, since the first run frees a page here and there at its end.
@@ -140,9 +130,7 @@ export const deathAttacks: readonly AttackCase[] = [
     async attack(host, open) {
       const group = `/sys/fs/cgroup/memory/c10m-oom-${host.lab.number}`;
       host.lab.atEnd(`rmdir ${group}`);
-      const run = open('a', { isDirect: true });
-      await run.start(specFor({ connections: 200, holdSeconds: 60 }));
-      await run.waitForPhase('holding');
+      const run = await startHolding(open('a', { isDirect: true }), { holdSeconds: 60 });
       // What it has already was charged elsewhere: the next page is one too many.
       await host.exec(`mkdir ${group} && echo 4096 > ${group}/memory.limit_in_bytes && echo ${run.pidOf('supervisor')} > ${group}/cgroup.procs`);
       const summary = await run.summary(60_000);
@@ -176,9 +164,7 @@ export const deathAttacks: readonly AttackCase[] = [
     variants: { fakeSysctls: lowFileMax },
     met: 'survived',
     async attack(host, open) {
-      const run = open('a', { isDirect: true });
-      await run.start(specFor({ connections: 200, holdSeconds: 30 }));
-      await run.waitForPhase('holding');
+      const run = await startHolding(open('a', { isDirect: true }));
       run.close();
       const state = `${stateDirectory}-root/runs/a/state.json`;
       await host.exec(
@@ -194,10 +180,8 @@ export const deathAttacks: readonly AttackCase[] = [
     name: `${who} is killed that gave a server of the user a private key`,
     met: 'survived',
     async attack(host, open) {
-      const run = open('a', { isDirect: true });
       const command = `exec '${process.execPath}' -e "${tlsServer}"`;
-      await run.start(specFor({ connections: 50, holdSeconds: 30, engine: 'command', command, ports: 1, tls: {} }));
-      await run.waitForPhase('holding');
+      const run = await startHolding(open('a', { isDirect: true }), { connections: 50, engine: 'command', command, ports: 1, tls: {} });
       const keys = `find / -xdev -name 'tls-key.pem' 2>/dev/null; find ${stateDirectory}-root -name 'tls-*.pem'`;
       assert.match((await host.exec(keys)).stdout, /tls-key\.pem/);
       await run.kill(who === 'a worker' ? 'server' : 'supervisor');

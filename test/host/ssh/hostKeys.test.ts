@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Outcome } from '../support/attempt.js';
@@ -8,9 +8,14 @@ import { type TestHost } from '../support/host.js';
 import { describeSshCases, replaceKnownHosts } from '../support/sshCases.js';
 
 function otherHostKey(): string {
-  const file = join(mkdtempSync(join(tmpdir(), 'c10m-other-')), 'key');
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file]);
-  return readFileSync(`${file}.pub`, 'utf8').trim();
+  const directory = mkdtempSync(join(tmpdir(), 'c10m-other-'));
+  try {
+    const file = join(directory, 'key');
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file]);
+    return readFileSync(`${file}.pub`, 'utf8').trim();
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
 const noLogin = (_: Outcome, host: TestHost) =>

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { ConnectOptions } from '../../../src/transport/contract.js';
 import { attempt, type Outcome, type Person } from './attempt.js';
-import { startHost, stopLab, type HostVariants, type TestHost } from './host.js';
+import { startHost, type HostVariants, type TestHost } from './host.js';
 import { makeLaptop, type Laptop } from './laptop.js';
 import { missingForHosts } from './packages.js';
-import { makeTestPayload } from './testAgent.js';
+import { useTestPayload } from './payload.js';
 
 /** What a case needs and expects. Everything is optional but the name; the plain case is root with the lab's key. */
 export interface SshCase {
@@ -59,23 +58,14 @@ export function replaceLine(laptop: Laptop, from: string, to: string): void {
   writeFileSync(laptop.configFile, readFileSync(laptop.configFile, 'utf8').replace(from, to));
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'c10m-ssh-test-'));
-let payload: string | undefined;
+const files = useTestPayload();
 let nextName = 0;
 
-/** The payload of these tests; made at the first use. */
-export function testPayload(): string {
-  payload ??= makeTestPayload(directory);
-  return payload;
-}
+/** The payload of these tests. */
+export const testPayload = (): string => files.payload;
 
 /** Runs a table of cases, each with a host of its own. Call it once or more at the top of a test file. */
 export function describeSshCases(group: string, cases: readonly SshCase[]): void {
-  before(() => testPayload());
-  after(async () => {
-    await stopLab();
-    rmSync(directory, { recursive: true, force: true });
-  });
   describe(group, { skip: missingForHosts() ?? false, concurrency: 3 }, () => {
     for (const each of cases) test(each.name, () => runCase(each, group === 'sudo'));
   });
