@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { HostVariants, TestUser } from './host.js';
 
-/** Seen by each host at the same path, read-only: a clone below /tmp or on a file system of its own would not be part of the host's root. */
-const buildDirectory = fileURLToPath(new URL('../../../dist', import.meta.url));
+/** The repository, seen by each host at the same path, read-only: one below /tmp or on a file system of its own would not be part of the host's root. */
+const repository = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 
 interface ScriptInputs {
   variants: HostVariants;
@@ -40,7 +40,7 @@ mount -t sysfs sysfs $R/sys
 [ -d /sys/fs/cgroup ] && mount --rbind /sys/fs/cgroup $R/sys/fs/cgroup
 mount -t tmpfs -o mode=1777 tmpfs $R/tmp
 mount -t tmpfs -o mode=755 tmpfs $R/run
-D=${quoted(buildDirectory)}
+D=${quoted(repository)}
 if [ -d "$D" ]; then mkdir -p "$R$D"; mount --bind "$D" "$R$D"; mount -o remount,bind,ro "$R$D"; fi
 for d in fs vm kernel; do mount --bind $R/proc/sys/$d $R/proc/sys/$d; mount -o remount,bind,ro $R/proc/sys/$d; done
 mkdir -p $R/run/old
